@@ -1,0 +1,1 @@
+"""The durable catalogue: tables, store, change sequence."""

@@ -1,0 +1,148 @@
+"""What a reader learned of one file: counts, extents, measures and, on request, a mesh.
+
+Everything but the mesh is the *document summary*: small, JSON, kept in the catalogue, and rich
+enough to compute every built-in feature version again without the file.
+"""
+
+from __future__ import annotations
+
+import math
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+Vector3 = tuple[float, float, float]
+
+
+class BoundingBox(msgspec.Struct, frozen=True):
+    """Axis-aligned extents in millimetres; ``minimum <= maximum`` on each axis, all finite."""
+
+    minimum: Vector3
+    maximum: Vector3
+
+    def __post_init__(self) -> None:
+        """Refuse what is not a box.
+
+        Raises:
+            ValueError: A coordinate is NaN or infinite, or a minimum exceeds its maximum.
+        """
+        if not all(math.isfinite(value) for value in (*self.minimum, *self.maximum)):
+            raise ValueError(f"bounding box is not finite: {self.minimum} .. {self.maximum}")
+        if any(low > high for low, high in zip(self.minimum, self.maximum, strict=True)):
+            raise ValueError(f"bounding box is inside out: {self.minimum} .. {self.maximum}")
+
+    @property
+    def extents(self) -> Vector3:
+        """Width, height and depth: the lengths along x, y and z, in millimetres."""
+        (x0, y0, z0), (x1, y1, z1) = self.minimum, self.maximum
+        return (x1 - x0, y1 - y0, z1 - z0)
+
+
+class MassProperties(msgspec.Struct, frozen=True):
+    """Volume and its moments at unit density, from an exact B-rep or from facets."""
+
+    volume: float
+    """Cubic millimetres."""
+    centroid: Vector3
+    """Millimetres."""
+    principal_moments: Vector3
+    """Moments of inertia about the principal axes through the centroid, ascending, in mm⁵."""
+    reliable: bool = True
+    """False where the boundary is open or inconsistent, so that the volume is only formal."""
+
+
+class FacetQuality(msgspec.Struct, frozen=True):
+    """How good a triangle mesh is as the boundary of a solid."""
+
+    vertices: int
+    """Distinct vertices after welding."""
+    components: int
+    """Connected components over shared edges."""
+    boundary_edges: int
+    """Edges with one facet; 0 where the mesh is closed."""
+    non_manifold_edges: int
+    """Edges with more than two facets."""
+    degenerate: int
+    """Facets of zero area."""
+    duplicate: int
+    """Facets with the same three vertices as an earlier one."""
+    watertight: bool
+    """Every edge has exactly two facets that run through it in opposite directions."""
+
+
+class TriangleMesh(msgspec.Struct, frozen=True):
+    """A triangle mesh in millimetres; never stored.
+
+    ``vertices`` is float64 (n, 3); ``triangles`` is int64 (m, 3), indices into ``vertices``.
+    """
+
+    vertices: NDArray[np.float64]
+    triangles: NDArray[np.int64]
+
+
+class CadDocument(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One file as a reader saw it. Lengths are millimetres where ``unit`` is known."""
+
+    format: str
+    """Name of the format adapter."""
+    entity_counts: dict[str, int] = {}
+    """How many entities of each kind, from one traversal: DXF entity types, B-rep surface types
+    (one per face), or facet orientation classes (one per facet). The counts sum to the entities."""
+    surface_count: int = 0
+    """B-rep faces, facets, or the geometric ones among the DXF entities."""
+    solid_count: int = 0
+    shell_count: int = 0
+    facet_count: int = 0
+    edge_counts: dict[str, int] = {}
+    """B-rep edges by curve type."""
+    surface_areas: dict[str, float] = {}
+    """Square millimetres by surface type."""
+    layers: tuple[str, ...] = ()
+    """DXF layers, or the named bodies and assembly components of a 3D file."""
+    bounding_box: BoundingBox | None = None
+    """None where the document holds no geometry."""
+    unit: str | None = None
+    """The unit that the file states (``mm``, ``inch``, ...); None where it states none."""
+    area: float | None = None
+    """Surface area in mm²; None where it has no meaning (drawings)."""
+    mass: MassProperties | None = None
+    facet_quality: FacetQuality | None = None
+    properties: dict[str, str | int | float | bool] = {}
+    """What else the reader wants to tell: the DXF version, the STEP schema, ..."""
+    warnings: tuple[str, ...] = ()
+    """Plain sentences about what was odd, repaired, assumed or left out."""
+    mesh: TriangleMesh | None = None
+    """Only where ``ReadLimits.mesh`` asked for one."""
+
+    @property
+    def entity_count(self) -> int:
+        """How many entities the document holds."""
+        return sum(self.entity_counts.values())
+
+    @property
+    def empty(self) -> bool:
+        """True where the file was readable but holds no geometry."""
+        return self.bounding_box is None
+
+    def without_mesh(self) -> CadDocument:
+        """Return the summary: the same document without its mesh."""
+        return self if self.mesh is None else msgspec.structs.replace(self, mesh=None)
+
+
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder(CadDocument)
+
+
+def encode_summary(document: CadDocument) -> bytes:
+    """Write the document summary as JSON."""
+    return _encoder.encode(document.without_mesh())
+
+
+def decode_summary(data: bytes | str) -> CadDocument:
+    """Read a document summary back.
+
+    Raises:
+        msgspec.ValidationError: The JSON is not a document summary.
+    """
+    return _decoder.decode(data)

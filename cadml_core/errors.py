@@ -1,0 +1,236 @@
+"""The error-code table and the exceptions that carry its codes.
+
+One table decides the stage, the HTTP status and the meaning of every code; the reference pages are
+generated from it. Exceptions cross process borders, so each can be pickled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+
+class ErrorSpec(msgspec.Struct, frozen=True):
+    """What a code means. ``stage`` is None where it is the stage of the operation that failed."""
+
+    code: str
+    stage: str | None
+    status: int
+    meaning: str
+
+
+ERROR_CODES: Mapping[str, ErrorSpec] = {
+    spec.code: spec
+    for spec in (
+        ErrorSpec("INPUT_VALIDATION_FAILED", None, 422, "The body, query or option does not fit."),
+        ErrorSpec("INPUT_SIZE_EXCEEDED", "input", 413, "The upload is over `ANALYSIS_MAX_FILE_MB`."),
+        ErrorSpec("INPUT_FORMAT_INVALID", "input", 415, "The content does not match the claimed format."),
+        ErrorSpec("INPUT_UNREADABLE", "input", 422, "The file or folder cannot be opened or read."),
+        ErrorSpec("UNSUPPORTED_FORMAT", "input", 415, "No installed format adapter reads this content."),
+        ErrorSpec("PARSE_FAILED", "parse", 422, "The adapter rejected the file; context says where and why."),
+        ErrorSpec("PARSE_TIMEOUT", "parse", 504, "Reading took longer than `PARSE_TIMEOUT_SECONDS`."),
+        ErrorSpec(
+            "PARSE_CRASHED",
+            "parse",
+            422,
+            "The reader process died (signal in context) or ran out of `PARSE_MEMORY_MB`.",
+        ),
+        ErrorSpec(
+            "LIMIT_EXCEEDED", "parse", 422, "A `ReadLimits` bound: context `limit`, `found`, `allowed`."
+        ),
+        ErrorSpec(
+            "EMPTY_DOCUMENT", "parse", 422, "Readable, but holds no geometry (only where strict is asked)."
+        ),
+        ErrorSpec("DATA_NOT_FOUND", None, 404, "An unknown id, or a file that is not there."),
+        ErrorSpec("DIMENSION_MISMATCH", None, 409, "A vector's length: context `expected`, `found`."),
+        ErrorSpec("AUTH_FAILED", "auth", 401, "The API key is missing or wrong."),
+        ErrorSpec("PERMISSION_DENIED", "auth", 403, "The operation needs the admin token."),
+        ErrorSpec("RATE_LIMITED", "auth", 429, "Too many requests; see `Retry-After`."),
+        ErrorSpec("MODEL_SIZE_EXCEEDED", "model_reload", 422, "The model file is over `MODEL_MAX_MB`."),
+        ErrorSpec("MODEL_MAGIC_INVALID", "model_reload", 422, "The file does not begin like a pickle."),
+        ErrorSpec("MODEL_HASH_MISMATCH", "model_reload", 422, "The sha256 is not the one allowed."),
+        ErrorSpec("MODEL_MALFORMED", "model_reload", 422, "The pickle is structurally unsound."),
+        ErrorSpec("MODEL_OPCODE_BLOCKED", "model_reload", 422, "The blacklist policy refused the pickle."),
+        ErrorSpec(
+            "OPCODE_WHITELIST_VIOLATION", "model_reload", 422, "The whitelist policy refused the pickle."
+        ),
+        ErrorSpec("MODEL_INTERFACE_INVALID", "model_reload", 422, "The object has no usable `predict`."),
+        ErrorSpec("MODEL_LOAD_FAILED", "model_reload", 422, "Unpickling raised, or its trial process died."),
+        ErrorSpec(
+            "MODEL_OPCODE_AUDIT_UNAVAILABLE", "opcode_audit", 503, "The audit store could not be initialised."
+        ),
+        ErrorSpec("CACHE_TUNING_SNAPSHOT_ACTIVE", "cache_tuning", 409, "A rollback window is still open."),
+        ErrorSpec("CACHE_TUNING_ROLLBACK_EXPIRED", "cache_tuning", 410, "The rollback window has closed."),
+        ErrorSpec(
+            "CACHE_TUNING_NO_SNAPSHOT", "cache_tuning", 409, "Nothing was applied that could be undone."
+        ),
+        ErrorSpec("FAISS_RECOVERY_CONFLICT", "faiss_recovery", 409, "A recovery is already running."),
+        ErrorSpec("MIGRATION_CONFLICT", "migration", 409, "A migration is already running."),
+        ErrorSpec("PLUGIN_UNAVAILABLE", "plugins", 503, "The chosen plugin failed, is disabled or missing."),
+        ErrorSpec("SETTING_INVALID", "settings", 500, "A setting is impossible; context names it."),
+        ErrorSpec(
+            "CATALOGUE_UNAVAILABLE", "catalogue", 503, "The database is locked, damaged, full or unreachable."
+        ),
+        ErrorSpec("INTERNAL_ERROR", None, 500, "Unforeseen; context holds an id that is also in the log."),
+    )
+}
+
+
+class Problem(msgspec.Struct, frozen=True):
+    """The one shape of every error, in JSON answers and in ``--json`` output."""
+
+    code: str
+    stage: str
+    message: str
+    context: dict[str, Any]
+    timestamp: str
+
+
+class CadmlError(Exception):
+    """An error with a code of the table.
+
+    Subclasses also derive from the builtin that fits, so that callers who know only Python can
+    catch them.
+    """
+
+    code = "INTERNAL_ERROR"
+
+    def __init__(
+        self, message: str, *, code: str | None = None, stage: str | None = None, **context: Any
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.code = code or type(self).code
+        self.stage = ERROR_CODES[self.code].stage or stage or "operation"
+        self.context = context
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (_rebuild, (type(self), self.message, self.code, self.stage, self.context))
+
+    @property
+    def status(self) -> int:
+        """The HTTP status of the code."""
+        return ERROR_CODES[self.code].status
+
+    def problem(self) -> Problem:
+        """Return the error in the shape that users see."""
+        now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        return Problem(self.code, self.stage, self.message, self.context, now)
+
+
+def _rebuild(
+    kind: type[CadmlError], message: str, code: str, stage: str, context: dict[str, Any]
+) -> CadmlError:
+    error = kind.__new__(kind)
+    CadmlError.__init__(error, message, code=code, stage=stage, **context)
+    return error
+
+
+class InvalidInput(CadmlError, ValueError):
+    """An argument, option or body that does not fit."""
+
+    code = "INPUT_VALIDATION_FAILED"
+
+
+class InvalidSetting(CadmlError, ValueError):
+    """A setting that cannot be; names the setting, its value, where it came from and what is allowed."""
+
+    code = "SETTING_INVALID"
+
+
+class UnreadableInput(CadmlError, OSError):
+    """A file or folder that cannot be opened or read."""
+
+    code = "INPUT_UNREADABLE"
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class FormatMismatch(CadmlError, ValueError):
+    """The content is not what the file's name claims."""
+
+    code = "INPUT_FORMAT_INVALID"
+
+
+class UnsupportedContent(CadmlError, ValueError):
+    """Nothing installed reads this content; the message says what would."""
+
+    code = "UNSUPPORTED_FORMAT"
+
+
+class MalformedFile(CadmlError, ValueError):
+    """The content breaks the rules of its format; context says where and why."""
+
+    code = "PARSE_FAILED"
+
+
+class EmptyDocument(CadmlError, ValueError):
+    """Readable, but without geometry."""
+
+    code = "EMPTY_DOCUMENT"
+
+
+class LimitExceeded(CadmlError, ValueError):
+    """More than a ``ReadLimits`` bound allows."""
+
+    code = "LIMIT_EXCEEDED"
+
+    def __init__(self, limit: str, *, found: float, allowed: float) -> None:
+        super().__init__(
+            f"{limit}: found {found:,}, allowed {allowed:,}. Raise the limit in the settings if this file"
+            " is wanted.",
+            limit=limit,
+            found=found,
+            allowed=allowed,
+        )
+
+
+class ReaderTimeout(CadmlError, TimeoutError):
+    """The reader did not finish in time and was ended."""
+
+    code = "PARSE_TIMEOUT"
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class ReaderCrashed(CadmlError, RuntimeError):
+    """The reader process died; only this file is affected."""
+
+    code = "PARSE_CRASHED"
+
+
+class NotFound(CadmlError, LookupError):
+    """An id or a file that is not there."""
+
+    code = "DATA_NOT_FOUND"
+
+
+class DimensionMismatch(CadmlError, ValueError):
+    """A vector whose length does not fit its feature version."""
+
+    code = "DIMENSION_MISMATCH"
+
+    def __init__(self, *, expected: int, found: int, stage: str = "features") -> None:
+        super().__init__(
+            f"expected a vector of length {expected}, found length {found}",
+            stage=stage,
+            expected=expected,
+            found=found,
+        )
+
+
+class PluginUnavailable(CadmlError, LookupError):
+    """A plugin that the settings chose, or that a caller named, cannot be used."""
+
+    code = "PLUGIN_UNAVAILABLE"
+
+
+class CatalogueUnavailable(CadmlError, RuntimeError):
+    """The database cannot be used now; nothing was half-written."""
+
+    code = "CATALOGUE_UNAVAILABLE"

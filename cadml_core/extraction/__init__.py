@@ -1,0 +1,1 @@
+"""From a file to a document: detection, worker processes, folder ingest."""

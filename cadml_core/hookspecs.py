@@ -1,0 +1,35 @@
+"""Every hook a plugin may implement. Hooks only register; the contracts do the work."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pluggy
+
+from cadml_core.contracts import FeatureVersion, FormatAdapter, OpcodePolicy, VectorBackend
+
+PROJECT = "cadml"
+ENTRY_POINT_GROUP = "cadml.v1"
+
+hookspec = pluggy.HookspecMarker(PROJECT)
+hookimpl = pluggy.HookimplMarker(PROJECT)
+
+
+@hookspec
+def cadml_format_adapters() -> Iterable[FormatAdapter]:  # type: ignore[empty-body]
+    """Return the format adapters that this plugin adds."""
+
+
+@hookspec
+def cadml_feature_versions() -> Iterable[FeatureVersion]:  # type: ignore[empty-body]
+    """Return the feature versions that this plugin adds."""
+
+
+@hookspec
+def cadml_opcode_policies() -> Iterable[OpcodePolicy]:  # type: ignore[empty-body]
+    """Return the opcode policies that this plugin adds."""
+
+
+@hookspec
+def cadml_vector_backends() -> Iterable[VectorBackend]:  # type: ignore[empty-body]
+    """Return the vector backends that this plugin adds."""

@@ -1,0 +1,1 @@
+"""Pickled models: scan, judge, load with care, replace while serving."""

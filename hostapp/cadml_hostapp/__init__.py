@@ -1,0 +1,1 @@
+"""The host: the Litestar application and the `cadml` command."""

@@ -1,0 +1,71 @@
+"""Everything a change must pass. ``nox`` runs the default sessions; ``nox --list`` names the rest."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2025.2.9"
+nox.options.default_venv_backend = "uv|virtualenv"
+nox.options.error_on_missing_interpreters = False
+nox.options.sessions = ["lint", "types", "layers", "tests", "wheel"]
+
+PYPROJECT = nox.project.load_toml("pyproject.toml")
+PYTHONS = ["3.11", "3.12", "3.13"]
+
+
+def group(name: str) -> list[str]:
+    """Return the requirements of a dependency group."""
+    return nox.project.dependency_groups(PYPROJECT, name)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check format and style."""
+    session.install(*group("lint"))
+    session.run("ruff", "format", "--check", ".")
+    session.run("ruff", "check", ".")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Check types, strictly."""
+    session.install("-e", ".", *group("types"))
+    session.run("mypy")
+
+
+@nox.session
+def layers(session: nox.Session) -> None:
+    """Check that no layer imports one above it."""
+    session.install("-e", ".", *group("layers"))
+    session.run("lint-imports")
+
+
+@nox.session(python=PYTHONS)
+def tests(session: nox.Session) -> None:
+    """Run the tests."""
+    session.install("-e", ".", *group("test"))
+    session.run("pytest", *session.posargs)
+
+
+@nox.session
+def wheel(session: nox.Session) -> None:
+    """Build the wheel, install it alone, and run the main job from it."""
+    session.install("build")
+    output = Path(session.create_tmp()) / "dist"
+    shutil.rmtree(output, ignore_errors=True)
+    session.run("python", "-m", "build", "--outdir", str(output), silent=True)
+    session.install(*map(str, output.glob("*.whl")))
+    session.run("python", "contrib/scripts/check_wheel.py", *map(str, output.iterdir()))
+    session.chdir(session.create_tmp())
+    session.run("cadml", "demo", "--json", silent=True)
+
+
+@nox.session
+def benchmarks(session: nox.Session) -> None:
+    """Print the tables of ratios."""
+    session.install("-e", ".", *group("benchmarks"))
+    for script in session.posargs or sorted(map(str, Path("tests/benchmarks").glob("bench_*.py"))):
+        session.run("python", script)
