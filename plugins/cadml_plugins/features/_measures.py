@@ -53,6 +53,10 @@ def _bbox_volume(document: CadDocument) -> float:
     return math.prod(_extents(document))
 
 
+def _proportion(axis: int) -> Callable[[CadDocument], float]:
+    return lambda document: _ratio(_extents(document)[axis], max(_extents(document)))
+
+
 def _largest_kind(rank: int) -> Callable[[CadDocument], float]:
     def measure(document: CadDocument) -> float:
         counts = sorted(document.entity_counts.values(), reverse=True)
@@ -85,7 +89,7 @@ MEASURES: tuple[Measure, ...] = (
     *(
         Measure(
             _slot(f"norm_{name}", "v2", "1", f"{name} over the largest extent; 0 if that is 0"),
-            lambda document, axis=axis: _ratio(_extents(document)[axis], max(_extents(document))),
+            _proportion(axis),
         )
         for axis, name in enumerate(("width", "height", "depth"))
     ),

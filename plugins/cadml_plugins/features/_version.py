@@ -42,7 +42,8 @@ class MeasuredVersion:
         """
         if values.ndim != 2 or values.shape[1] != len(self.slots):
             raise DimensionMismatch(expected=len(self.slots), found=values.shape[-1])
-        result = values.astype(np.float64)
+        result: FloatVector = values.astype(np.float64)
         columns = self._logarithmic
         result[:, columns] = np.log1p(np.maximum(result[:, columns], 0.0))
-        return ((result - self._centre) / self._scale).astype(np.float32)
+        embedded: FloatMatrix = ((result - self._centre) / self._scale).astype(np.float32)
+        return embedded
