@@ -1,0 +1,117 @@
+"""What every feature version promises."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from cadml_core.contracts import FeatureVersion
+from cadml_core.document import BoundingBox, CadDocument, MassProperties, TriangleMesh
+
+
+def sample_documents() -> list[CadDocument]:
+    """Return documents from the ordinary to the extreme: empty, a plate, a speck, a giant."""
+    mesh = TriangleMesh(
+        vertices=np.array([[0.0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1]]),
+        triangles=np.array([[0, 2, 1], [0, 1, 3], [0, 3, 2], [1, 2, 3]]),
+    )
+    plate = CadDocument(
+        format="step",
+        entity_counts={"plane": 6, "cylinder": 4},
+        surface_count=10,
+        solid_count=1,
+        shell_count=1,
+        edge_counts={"line": 12, "circle": 8},
+        surface_areas={"plane": 2200.0, "cylinder": 120.0},
+        layers=("plate",),
+        bounding_box=BoundingBox((0.0, 0.0, 0.0), (40.0, 20.0, 5.0)),
+        unit="mm",
+        area=2320.0,
+        mass=MassProperties(3900.0, (20.0, 10.0, 2.5), (1.0e5, 5.0e5, 6.0e5)),
+        mesh=mesh,
+    )
+    speck = CadDocument(
+        format="stl",
+        entity_counts={"oblique": 1},
+        surface_count=1,
+        facet_count=1,
+        bounding_box=BoundingBox((0.0, 0.0, 0.0), (1e-30, 0.0, 0.0)),
+        mesh=mesh,
+    )
+    giant = CadDocument(
+        format="dxf",
+        entity_counts={f"KIND{number}": 10**9 for number in range(30)},
+        surface_count=30 * 10**9,
+        layers=tuple(f"layer {number}" for number in range(1000)),
+        bounding_box=BoundingBox((-1e150, -1e150, -1e150), (1e150, 1e150, 1e150)),
+        mesh=mesh,
+    )
+    return [CadDocument(format="stl", mesh=mesh), plate, speck, giant]
+
+
+class FeatureVersionContract:
+    """Inherit, and provide the fixture ``version``."""
+
+    @pytest.fixture
+    def version(self) -> FeatureVersion:
+        """Return the feature version under test."""
+        raise NotImplementedError("override the fixture `version`")
+
+    def test_satisfies_the_protocol(self, version: FeatureVersion) -> None:
+        """It has every member of the contract."""
+        assert isinstance(version, FeatureVersion)
+        assert version.metric in ("l2", "cosine")
+        assert isinstance(version.needs_mesh, bool)
+
+    def test_slots_are_named_once(self, version: FeatureVersion) -> None:
+        """Slot names are identifiers and unique, so that values can move by name."""
+        names = [slot.name for slot in version.slots]
+        assert names, "a feature version has at least one slot"
+        assert len(set(names)) == len(names)
+        assert all(name.isidentifier() for name in names)
+
+    def test_values_are_finite_float64_one_per_slot(self, version: FeatureVersion) -> None:
+        """Whatever the document, the raw values are finite float64, one for each slot."""
+        for document in sample_documents():
+            values = version.extract(document)
+            assert values.dtype == np.float64
+            assert values.shape == (len(version.slots),)
+            assert np.isfinite(values).all(), f"not finite for a {document.format} document: {values}"
+
+    def test_extraction_is_deterministic_and_thread_safe(self, version: FeatureVersion) -> None:
+        """The same document gives the same values, also from several threads at once."""
+        documents = sample_documents() * 4
+        once = [version.extract(document) for document in documents]
+        with ThreadPoolExecutor(4) as threads:
+            again = list(threads.map(version.extract, documents))
+        for first, second in zip(once, again, strict=True):
+            np.testing.assert_array_equal(first, second)
+
+    def test_embedding_is_finite_float32_row_by_row(self, version: FeatureVersion) -> None:
+        """Each row is embedded by itself: a batch equals its rows, in float32, finite."""
+        values = np.stack([version.extract(document) for document in sample_documents()])
+        together = version.embed(values)
+        assert together.dtype == np.float32
+        assert together.shape[0] == len(values)
+        assert np.isfinite(together).all()
+        alone = np.concatenate([version.embed(values[row : row + 1]) for row in range(len(values))])
+        np.testing.assert_array_equal(together, alone)
+
+    def test_embedding_of_nothing(self, version: FeatureVersion) -> None:
+        """No rows in, no rows out, with the same width as ever."""
+        width = version.embed(np.zeros((1, len(version.slots)))).shape[1]
+        assert version.embed(np.zeros((0, len(version.slots)))).shape == (0, width)
+
+    def test_embedding_leaves_its_input_alone(self, version: FeatureVersion) -> None:
+        """The raw values are what the catalogue keeps: embedding them must not change them."""
+        values = np.stack([version.extract(document) for document in sample_documents()])
+        before = values.copy()
+        version.embed(values)
+        np.testing.assert_array_equal(values, before)
+
+    def test_embedding_refuses_another_width(self, version: FeatureVersion) -> None:
+        """Values of another version are refused, not embedded into nonsense."""
+        with pytest.raises(ValueError):
+            version.embed(np.zeros((1, len(version.slots) + 1)))

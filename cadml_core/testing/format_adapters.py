@@ -1,0 +1,133 @@
+"""What every format adapter promises."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from cadml_core.contracts import FormatAdapter, ReadLimits
+from cadml_core.document import CadDocument, decode_summary, encode_summary
+from cadml_core.errors import LimitExceeded, MalformedFile, UnsupportedContent
+
+HEAD = 4096
+SEED = 20
+REFUSALS = (MalformedFile, UnsupportedContent, LimitExceeded)
+
+
+def heads(sample: bytes) -> list[bytes]:
+    """Return beginnings of files that a sniff may meet: none, noise, other formats, cut samples."""
+    noise = random.Random(SEED)
+    return [
+        b"",
+        b"\x00" * HEAD,
+        noise.randbytes(HEAD),
+        b"PK\x03\x04" + noise.randbytes(60),
+        "ﬀ text that is not ASCII, Ω".encode(),
+        sample[:1],
+        sample[: len(sample) // 2][:HEAD],
+        sample[:HEAD][::-1],
+    ]
+
+
+class FormatAdapterContract:
+    """Inherit, and provide the fixtures ``adapter`` and ``sample`` (the path of a good file)."""
+
+    @pytest.fixture
+    def adapter(self) -> FormatAdapter:
+        """Return the adapter under test."""
+        raise NotImplementedError("override the fixture `adapter`")
+
+    @pytest.fixture
+    def sample(self, tmp_path: Path) -> Path:
+        """Write a good file that holds geometry and return its path."""
+        raise NotImplementedError("override the fixture `sample`")
+
+    def test_satisfies_the_protocol(self, adapter: FormatAdapter) -> None:
+        """It has every member of the contract, and suffixes in the form that detection compares."""
+        assert isinstance(adapter, FormatAdapter)
+        assert adapter.suffixes, "an adapter claims at least one suffix"
+        for suffix in adapter.suffixes:
+            assert suffix.startswith(".")
+            assert suffix == suffix.lower()
+        assert all("/" in media_type for media_type in adapter.media_types)
+        assert isinstance(adapter.version, str)
+        assert adapter.version
+
+    def test_recognises_its_own(self, adapter: FormatAdapter, sample: Path) -> None:
+        """The sniff says yes to a good file."""
+        assert adapter.sniff(sample.read_bytes()[:HEAD]) is True
+
+    def test_sniff_never_raises(self, adapter: FormatAdapter, sample: Path) -> None:
+        """The sniff answers with a bool whatever the bytes are, and says no to nothing and to noise."""
+        answers = [adapter.sniff(head) for head in heads(sample.read_bytes())]
+        assert all(isinstance(answer, bool) for answer in answers)
+        assert answers[0] is False, "an empty head is no format"
+        assert answers[2] is False, "random bytes are no format"
+
+    def test_reads_a_good_file(self, adapter: FormatAdapter, sample: Path) -> None:
+        """The document names its format and holds geometry."""
+        document = adapter.read(sample, ReadLimits())
+        assert isinstance(document, CadDocument)
+        assert document.format == adapter.name
+        assert not document.empty
+        assert document.entity_count > 0
+        assert all(count >= 0 for count in document.entity_counts.values())
+
+    def test_reads_the_same_twice(self, adapter: FormatAdapter, sample: Path) -> None:
+        """Reading is deterministic and leaves the file as it was."""
+        before = hashlib.sha256(sample.read_bytes()).digest()
+        first, second = adapter.read(sample, ReadLimits()), adapter.read(sample, ReadLimits())
+        assert encode_summary(first) == encode_summary(second)
+        assert hashlib.sha256(sample.read_bytes()).digest() == before
+
+    def test_summary_survives_storage(self, adapter: FormatAdapter, sample: Path) -> None:
+        """The document summary is JSON and comes back equal."""
+        document = adapter.read(sample, ReadLimits())
+        assert decode_summary(encode_summary(document)) == document.without_mesh()
+
+    def test_makes_a_mesh_only_when_asked(self, adapter: FormatAdapter, sample: Path) -> None:
+        """Tessellation costs time: without a request there is none."""
+        assert adapter.read(sample, ReadLimits()).mesh is None
+
+    def test_reads_any_name(self, adapter: FormatAdapter, sample: Path) -> None:
+        """Blanks and letters beyond ASCII in a path are as good as any."""
+        folder = sample.parent / "Zeichnungen für Ω"
+        folder.mkdir()
+        renamed = folder / f"Teil № 1{sample.suffix}"
+        renamed.write_bytes(sample.read_bytes())
+        expected = adapter.read(sample, ReadLimits())
+        assert encode_summary(adapter.read(renamed, ReadLimits())) == encode_summary(expected)
+
+    def test_max_bytes_holds_at_its_edge(self, adapter: FormatAdapter, sample: Path) -> None:
+        """A file of exactly the limit is read, one of a byte more is refused with both numbers."""
+        size = sample.stat().st_size
+        limits = ReadLimits(max_bytes=size)
+        assert not adapter.read(sample, limits).empty
+        with pytest.raises(LimitExceeded) as refusal:
+            adapter.read(sample, msgspec.structs.replace(limits, max_bytes=size - 1))
+        assert refusal.value.context["found"] == size
+        assert refusal.value.context["allowed"] == size - 1
+
+    @pytest.mark.parametrize("kept", [0, 1, 0.1, 0.5, 0.9])
+    def test_a_cut_file_is_refused_or_read(self, adapter: FormatAdapter, sample: Path, kept: float) -> None:
+        """What is left of a file is read, or refused in words: no other exception escapes."""
+        data = sample.read_bytes()
+        sample.write_bytes(data[: kept if isinstance(kept, int) else int(len(data) * kept)])
+        try:
+            document = adapter.read(sample, ReadLimits())
+        except REFUSALS as refusal:
+            if not refusal.message:
+                pytest.fail("the refusal says nothing")
+        else:
+            assert isinstance(document, CadDocument)
+
+    def test_noise_is_refused(self, adapter: FormatAdapter, sample: Path) -> None:
+        """Random bytes are refused with a reason, not read as something."""
+        sample.write_bytes(random.Random(SEED).randbytes(2000))
+        with pytest.raises(REFUSALS) as refusal:
+            adapter.read(sample, ReadLimits())
+        assert refusal.value.message

@@ -1,0 +1,3 @@
+"""Raises on import, as a plugin built for another release might."""
+
+raise RuntimeError("this plugin is broken on purpose")
