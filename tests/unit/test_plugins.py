@@ -1,0 +1,203 @@
+"""Loading plugins: the seven rules, each shown with plugins that exist only in this test."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from importlib.metadata import EntryPoint
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cadml_core.errors import PluginUnavailable
+from cadml_core.hookspecs import ENTRY_POINT_GROUP
+from cadml_core.plugins import LoadedPlugins, PluginRecord, load_plugins, require_chosen
+from cadml_core.settings import Settings
+
+ADAPTER = """
+from cadml_core import hookimpl
+
+class Adapter:
+    name, version, suffixes, media_types = {name!r}, "1", (".x",), ("model/x",)
+    def sniff(self, head): return False
+    def read(self, path, limits): raise AssertionError
+
+@hookimpl
+def cadml_format_adapters(): return [Adapter()]
+"""
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder on the import path, whose modules are forgotten afterwards."""
+    monkeypatch.syspath_prepend(tmp_path)
+    known = set(sys.modules)
+    yield tmp_path
+    for name in set(sys.modules) - known:
+        if (tmp_path / f"{name}.py").exists():
+            del sys.modules[name]
+
+
+class Distribution:
+    """Just enough of importlib.metadata.Distribution: a name and a version."""
+
+    def __init__(self, name: str) -> None:
+        self.name, self.version = name, "1.2"
+
+
+def install(site: Path, name: str, source: str, *, dist: str, group: str = ENTRY_POINT_GROUP) -> EntryPoint:
+    """Write a module and return the entry point that a wheel of it would have."""
+    module = f"{dist.replace('-', '_')}_{name.replace('-', '_')}"
+    (site / f"{module}.py").write_text(source, encoding="utf-8")
+    entry = EntryPoint(name=name, value=module, group=group)
+    vars(entry).update(dist=Distribution(dist))
+    return entry
+
+
+def by_name(loaded: LoadedPlugins) -> dict[str, PluginRecord]:
+    """The records by entry-point name."""
+    return {record.name: record for record in loaded.records}
+
+
+def settings(**values: Any) -> Settings:
+    """Settings with these values and defaults elsewhere."""
+    return Settings(**values)
+
+
+def test_a_plugin_registers_what_it_provides(site: Path) -> None:
+    """A loaded plugin's record says what it is, and the registry holds its object."""
+    entry = install(site, "shape", ADAPTER.format(name="shape"), dist="their-shape")
+    loaded = load_plugins(settings(), [entry])
+    record = by_name(loaded)["shape"]
+    assert (record.status, record.distribution, record.version) == ("loaded", "their-shape", "1.2")
+    assert (record.kinds, record.provides) == (("format adapter",), ("shape",))
+    assert record.import_seconds > 0
+    assert list(loaded.registry.formats) == ["shape"]
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_order_never_decides(site: Path, order: int) -> None:
+    """However the environment lists them, the same plugins give the same records."""
+    entries = [install(site, name, ADAPTER.format(name=name), dist=f"d-{name}") for name in ("b", "a", "c")]
+    loaded = load_plugins(settings(), entries[::order])
+    assert [record.name for record in loaded.records] == ["a", "b", "c"]
+    assert list(loaded.registry.formats) == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "raise RuntimeError('broken on purpose')",
+        "import sys; sys.exit('broken on purpose')",
+        "import no_such_module_anywhere",
+        "def broken on purpose",
+    ],
+)
+def test_a_plugin_that_fails_to_import_harms_nobody(site: Path, source: str) -> None:
+    """Its record holds error, traceback and hint; the other plugins load."""
+    broken = install(site, "broken", source, dist="their-broken")
+    good = install(site, "good", ADAPTER.format(name="good"), dist="their-good")
+    loaded = load_plugins(settings(), [broken, good])
+    record = by_name(loaded)["broken"]
+    assert record.status == "failed"
+    assert record.error
+    assert "Traceback" in (record.traceback or "")
+    assert "their-broken" in (record.hint or "")
+    assert list(loaded.registry.formats) == ["good"]
+
+
+def test_a_disabled_plugin_is_never_imported(site: Path) -> None:
+    """Blocked means that not a line of it runs."""
+    entry = install(site, "loud", "raise AssertionError('imported')", dist="their-loud")
+    record = by_name(load_plugins(settings(plugins_disable=("loud",)), [entry]))["loud"]
+    assert (record.status, record.traceback) == ("blocked", None)
+
+
+def test_safe_mode_loads_built_ins_only(site: Path) -> None:
+    """A stranger's plugin is blocked, a built-in loads."""
+    stranger = install(site, "stranger", "raise AssertionError('imported')", dist="their-thing")
+    own = install(site, "own", ADAPTER.format(name="own"), dist="cadml")
+    loaded = load_plugins(settings(safe_mode=True), [stranger, own])
+    assert {record.name: record.status for record in loaded.records} == {
+        "own": "loaded",
+        "stranger": "blocked",
+    }
+
+
+def test_an_unknown_hook_is_named_with_the_one_meant(site: Path) -> None:
+    """A misspelt hook would register silently; here it fails the plugin."""
+    source = ADAPTER.format(name="x").replace("cadml_format_adapters", "cadml_format_adapter")
+    record = by_name(load_plugins(settings(), [install(site, "x", source, dist="their-x")]))["x"]
+    assert record.error == "unknown hook cadml_format_adapter; did you mean cadml_format_adapters?"
+
+
+def test_a_plugin_without_hooks_fails(site: Path) -> None:
+    """A module that implements nothing is a mistake worth telling."""
+    record = by_name(load_plugins(settings(), [install(site, "idle", "x = 1", dist="their-idle")]))["idle"]
+    assert "implements no hook" in (record.error or "")
+
+
+def test_an_object_that_lacks_members_fails(site: Path) -> None:
+    """What is not an adapter is refused at the door, with what it lacks."""
+    source = (
+        "from cadml_core import hookimpl\nclass Half: name = 'half'\n"
+        "@hookimpl\ndef cadml_format_adapters(): return [Half()]\n"
+    )
+    record = by_name(load_plugins(settings(), [install(site, "half", source, dist="their-half")]))["half"]
+    assert "media_types, read, sniff, suffixes, version" in (record.error or "")
+
+
+def test_two_distributions_with_one_plugin_name_both_fail(site: Path) -> None:
+    """Neither wins by order; both distributions are named; a setting decides."""
+    entries = [install(site, "same", ADAPTER.format(name="same"), dist=dist) for dist in ("one", "two")]
+    loaded = load_plugins(settings(), entries)
+    assert not loaded.registry.formats
+    for record in loaded.records:
+        assert record.status == "failed"
+        assert "one and two" in (record.error or "")
+    decided = load_plugins(settings(plugins_prefer={"same": "two"}), entries)
+    assert {record.distribution: record.status for record in decided.records} == {
+        "one": "blocked",
+        "two": "loaded",
+    }
+
+
+def test_two_objects_with_one_name_both_fail(site: Path) -> None:
+    """Also where the entry points differ and only the registered names collide."""
+    entries = [
+        install(site, name, ADAPTER.format(name="shared"), dist=dist)
+        for name, dist in (("a", "one"), ("b", "two"))
+    ]
+    loaded = load_plugins(settings(), entries)
+    assert not loaded.registry.formats
+    assert all("'shared' is claimed by one and two" in (record.error or "") for record in loaded.records)
+    decided = load_plugins(settings(plugins_prefer={"shared": "one"}), entries)
+    assert list(decided.registry.formats) == ["shared"]
+
+
+def test_a_plugin_of_another_generation_is_not_imported(site: Path) -> None:
+    """A plugin for cadml.v2 is reported as such."""
+    entry = install(site, "new", "raise AssertionError('imported')", dist="their-new", group="cadml.v2")
+    record = by_name(load_plugins(settings(), [entry]))["new"]
+    assert record.status == "incompatible"
+    assert record.error == "targets cadml.v2, this host speaks cadml.v1"
+
+
+def test_what_the_settings_chose_must_be_there(site: Path) -> None:
+    """A chosen version that is missing stops the start and says what there is and why not."""
+    loaded = load_plugins(settings(), [install(site, "v9", "raise RuntimeError('no')", dist="their-v9")])
+    with pytest.raises(PluginUnavailable, match=r"FEATURE_VERSION=v9: .*their-v9 failed"):
+        require_chosen(loaded.registry, settings(feature_version="v9"))
+
+
+def test_the_built_ins_load_and_satisfy_the_defaults() -> None:
+    """What this distribution ships loads without a failure, and the default settings find all they chose."""
+    loaded = load_plugins(settings(safe_mode=True))
+    own = [record for record in loaded.records if record.distribution == "cadml"]
+    assert {record.status for record in own} == {"loaded"}
+    require_chosen(loaded.registry, settings())
+    assert set(loaded.registry.formats) == {"dxf", "stl", "step", "iges"}
+    assert set(loaded.registry.features) == {"v1", "v2", "v3", "v4"}
+    assert set(loaded.registry.policies) == {"blacklist", "audit", "whitelist"}
+    assert set(loaded.registry.vectors) == {"faiss", "memory"}
