@@ -1,0 +1,110 @@
+"""What the catalogue stores and answers: plain, frozen records."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import msgspec
+
+from cadml_core.document import CadDocument
+from cadml_core.features import FloatVector
+
+VectorSource = Literal["extracted", "registered", "migrated"]
+"""Read from a file, given by a caller, or moved by name from another feature version."""
+
+Status = Literal["added", "replaced", "updated", "unchanged"]
+"""What became of a part: new; its file content changed; the same content with new facts, vectors or
+path; or nothing to do."""
+
+
+class Content(msgspec.Struct, frozen=True, kw_only=True):
+    """One distinct file content, read once whatever the number of files that hold it."""
+
+    sha256: str
+    size: int
+    """Bytes."""
+    format: str
+    """Name of the format adapter that read it."""
+    adapter_version: str
+    document: CadDocument
+
+
+class Vector(msgspec.Struct, frozen=True):
+    """Raw values of one part under one feature version: float64 (number of slots,)."""
+
+    values: FloatVector
+    source: VectorSource = "extracted"
+
+
+class Part(msgspec.Struct, frozen=True, kw_only=True):
+    """What people name and search."""
+
+    row: int
+    """Stable number, never used twice; the id that vector indexes know."""
+    id: str
+    name: str
+    sha256: str | None
+    """None where a vector was registered without a file."""
+    format: str | None
+    path: str | None
+    """As ``cadml_core.catalog.paths`` writes it; None where it did not come from a file of this host."""
+    material: str | None
+    project: str | None
+    label: str | None
+    meta: dict[str, Any]
+    created: str
+    """ISO 8601, UTC."""
+    updated: str
+
+
+class NewPart(msgspec.Struct, frozen=True, kw_only=True):
+    """A part to add, or new facts about one that is there.
+
+    A part is recognised by its ``id``, else by its ``path``; where neither is known it is new.
+    Of a part that is there, a fact given as None is left as it is, and vectors are added to those
+    it has. Without ``content`` and ``sha256`` its content is left as it is too; with another
+    content than before, all its earlier vectors are dropped.
+    """
+
+    id: str | None = None
+    """None: that of the part at ``path``, or one made up."""
+    name: str | None = None
+    """None, for a new part: the last component of its path, else its id."""
+    path: str | None = None
+    content: Content | None = None
+    """A content just read, to be stored with the part."""
+    sha256: str | None = None
+    """A content that the catalogue already holds."""
+    material: str | None = None
+    project: str | None = None
+    label: str | None = None
+    meta: Mapping[str, Any] | None = None
+    vectors: Mapping[str, Vector] = {}
+    """By feature version."""
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """What became of one ``NewPart``; durable once the caller sees it."""
+
+    row: int
+    id: str
+    status: Status
+
+
+class PartFilter(msgspec.Struct, frozen=True):
+    """Which parts are meant: every field that is not None must be equal."""
+
+    format: str | None = None
+    material: str | None = None
+    project: str | None = None
+    label: str | None = None
+
+
+class Change(msgspec.Struct, frozen=True):
+    """One entry of the change log: the latest change of ``key`` among its ``kind``."""
+
+    sequence: int
+    kind: str
+    """``part``: the part with row number ``key`` was added, changed or removed."""
+    key: str

@@ -1,0 +1,317 @@
+"""The catalogue: parts, contents, vectors and the change log in one SQL database."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Any
+
+import msgspec
+import numpy as np
+import sqlalchemy as sa
+
+from cadml_core.catalog import schema, writing
+from cadml_core.catalog.engine import Database, parse_url
+from cadml_core.catalog.records import Change, Content, NewPart, Outcome, Part, PartFilter, Vector
+from cadml_core.catalog.tables import contents, parts
+from cadml_core.contracts import Int64Array
+from cadml_core.document import decode_summary
+from cadml_core.errors import CatalogueUnavailable, NotFound
+from cadml_core.features import FloatMatrix, FloatVector
+
+_PART_SQL = (
+    "SELECT p.row, p.id, p.name, p.sha256, c.format, p.path, p.material, p.project, p.label, p.meta,"
+    " p.created, p.updated FROM parts p LEFT JOIN contents c ON c.sha256 = p.sha256"
+)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+class Catalog:
+    """The truth about every part; every index is a copy of it.
+
+    Each method is one transaction: it happens as a whole or not at all, and what it returned
+    survives the death of the process. Methods may be called from any thread. All raise
+    ``CatalogueUnavailable`` where the database is locked, damaged, full, read-only or unreachable.
+    """
+
+    def __init__(self, database: Database, now: Callable[[], str] = _now) -> None:
+        self._database = database
+        self._now = now
+
+    @classmethod
+    def open(cls, url: str, *, lock_timeout: float = 30.0) -> Catalog:
+        """Open a catalogue; an absent one is created, one of an older cadml is brought forward.
+
+        Args:
+            url: ``sqlite:////folder/file.sqlite3`` or ``postgresql://user:password@host/database``.
+            lock_timeout: Seconds to wait for another process's write.
+
+        Raises:
+            InvalidSetting: The URL is not possible.
+            CatalogueUnavailable: The database cannot be used, or was written by a newer cadml.
+        """
+        database = Database(parse_url(url), lock_timeout=lock_timeout)
+        try:
+            schema.prepare(database)
+        except BaseException:
+            database.close()
+            raise
+        return cls(database)
+
+    def close(self) -> None:
+        """Close every connection; closing twice is allowed."""
+        self._database.close()
+
+    def __enter__(self) -> Catalog:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # Writing
+
+    def add(self, batch: Sequence[NewPart]) -> list[Outcome]:
+        """Add parts, or change those that are there, with contents, vectors and change numbers.
+
+        Raises:
+            InvalidInput: A record does not fit; nothing of the batch was written.
+            NotFound: A record names a content that is not stored.
+        """
+        if not batch:
+            return []
+        with self._database.write() as connection:
+            return writing.BatchWriter(connection, self._now()).apply(batch)
+
+    def register_vector(
+        self, part_id: str, version: str, values: FloatVector, meta: Mapping[str, Any] | None = None
+    ) -> Outcome:
+        """Give a part a vector without a file; a part of that id is made where there is none."""
+        vector = Vector(values, "registered")
+        return self.add([NewPart(id=part_id, vectors={version: vector}, meta=meta)])[0]
+
+    def remove(self, part_id: str) -> None:
+        """Delete a part, its vectors, and its content where no other part has it.
+
+        Raises:
+            NotFound: There is no such part.
+        """
+        with self._database.write() as connection:
+            numbers = writing.lock(connection)
+            record = connection.execute(
+                sa.select(parts.c.row, parts.c.sha256).where(parts.c.id == part_id)
+            ).one_or_none()
+            if record is None:
+                raise _no_part(part_id)
+            connection.execute(parts.delete().where(parts.c.row == record.row))
+            writing.delete_orphans(connection, {record.sha256} - {None})
+            writing.log_changes(connection, numbers, [str(record.row)])
+
+    # Parts and contents
+
+    def part(self, part_id: str) -> Part:
+        """Return one part.
+
+        Raises:
+            NotFound: There is no such part.
+        """
+        found = self._parts("p.id = ?", (part_id,))
+        if not found:
+            raise _no_part(part_id)
+        return found[0]
+
+    def parts(
+        self, which: PartFilter | None = None, *, after: int = 0, limit: int | None = None
+    ) -> list[Part]:
+        """Return parts in the order of their row numbers.
+
+        Args:
+            which: Only these; all where None.
+            after: Only rows above this one: the cursor of the next page is the last row of this one.
+            limit: At most so many.
+        """
+        condition, values = _condition(which)
+        tail = " ORDER BY p.row" + ("" if limit is None else f" LIMIT {int(limit)}")
+        return self._parts(f"p.row > ? AND {condition}", (after, *values), tail)
+
+    def parts_by_row(self, rows: Iterable[int]) -> dict[int, Part]:
+        """Return the parts of these row numbers; those that are gone are left out."""
+        return {part.row: part for part in self._parts_in("p.row", (int(row) for row in rows))}
+
+    def parts_by_path(self, paths: Iterable[str]) -> dict[str, Part]:
+        """Return the parts that have these paths, as ``path_to_text`` writes them."""
+        return {part.path: part for part in self._parts_in("p.path", paths) if part.path is not None}
+
+    def parts_by_sha256(self, sha256: str) -> list[Part]:
+        """Return every part with this content."""
+        return self._parts("p.sha256 = ?", (sha256,), " ORDER BY p.row")
+
+    def rows(self, which: PartFilter) -> Int64Array:
+        """Return the row numbers of the parts that fit, ascending."""
+        condition, values = _condition(which)
+        found = self._database.fetch(
+            "SELECT p.row FROM parts p LEFT JOIN contents c ON c.sha256 = p.sha256"
+            f" WHERE {condition} ORDER BY p.row",
+            values,
+        )
+        return np.fromiter((row for (row,) in found), dtype=np.int64, count=len(found))
+
+    def contents(self, hashes: Iterable[str]) -> dict[str, Content]:
+        """Return the contents of these sha256 that are stored."""
+        with self._database.read() as connection:
+            records = writing.select_in(connection, sa.select(contents), contents.c.sha256, set(hashes))
+        return {
+            record.sha256: Content(
+                sha256=record.sha256,
+                size=record.size,
+                format=record.format,
+                adapter_version=record.adapter_version,
+                document=decode_summary(record.summary),
+            )
+            for record in records
+        }
+
+    # Vectors
+
+    def vector(self, part_id: str, version: str) -> Vector:
+        """Return a part's raw values.
+
+        Raises:
+            NotFound: There is no such part, or it has no vector of that version; the message says
+                which versions it has.
+        """
+        row = self.part(part_id).row
+        found = self.vectors_of([row]).get(row, {})
+        if version not in found:
+            raise NotFound(
+                f"part {part_id!r} has no {version} vector; it has: {', '.join(sorted(found)) or 'none'}",
+                id=part_id,
+                version=version,
+            )
+        return found[version]
+
+    def vectors_of(self, rows: Iterable[int]) -> dict[int, dict[str, Vector]]:
+        """Return every vector of these parts, by row and feature version."""
+        found: dict[int, dict[str, Vector]] = {}
+        for part, version, source, raw in self._fetch_in(
+            "SELECT part, version, source, raw FROM vectors WHERE part IN", (int(row) for row in rows)
+        ):
+            values = np.frombuffer(raw, dtype="<f8").astype(np.float64)
+            found.setdefault(part, {})[version] = Vector(values, source)
+        return found
+
+    def vectors(self, version: str, rows: Iterable[int] | None = None) -> tuple[Int64Array, FloatMatrix]:
+        """Return raw values in bulk.
+
+        Args:
+            version: The feature version.
+            rows: Only of these parts; all where None.
+
+        Returns:
+            Row numbers int64 (n,), ascending, and raw values float64 (n, slots); slots is 0 where n is.
+        """
+        query = "SELECT part, raw FROM vectors WHERE version = ?"
+        if rows is None:
+            records = self._database.fetch(f"{query} ORDER BY part", (version,))
+        else:
+            wanted = sorted({int(row) for row in rows})
+            records = sorted(self._fetch_in(f"{query} AND part IN", wanted, (version,)))
+        return _matrix(version, records)
+
+    def vector_versions(self) -> dict[str, int]:
+        """Return how many vectors there are of each feature version."""
+        found = self._database.fetch(
+            "SELECT version, count(*) FROM vectors GROUP BY version ORDER BY version"
+        )
+        return dict(found)
+
+    # Changes
+
+    def last_change(self) -> int:
+        """Return the newest committed change number; costs a few microseconds on SQLite."""
+        found: int = self._database.fetch("SELECT change FROM counters")[0][0]
+        return found
+
+    def changes_since(self, sequence: int, kind: str | None = None) -> list[Change]:
+        """Return the changes above this number, oldest first: of each thing its latest only."""
+        query, values = "SELECT sequence, kind, key FROM changes WHERE sequence > ?", (sequence,)
+        records = (
+            self._database.fetch(f"{query} ORDER BY sequence", values)
+            if kind is None
+            else self._database.fetch(f"{query} AND kind = ? ORDER BY sequence", (*values, kind))
+        )
+        return [Change(*record) for record in records]
+
+    # Helpers of the above
+
+    def _parts(self, condition: str, values: tuple[Any, ...], tail: str = "") -> list[Part]:
+        records = self._database.fetch(f"{_PART_SQL} WHERE {condition}{tail}", values)
+        return [_part(record) for record in records]
+
+    def _parts_in(self, column: str, values: Iterable[Any]) -> list[Part]:
+        return [_part(record) for record in self._fetch_in(f"{_PART_SQL} WHERE {column} IN", values)]
+
+    def _fetch_in(
+        self, query: str, values: Iterable[Any], before: tuple[Any, ...] = ()
+    ) -> list[tuple[Any, ...]]:
+        """Run a query that ends in ``IN`` for the values, however many those are."""
+        wanted = list(values)
+        found: list[tuple[Any, ...]] = []
+        for start in range(0, len(wanted), writing.CHUNK):
+            chunk = wanted[start : start + writing.CHUNK]
+            marks = ",".join("?" * len(chunk))
+            found += self._database.fetch(f"{query} ({marks})", (*before, *chunk))
+        return found
+
+
+def _no_part(part_id: str) -> NotFound:
+    return NotFound(f"no part {part_id!r} in the catalogue", stage="catalogue", id=part_id)
+
+
+def _condition(which: PartFilter | None) -> tuple[str, tuple[str, ...]]:
+    """Return the filter as SQL over ``p`` (parts) and ``c`` (contents), and its values."""
+    clauses, values = ["1 = 1"], []
+    for field in PartFilter.__struct_fields__ if which else ():
+        if (value := getattr(which, field)) is not None:
+            clauses.append(f"{'c' if field == 'format' else 'p'}.{field} = ?")
+            values.append(value)
+    return " AND ".join(clauses), tuple(values)
+
+
+def _part(record: tuple[Any, ...]) -> Part:
+    row, part_id, name, sha256, form, path, material, project, label, meta, created, updated = record
+    return Part(
+        row=row,
+        id=part_id,
+        name=name,
+        sha256=sha256,
+        format=form,
+        path=path,
+        material=material,
+        project=project,
+        label=label,
+        meta={} if meta == "{}" else msgspec.json.decode(meta),
+        created=created,
+        updated=updated,
+    )
+
+
+def _matrix(version: str, records: Sequence[tuple[Any, ...]]) -> tuple[Int64Array, FloatMatrix]:
+    if not records:
+        return np.empty(0, dtype=np.int64), np.empty((0, 0))
+    numbers, packed = zip(*records, strict=True)
+    width = len(packed[0])
+    joined = b"".join(packed)
+    if width % 8 or len(joined) != width * len(packed) or len(set(map(len, packed))) != 1:
+        raise CatalogueUnavailable(
+            f"the {version} vectors in the catalogue have different lengths; it is damaged, or a plugin"
+            f" changed {version} without a new name: migrate to another version, or ingest again",
+            version=version,
+        )
+    values = np.frombuffer(joined, dtype="<f8").reshape(len(packed), width // 8)
+    return np.array(numbers, dtype=np.int64), values.astype(np.float64, copy=False)

@@ -1,0 +1,62 @@
+"""The tables of the catalogue."""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, LargeBinary, MetaData, Table, Text
+
+metadata = MetaData()
+
+counters = Table(
+    "counters",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("change", BigInteger, nullable=False),
+    Column("part", BigInteger, nullable=False),
+    comment="One row, locked by every writing transaction, so that numbers follow commit order.",
+)
+
+contents = Table(
+    "contents",
+    metadata,
+    Column("sha256", Text, primary_key=True),
+    Column("size", BigInteger, nullable=False),
+    Column("format", Text, nullable=False),
+    Column("adapter_version", Text, nullable=False),
+    Column("summary", Text, nullable=False, comment="The document summary as JSON."),
+)
+
+parts = Table(
+    "parts",
+    metadata,
+    Column("row", BigInteger, primary_key=True, autoincrement=False),
+    Column("id", Text, nullable=False, unique=True),
+    Column("sha256", Text, ForeignKey("contents.sha256"), index=True),
+    Column("name", Text, nullable=False),
+    Column("path", Text, unique=True),
+    Column("material", Text),
+    Column("project", Text),
+    Column("label", Text),
+    Column("meta", Text, nullable=False, comment="JSON object."),
+    Column("created", Text, nullable=False, comment="ISO 8601, UTC."),
+    Column("updated", Text, nullable=False),
+)
+
+vectors = Table(
+    "vectors",
+    metadata,
+    Column("version", Text, primary_key=True),
+    Column("part", BigInteger, ForeignKey("parts.row", ondelete="CASCADE"), primary_key=True),
+    Column("source", Text, nullable=False),
+    Column("raw", LargeBinary, nullable=False, comment="float64, little endian."),
+    Index("ix_vectors_part", "part"),
+    sqlite_with_rowid=False,
+)
+
+changes = Table(
+    "changes",
+    metadata,
+    Column("kind", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("sequence", BigInteger, nullable=False, unique=True),
+    comment="The latest change of each thing; an earlier one of the same thing says nothing more.",
+)

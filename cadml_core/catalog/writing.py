@@ -1,0 +1,354 @@
+"""One writing transaction: work out what a batch of parts changes, then write exactly that."""
+
+from __future__ import annotations
+
+import secrets
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+import numpy as np
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import Connection
+
+from cadml_core.catalog.paths import text_to_path
+from cadml_core.catalog.records import Content, NewPart, Outcome, Status, Vector
+from cadml_core.catalog.tables import changes, contents, counters, parts, vectors
+from cadml_core.document import encode_summary
+from cadml_core.errors import InvalidInput, NotFound
+
+PART = "part"
+"""The kind of change that says: the part with this row number was added, changed or removed."""
+CHUNK = 5_000
+"""Most values of one IN list; SQLite takes 32,766 parameters, PostgreSQL 65,535."""
+
+_FACTS = tuple(column.name for column in parts.c if column.name != "row")
+_WHERE_ROW = parts.update().where(parts.c.row == sa.bindparam("b_row"))
+
+
+class Counters(msgspec.Struct):
+    """The last change number and the last row number in use."""
+
+    change: int
+    part: int
+
+
+def lock(connection: Connection) -> Counters:
+    """Take the lock that all writers share, and the numbers it guards.
+
+    Held until the transaction ends, so numbers are committed in their own order: a follower that
+    has seen change n will never meet a later commit that is numbered below n.
+    """
+    row = connection.execute(sa.select(counters.c.change, counters.c.part).with_for_update()).one()
+    return Counters(*row)
+
+
+def log_changes(connection: Connection, numbers: Counters, keys: Iterable[str], kind: str = PART) -> None:
+    """Give each key a change number, and write the counters back."""
+    rows = []
+    for key in keys:
+        numbers.change += 1
+        rows.append({"kind": kind, "key": key, "sequence": numbers.change})
+    if rows:
+        upsert(connection, changes, rows)
+        connection.execute(counters.update().values(change=numbers.change, part=numbers.part))
+
+
+def upsert(connection: Connection, table: sa.Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert rows; one whose primary key is there already takes its place."""
+    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
+    insert = dialect.insert(table)
+    replace = insert.on_conflict_do_update(
+        index_elements=list(table.primary_key),
+        set_={column.name: insert.excluded[column.name] for column in table.c if not column.primary_key},
+    )
+    connection.execute(replace, rows)
+
+
+def select_in(
+    connection: Connection, query: sa.Select[Any], column: sa.Column[Any], values: Iterable[Any]
+) -> list[Any]:
+    """Run a query for the rows whose column is among the values, however many those are."""
+    wanted = list(values)
+    found: list[Any] = []
+    for start in range(0, len(wanted), CHUNK):
+        found += connection.execute(query.where(column.in_(wanted[start : start + CHUNK]))).all()
+    return found
+
+
+def encode_values(values: Any) -> bytes:
+    """Pack raw values as little-endian float64.
+
+    Raises:
+        InvalidInput: They are not one non-empty row of finite numbers.
+    """
+    try:
+        array = np.asarray(values, dtype="<f8")
+    except (TypeError, ValueError) as error:
+        raise InvalidInput(f"a vector must be a list of numbers: {error}") from None
+    if array.ndim != 1 or array.size == 0:
+        raise InvalidInput(f"a vector must be one row of numbers, found shape {array.shape}")
+    if not np.isfinite(array).all():
+        position = int(np.flatnonzero(~np.isfinite(array))[0])
+        raise InvalidInput(
+            f"a vector must be finite, found {array[position]} at position {position}", position=position
+        )
+    return array.tobytes()
+
+
+def checked_text(field: str, value: str | None) -> str | None:
+    """Refuse text that a database cannot hold.
+
+    Raises:
+        InvalidInput: It holds a NUL or a lone surrogate, or is an empty id.
+    """
+    if value is None:
+        return None
+    if "\0" in value or any("\ud800" <= character <= "\udfff" for character in value):
+        raise InvalidInput(f"{field} {value!r} holds a character that is no text", field=field)
+    if field == "id" and not value.strip():
+        raise InvalidInput("an id must not be blank", field=field)
+    return value
+
+
+class _State(msgspec.Struct):
+    """A part as the transaction leaves it, and what it found."""
+
+    columns: dict[str, Any]
+    status: Status
+    touched: bool
+
+
+class BatchWriter:
+    """Applies ``NewPart`` records inside one transaction."""
+
+    def __init__(self, connection: Connection, now: str) -> None:
+        self._connection = connection
+        self._now = now
+        self._numbers = lock(connection)
+        self._by_row: dict[int, _State] = {}
+        self._by_id: dict[str, int] = {}
+        self._by_path: dict[str, int] = {}
+        self._stored: dict[tuple[int, str], tuple[bytes, str]] = {}
+        self._contents: dict[str, tuple[str, str]] = {}
+        self._new_contents: dict[str, Content] = {}
+        self._new_vectors: dict[tuple[int, str], tuple[bytes, str]] = {}
+        self._dropped: set[int] = set()
+        self._left_contents: set[str] = set()
+
+    def apply(self, batch: Sequence[NewPart]) -> list[Outcome]:
+        """Write the batch and return what became of each.
+
+        Raises:
+            InvalidInput: A record does not fit; nothing of the batch is written.
+            NotFound: A record names a content that is not stored.
+        """
+        self._load(batch)
+        rows = [self._place(new) for new in batch]
+        self._write()
+        outcomes = []
+        for row in rows:
+            state = self._by_row[row]
+            outcomes.append(Outcome(row, state.columns["id"], state.status))
+        return outcomes
+
+    def _load(self, batch: Sequence[NewPart]) -> None:
+        """Read all that the batch may meet, in as few queries as its size allows."""
+        query = sa.select(parts)
+        ids = {new.id for new in batch if new.id is not None}
+        paths = {new.path for new in batch if new.path is not None}
+        for record in (
+            *select_in(self._connection, query, parts.c.id, ids),
+            *select_in(self._connection, query, parts.c.path, paths),
+        ):
+            self._remember(_State(dict(record._mapping), "unchanged", False))
+        for part, version, raw, source in select_in(
+            self._connection,
+            sa.select(vectors.c.part, vectors.c.version, vectors.c.raw, vectors.c.source),
+            vectors.c.part,
+            self._by_row,
+        ):
+            self._stored[part, version] = (bytes(raw), source)
+        hashes = {new.content.sha256 if new.content else new.sha256 for new in batch} - {None}
+        for sha256, form, version in select_in(
+            self._connection,
+            sa.select(contents.c.sha256, contents.c.format, contents.c.adapter_version),
+            contents.c.sha256,
+            hashes,
+        ):
+            self._contents[sha256] = (form, version)
+
+    def _remember(self, state: _State) -> None:
+        row = state.columns["row"]
+        self._by_row[row] = state
+        self._by_id[state.columns["id"]] = row
+        if state.columns["path"] is not None:
+            self._by_path[state.columns["path"]] = row
+
+    def _place(self, new: NewPart) -> int:
+        """Work out one record; returns its row number."""
+        sha256 = self._take_content(new)
+        row = self._find(new)
+        state = self._create(new) if row is None else self._by_row[row]
+        row = int(state.columns["row"])
+        self._set_facts(state, new)
+        if sha256 is not None and state.columns["sha256"] != sha256:
+            self._set_content(state, sha256)
+        for version, vector in new.vectors.items():
+            self._set_vector(row, state, version, vector)
+        return row
+
+    def _find(self, new: NewPart) -> int | None:
+        by_path = None if new.path is None else self._by_path.get(new.path)
+        by_id = None if new.id is None else self._by_id.get(new.id)
+        if by_id is not None and by_path is not None and by_id != by_path:
+            other = self._by_row[by_path].columns["id"]
+            raise InvalidInput(
+                f"part {new.id!r} cannot have the path {new.path!r}: part {other!r} has it; remove one first",
+                id=new.id,
+                other=other,
+            )
+        return by_path if by_id is None else by_id
+
+    def _create(self, new: NewPart) -> _State:
+        self._numbers.part += 1
+        columns: dict[str, Any] = dict.fromkeys(column.name for column in parts.c)
+        columns |= {
+            "row": self._numbers.part,
+            "id": checked_text("id", new.id) or secrets.token_hex(8),
+            "meta": "{}",
+            "created": self._now,
+            "updated": self._now,
+        }
+        columns["name"] = text_to_path(new.path).name if new.path else columns["id"]
+        state = _State(columns, "added", True)
+        self._remember(state)
+        return state
+
+    def _set_facts(self, state: _State, new: NewPart) -> None:
+        facts: dict[str, str | None] = {
+            field: checked_text(field, getattr(new, field))
+            for field in ("name", "path", "material", "project", "label")
+        }
+        if new.meta is not None:
+            facts["meta"] = msgspec.json.encode(new.meta, order="sorted").decode()
+        if new.path is not None and state.columns["path"] != new.path:
+            self._by_path.pop(state.columns["path"], None)
+            self._by_path[new.path] = state.columns["row"]
+        for field, value in facts.items():
+            if value is not None and state.columns[field] != value:
+                state.columns[field] = value
+                self._touch(state, "updated")
+
+    def _set_content(self, state: _State, sha256: str) -> None:
+        before = state.columns["sha256"]
+        state.columns["sha256"] = sha256
+        self._touch(state, "updated" if before is None else "replaced")
+        if before is not None:
+            row = state.columns["row"]
+            self._left_contents.add(before)
+            self._dropped.add(row)
+            for table in (self._stored, self._new_vectors):
+                for key in [key for key in table if key[0] == row]:
+                    del table[key]
+
+    def _set_vector(self, row: int, state: _State, version: str, vector: Vector) -> None:
+        packed = (encode_values(vector.values), vector.source)
+        if self._new_vectors.get((row, version), self._stored.get((row, version))) != packed:
+            self._new_vectors[row, version] = packed
+            self._touch(state, "updated")
+
+    def _touch(self, state: _State, status: Status) -> None:
+        state.touched = True
+        state.columns["updated"] = self._now
+        if state.status == "unchanged" or (status == "replaced" and state.status == "updated"):
+            state.status = status
+
+    def _take_content(self, new: NewPart) -> str | None:
+        """Note a content to be written; returns the sha256 the part is to have, None to leave it."""
+        if new.content is None:
+            if new.sha256 is not None and new.sha256 not in self._contents:
+                raise NotFound(f"no content {new.sha256} in the catalogue; read its file first")
+            return new.sha256
+        content = new.content
+        reader = (content.format, content.adapter_version)
+        if self._contents.get(content.sha256) != reader:
+            if content.sha256 in self._contents:
+                self._share(content.sha256, new.vectors)
+            self._contents[content.sha256] = reader
+            self._new_contents[content.sha256] = content
+        return content.sha256
+
+    def _share(self, sha256: str, fresh: Mapping[str, Vector]) -> None:
+        """A content was read anew by another reader: every part that has it gets the new values."""
+        holders = self._connection.execute(sa.select(parts).where(parts.c.sha256 == sha256)).all()
+        for record in holders:
+            if record.row not in self._by_row:
+                self._remember(_State(dict(record._mapping), "unchanged", False))
+            state = self._by_row[record.row]
+            self._touch(state, "updated")
+        mine = select_in(
+            self._connection,
+            sa.select(vectors.c.part, vectors.c.version).where(vectors.c.source == "extracted"),
+            vectors.c.part,
+            [record.row for record in holders],
+        )
+        for row, version in mine:
+            if version in fresh and self._by_row[row].columns["sha256"] == sha256:
+                self._set_vector(row, self._by_row[row], version, fresh[version])
+
+    def _write(self) -> None:
+        touched = {row: state for row, state in self._by_row.items() if state.touched}
+        if self._new_contents:
+            upsert(self._connection, contents, [_content_row(c) for c in self._new_contents.values()])
+        groups: dict[bool, list[dict[str, Any]]] = defaultdict(list)
+        for state in touched.values():
+            groups[state.status == "added"].append(state.columns)
+        if groups[False]:
+            # A path may pass from one part to another within the batch: free all of them first.
+            self._connection.execute(
+                _WHERE_ROW.values(path=None), [{"b_row": columns["row"]} for columns in groups[False]]
+            )
+        if groups[True]:
+            self._connection.execute(parts.insert(), groups[True])
+        if groups[False]:
+            self._connection.execute(
+                _WHERE_ROW.values({name: sa.bindparam(name) for name in _FACTS}),
+                [{"b_row": columns["row"], **{n: columns[n] for n in _FACTS}} for columns in groups[False]],
+            )
+        self._write_vectors()
+        delete_orphans(self._connection, self._left_contents)
+        log_changes(self._connection, self._numbers, map(str, touched))
+
+    def _write_vectors(self) -> None:
+        dropped = sorted(self._dropped)
+        for start in range(0, len(dropped), CHUNK):
+            chunk = dropped[start : start + CHUNK]
+            self._connection.execute(vectors.delete().where(vectors.c.part.in_(chunk)))
+        rows = [
+            {"part": row, "version": version, "raw": raw, "source": source}
+            for (row, version), (raw, source) in self._new_vectors.items()
+        ]
+        if rows:
+            upsert(self._connection, vectors, rows)
+
+
+def delete_orphans(connection: Connection, hashes: Iterable[str]) -> None:
+    """Delete those of these contents that no part has any more."""
+    wanted = sorted(hashes)
+    in_use = sa.exists().where(parts.c.sha256 == contents.c.sha256)
+    for start in range(0, len(wanted), CHUNK):
+        chunk = wanted[start : start + CHUNK]
+        connection.execute(contents.delete().where(contents.c.sha256.in_(chunk), ~in_use))
+
+
+def _content_row(content: Content) -> dict[str, Any]:
+    return {
+        "sha256": content.sha256,
+        "size": content.size,
+        "format": content.format,
+        "adapter_version": content.adapter_version,
+        "summary": encode_summary(content.document).decode(),
+    }
