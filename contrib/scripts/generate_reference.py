@@ -1,0 +1,188 @@
+"""Writes the reference pages that follow from the code: hooks, settings, error codes, commands, metrics,
+feature slots.
+
+    python contrib/scripts/generate_reference.py            # write docs/reference/*.md
+    python contrib/scripts/generate_reference.py --check    # exit 1 where a page is out of date
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import rich_click as click
+
+from cadml_core import contracts, hookspecs, metrics
+from cadml_core.errors import ERROR_CODES
+from cadml_core.plugins import KINDS, load_plugins
+from cadml_core.settings import Settings, setting_specs
+from cadml_hostapp.cli import main as cadml
+
+ROOT = Path(__file__).parents[2]
+FOLDER = ROOT / "docs" / "reference"
+NOTE = "<!-- Written by contrib/scripts/generate_reference.py; change the code, then run it. -->\n\n"
+
+
+def table(*header: str, rows: list[tuple[str, ...]]) -> str:
+    """Return a Markdown table."""
+    lines = [header, tuple("---" for _ in header), *rows]
+    return "".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |\n" for line in lines)
+
+
+def errors() -> str:
+    """Return the page of error codes."""
+    rows = [
+        (f"`{spec.code}`", spec.stage or "the operation", str(spec.status), spec.meaning)
+        for spec in ERROR_CODES.values()
+    ]
+    return (
+        "# Error codes\n\nEvery error, from the command line with `--json` and from the server, has one"
+        " shape:\n\n```json\n"
+        '{"code": "PARSE_FAILED", "stage": "parse", "message": "...", "context": {},'
+        ' "timestamp": "2025-11-26T09:31:11.456Z"}\n```\n\n'
+        + table("code", "stage", "HTTP", "meaning", rows=rows)
+    )
+
+
+def settings() -> str:
+    """Return the page of settings."""
+    rows = [
+        (
+            f"`{spec.key}`",
+            f"`{spec.env}`",
+            "" if spec.field == "data_dir" or not spec.default and spec.default != 0 else f"`{spec.default}`",
+            spec.allowed,
+            spec.description + (" Secret." if spec.secret else ""),
+        )
+        for spec in setting_specs()
+    ]
+    return (
+        "# Settings\n\nDefaults, then `cadml.toml` (the file that `CADML_CONFIG` names, else the one in the"
+        " working folder), then the environment, then command-line options: the later wins. `cadml settings`"
+        " shows each value and where it came from. An impossible value stops the start and names itself."
+        " `data_dir` is by default the platform's folder for user data.\n\n"
+        + table("key in cadml.toml", "environment", "default", "allowed", "meaning", rows=rows)
+    )
+
+
+def hooks() -> str:
+    """Return the page of hooks and contracts."""
+    parts = [
+        "# Hooks and contracts\n\nA plugin is an entry point of the group"
+        f" `{hookspecs.ENTRY_POINT_GROUP}` that names a module (or object) with functions marked"
+        " `@cadml_core.hookimpl`. Hooks only register: each returns an iterable of objects that keep a"
+        " contract. [How to write a plugin](../how-to/write-a-plugin.md) goes through one.\n"
+    ]
+    for name, (kind, contract) in KINDS.items():
+        hook = getattr(hookspecs, name)
+        parts.append(f"\n## `{name}()`\n\n{inspect.getdoc(hook)} Each is a {kind}:\n\n{protocol(contract)}")
+    for extra in (contracts.VectorIndex, contracts.DurableIndex):
+        parts.append(f"\n## `{extra.__name__}`\n\n{protocol(extra)}")
+    return "".join(parts)
+
+
+def protocol(contract: type) -> str:
+    """Return a contract's members with their docstrings."""
+    lines = [f"{inspect.getdoc(contract)}\n\n"]
+    lines += [f"* `{name}: {kind}`\n" for name, kind in contract.__annotations__.items()]
+    for name, member in vars(contract).items():
+        if inspect.isfunction(member) and (not name.startswith("_") or name == "__len__"):
+            text = inspect.getdoc(member) or ""
+            if text:
+                indented = text.replace("\n", "\n  ").replace("\n  \n", "\n\n")
+                lines.append(f"* `{name}{inspect.signature(member)}`\n\n  {indented}\n\n")
+    return "".join(lines).replace("'", "'")
+
+
+def walk(command: click.Command, path: str) -> Iterator[tuple[str, click.Command]]:
+    """Yield every command below this one with its full name."""
+    yield path, command
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            child = command.get_command(context, name)
+            assert child is not None
+            yield from walk(child, f"{path} {name}")
+
+
+def commands() -> str:
+    """Return the page of commands."""
+    parts = [
+        "# Commands\n\nResults go to standard output, progress and errors to standard error. Exit status: 0 ok,"
+        " 1 refused or failed, 2 misuse. With `--json` the output is one JSON document, errors included.\n"
+    ]
+    for path, command in walk(cadml, "cadml"):
+        rows = [parameter(item) for item in command.params]
+        usage = " ".join(command.collect_usage_pieces(click.Context(command)))
+        help_text = inspect.cleandoc(command.help or "").replace("\b\n", "")
+        parts.append(f"\n## `{path}`\n\n{help_text}\n\n`{path} {usage}`\n")
+        if rows:
+            parts.append("\n" + table("option", "default", "meaning", rows=rows))
+    return "".join(parts)
+
+
+def parameter(item: click.Parameter) -> tuple[str, str, str]:
+    """Return one row of a command's options."""
+    info: dict[str, Any] = item.to_info_dict()
+    default = info["default"]
+    shown = f"`{default}`" if isinstance(default, int | float | str) and default not in ("", False) else ""
+    names = ", ".join(info["opts"]) if info["param_type_name"] == "option" else info["name"].upper()
+    return f"`{names}`", shown, info.get("help") or ""
+
+
+def metric_page() -> str:
+    """Return the page of metrics."""
+    rows = []
+    for name in metrics.__all__:
+        collector = getattr(metrics, name)
+        labels = ", ".join(f"`{label}`" for label in collector._labelnames)
+        rows.append((f"`{name}`", collector._type, labels, collector._documentation))
+    return "# Metrics\n\nPrometheus metrics of cadml itself.\n\n" + table(
+        "metric", "type", "labels", "meaning", rows=rows
+    )
+
+
+def features() -> str:
+    """Return the page of feature slots."""
+    versions = load_plugins(Settings(safe_mode=True)).registry.features
+    largest = max(versions.values(), key=lambda version: len(version.slots))
+    rows = [
+        (str(index), f"`{slot.name}`", slot.group, slot.since, slot.unit, slot.description)
+        for index, slot in enumerate(largest.slots)
+    ]
+    sizes = ", ".join(f"{name} has {len(version.slots)}" for name, version in versions.items())
+    return (
+        "# Feature slots\n\nRaw values, in the order they are stored. A version is the slots up to it:"
+        f" {sizes}.\n\n" + table("index", "name", "group", "since", "unit", "meaning", rows=rows)
+    )
+
+
+PAGES: dict[str, Callable[[], str]] = {
+    "commands.md": commands,
+    "errors.md": errors,
+    "features.md": features,
+    "hooks.md": hooks,
+    "metrics.md": metric_page,
+    "settings.md": settings,
+}
+
+
+def main(check: bool) -> int:
+    """Write every page, or with ``check`` only say which is out of date. Return the exit status."""
+    stale = []
+    for name, render in PAGES.items():
+        path, text = FOLDER / name, NOTE + render()
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
+            stale.append(name)
+            if not check:
+                path.write_text(text, encoding="utf-8")
+    for name in stale:
+        print(f"docs/reference/{name} {'is out of date' if check else 'written'}")
+    return 1 if check and stale else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main("--check" in sys.argv[1:]))

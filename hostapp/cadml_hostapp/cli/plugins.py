@@ -1,0 +1,80 @@
+"""``cadml plugins``: every plugin record, and what is broken."""
+
+from __future__ import annotations
+
+import sys
+
+import rich_click as click
+from rich.markup import escape
+from rich.table import Table
+
+from cadml_core.errors import PluginUnavailable
+from cadml_core.plugins import PluginRecord, load_plugins, require_chosen
+from cadml_hostapp.cli.console import EXIT_REFUSED, Options, json_option, out, print_json, reports_errors
+
+_COLOURS = {"loaded": "green", "failed": "red", "blocked": "yellow", "incompatible": "yellow"}
+
+
+@click.group()
+def plugins() -> None:
+    """List the plugins, or find out what is wrong with one."""
+
+
+@plugins.command("list")
+@json_option
+@click.pass_obj
+@reports_errors
+def list_plugins(options: Options, as_json: bool) -> None:
+    """Show every plugin: kind, distribution, version, status."""
+    records = load_plugins(options.settings()).records
+    if as_json:
+        print_json(records)
+        return
+    table = Table("plugin", "kind", "provides", "distribution", "status", "ms", box=None, header_style="bold")
+    for record in records:
+        colour = _COLOURS[record.status]
+        table.add_row(
+            escape(record.name),
+            ", ".join(record.kinds),
+            escape(", ".join(record.provides)),
+            escape(f"{record.distribution} {record.version}"),
+            f"[{colour}]{record.status}[/]" + (f" {escape(record.error)}" if record.error else ""),
+            f"{record.import_seconds * 1000:.0f}",
+        )
+    out.print(table)
+
+
+@plugins.command()
+@json_option
+@click.pass_obj
+@reports_errors
+def doctor(options: Options, as_json: bool) -> None:
+    """Say what is broken and how to mend it. Exit 1 where anything is."""
+    settings = options.settings()
+    loaded = load_plugins(settings)
+    broken = [record for record in loaded.records if record.status in ("failed", "incompatible")]
+    missing = None
+    try:
+        require_chosen(loaded.registry, settings)
+    except PluginUnavailable as error:
+        missing = error.message
+    healthy = not broken and missing is None
+    if as_json:
+        print_json({"healthy": healthy, "broken": broken, "chosen_but_missing": missing})
+    else:
+        _explain(broken, missing, len(loaded.records))
+    sys.exit(0 if healthy else EXIT_REFUSED)
+
+
+def _explain(broken: list[PluginRecord], missing: str | None, total: int) -> None:
+    if missing is not None:
+        out.print(f"[bold red]The server would not start:[/] {escape(missing)}\n")
+    for record in broken:
+        out.print(f"[bold red]{escape(record.name)}[/] ({escape(record.distribution)} {record.version})")
+        out.print(f"  {escape(record.error or '')}")
+        if record.hint:
+            out.print(f"  [bold]To mend it:[/] {escape(record.hint)}")
+        if record.traceback:
+            out.print(escape(record.traceback), style="dim")
+    if not broken and missing is None:
+        out.print(f"All {total} plugins are well.")
