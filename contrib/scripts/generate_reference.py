@@ -53,7 +53,7 @@ def settings() -> str:
         (
             f"`{spec.key}`",
             f"`{spec.env}`",
-            "" if spec.field == "data_dir" or not spec.default and spec.default != 0 else f"`{spec.default}`",
+            "" if spec.field == "data_dir" or spec.default in ("", (), {}) else f"`{spec.default}`",
             spec.allowed,
             spec.description + (" Secret." if spec.secret else ""),
         )
@@ -79,9 +79,8 @@ def hooks() -> str:
     for name, (kind, contract) in KINDS.items():
         hook = getattr(hookspecs, name)
         parts.append(f"\n## `{name}()`\n\n{inspect.getdoc(hook)} Each is a {kind}:\n\n{protocol(contract)}")
-    for extra in (contracts.VectorIndex, contracts.DurableIndex):
-        parts.append(f"\n## `{extra.__name__}`\n\n{protocol(extra)}")
-    return "".join(parts)
+    extras = (contracts.VectorIndex, contracts.DurableIndex)
+    return "".join([*parts, *(f"\n## `{extra.__name__}`\n\n{protocol(extra)}" for extra in extras)])
 
 
 def protocol(contract: type) -> str:
@@ -94,7 +93,7 @@ def protocol(contract: type) -> str:
             if text:
                 indented = text.replace("\n", "\n  ").replace("\n  \n", "\n\n")
                 lines.append(f"* `{name}{inspect.signature(member)}`\n\n  {indented}\n\n")
-    return "".join(lines).replace("'", "'")
+    return "".join(lines)
 
 
 def walk(command: click.Command, path: str) -> Iterator[tuple[str, click.Command]]:
@@ -111,8 +110,8 @@ def walk(command: click.Command, path: str) -> Iterator[tuple[str, click.Command
 def commands() -> str:
     """Return the page of commands."""
     parts = [
-        "# Commands\n\nResults go to standard output, progress and errors to standard error. Exit status: 0 ok,"
-        " 1 refused or failed, 2 misuse. With `--json` the output is one JSON document, errors included.\n"
+        "# Commands\n\nResults go to standard output, progress and errors to standard error. Exit status:"
+        " 0 ok, 1 refused or failed, 2 misuse. With `--json` the output is one JSON document, errors included.\n"
     ]
     for path, command in walk(cadml, "cadml"):
         rows = [parameter(item) for item in command.params]

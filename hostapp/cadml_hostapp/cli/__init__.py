@@ -26,11 +26,11 @@ COMMANDS = {
 class LazyGroup(click.RichGroup):
     """A group that imports a subcommand's module only when it is wanted, so that ``--help`` is quick."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
         """Return the names, in the order of the alphabet."""
         return sorted(COMMANDS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         """Import and return a subcommand."""
         if cmd_name not in COMMANDS:
             return None
