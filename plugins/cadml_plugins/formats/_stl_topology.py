@@ -1,0 +1,153 @@
+"""Welding of corners into vertices, and what the edges between facets say about a mesh."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cadml_core.document import FacetQuality
+
+Corners = NDArray[np.floating[Any]]
+"""(n, 3, 3): facet, corner, coordinate."""
+
+MOST_FACETS = 1 << 19
+"""Largest mesh whose edges are analysed; with three vertices per facet, three vertex numbers then
+fit into one 63-bit key."""
+_KEY_BITS = 21
+
+_MIX = np.array([0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9], dtype=np.uint64)
+
+
+class Topology(NamedTuple):
+    """The quality of the mesh, and how many of its components are closed solids."""
+
+    quality: FacetQuality
+    closed_components: int
+    """Components without an open, shared or contradictory edge that enclose volume outwards."""
+
+
+def weld(corners: Corners) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Give equal corners one number.
+
+    Corners are equal where their coordinates are, exactly (0 and -0 are the same).
+
+    Args:
+        corners: (n, 3, 3), facet, corner, coordinate; finite.
+
+    Returns:
+        Vertices, float64 (k, 3), and triangles, int64 (n, 3).
+    """
+    points = corners.reshape(-1, 3) + corners.dtype.type(0)
+    keys = _hash(points)
+    order = np.argsort(keys)
+    ordered = keys[order]
+    first = np.concatenate(([True], ordered[1:] != ordered[:-1]))
+    numbers = np.empty(len(points), dtype=np.int64)
+    numbers[order] = np.cumsum(first) - 1
+    vertices = points[order[first]]
+    if not np.array_equal(vertices[numbers], points):  # two points share a hash
+        vertices, inverse = np.unique(points, axis=0, return_inverse=True)
+        numbers = inverse.reshape(-1)
+    return vertices.astype(np.float64), numbers.reshape(-1, 3)
+
+
+def _hash(points: Corners) -> NDArray[np.uint64]:
+    """Hash each row to 64 bits, multiplicatively (Knuth); equal rows have equal hashes."""
+    word = np.uint32 if points.dtype == np.float32 else np.uint64
+    columns = points.view(word).astype(np.uint64, copy=False)
+    columns = columns ^ (columns >> np.uint64(32))  # short numbers differ in their high bits only
+    keys = columns @ _MIX
+    keys = (keys ^ (keys >> np.uint64(29))) * np.uint64(0xBF58476D1CE4E5B9)
+    mixed: NDArray[np.uint64] = keys ^ (keys >> np.uint64(32))
+    return mixed
+
+
+def analyse(corners: Corners, triangles: NDArray[np.int64], vertices: int, degenerate: int) -> Topology:
+    """Examine a welded mesh of at most ``MOST_FACETS`` facets.
+
+    Args:
+        corners: (n, 3, 3), as they were welded.
+        triangles: int64 (n, 3), vertex numbers below ``vertices``.
+        vertices: How many vertices there are.
+        degenerate: How many facets have no area.
+    """
+    a, b, c = triangles.T
+    whole = (a != b) & (b != c) & (c != a)
+    kept = triangles[whole]
+    edges = _Edges(kept)
+    labels = _components(len(kept), *edges.neighbours())
+    roots = np.unique(labels)
+    quality = FacetQuality(
+        vertices=vertices,
+        components=len(roots),
+        boundary_edges=int(np.count_nonzero(edges.uses == 1)),
+        non_manifold_edges=int(np.count_nonzero(edges.uses > 2)),
+        degenerate=degenerate,
+        duplicate=_duplicates(triangles),
+        watertight=bool(len(kept)) and not edges.faulty.any(),
+    )
+    return Topology(quality, _closed_components(corners[whole], labels, roots, edges.faulty_facets()))
+
+
+class _Edges:
+    """The undirected edges of triangles, sorted so that the uses of one edge stand together."""
+
+    def __init__(self, triangles: NDArray[np.int64]) -> None:
+        start, end = triangles.reshape(-1), triangles[:, [1, 2, 0]].reshape(-1)
+        key = (np.minimum(start, end) << _KEY_BITS + 1) | (np.maximum(start, end) << 1) | (start > end)
+        order = np.argsort(key)
+        key = key[order]
+        edge = key >> 1
+        self._facet = order // 3
+        self._same_as_next = edge[1:] == edge[:-1]
+        first = np.flatnonzero(np.concatenate((np.ones(min(1, len(edge)), bool), ~self._same_as_next)))
+        self.uses = np.diff(first, append=len(edge))
+        backwards = np.add.reduceat(key & 1, first) if len(first) else first
+        self.faulty = (self.uses != 2) | (backwards != 1)
+
+    def neighbours(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return pairs of facets that share an edge; enough of them to connect all that do."""
+        return self._facet[:-1][self._same_as_next], self._facet[1:][self._same_as_next]
+
+    def faulty_facets(self) -> NDArray[np.int64]:
+        """Return the facets at an edge that is open, shared by more than two, or run twice one way."""
+        return self._facet[np.repeat(self.faulty, self.uses)]
+
+
+def _components(count: int, one: NDArray[np.int64], other: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Label connected facets with the smallest root: hook roots, halve paths, until nothing changes
+    (Shiloach and Vishkin 1982)."""
+    parent = np.arange(count)
+    while len(one):
+        low, high = np.minimum(one, other), np.maximum(one, other)
+        parent[high] = low
+        while not np.array_equal(grand := parent[parent], parent):
+            parent = grand
+        one, other = parent[one], parent[other]
+        apart = one != other
+        one, other = one[apart], other[apart]
+    return parent
+
+
+def _closed_components(
+    corners: Corners, labels: NDArray[np.int64], roots: NDArray[np.int64], faulty: NDArray[np.int64]
+) -> int:
+    """Count the components that are closed and, like most of the volume, face outwards.
+
+    A closed component that faces the other way is the wall of a cavity.
+    """
+    if not len(labels):
+        return 0
+    points = corners.astype(np.float64) - corners[0, 0]
+    volumes = np.bincount(labels, np.linalg.det(points), minlength=len(labels))[roots]
+    closed = ~np.isin(roots, labels[faulty])
+    return int(np.count_nonzero(closed & (volumes * np.sign(volumes.sum()) > 0)))
+
+
+def _duplicates(triangles: NDArray[np.int64]) -> int:
+    ordered = np.sort(triangles, axis=1)
+    keys = (ordered[:, 0] << 2 * _KEY_BITS) | (ordered[:, 1] << _KEY_BITS) | ordered[:, 2]
+    keys.sort()
+    return int(np.count_nonzero(keys[1:] == keys[:-1]))
