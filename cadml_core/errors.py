@@ -108,7 +108,7 @@ class CadmlError(Exception):
         self.context = context
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return (_rebuild, (type(self), self.message, self.code, self.stage, self.context))
+        return (rebuild, (type(self), self.message, self.code, self.stage, self.context))
 
     @property
     def status(self) -> int:
@@ -121,9 +121,10 @@ class CadmlError(Exception):
         return Problem(self.code, self.stage, self.message, self.context, now)
 
 
-def _rebuild(
+def rebuild(
     kind: type[CadmlError], message: str, code: str, stage: str, context: dict[str, Any]
 ) -> CadmlError:
+    """Make an error from its parts, whatever arguments its class usually takes."""
     error = kind.__new__(kind)
     CadmlError.__init__(error, message, code=code, stage=stage, **context)
     return error

@@ -1,0 +1,285 @@
+"""The host's side of the launcher and of each worker: start them, talk to them, learn how they ended."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import io
+import logging
+import os
+import pickle
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Mapping
+from multiprocessing.connection import wait
+from pathlib import Path
+from types import ModuleType
+from typing import Any, BinaryIO
+
+import msgspec
+
+from cadml_core.contracts import FeatureVersion, FormatAdapter, ReadLimits
+from cadml_core.errors import CadmlError, PluginUnavailable
+from cadml_core.extraction.launcher import FORK
+from cadml_core.extraction.messages import EXIT, Answer, Frames, Ready, Start, Task, frame, receive
+
+log = logging.getLogger(__name__)
+
+START_SECONDS = 120.0
+"""Longest wait for the launcher: a CAD kernel on a cold disk takes its time."""
+END_SECONDS = 5.0
+LOG_TAIL = 4096
+_BOOT = (
+    "import sys; sys.path[:] = sys.argv[2:];"
+    " from cadml_core.extraction.launcher import main; main(int(sys.argv[1]))"
+)
+_ONE_THREAD = dict.fromkeys(
+    ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"), "1"
+)
+"""Threads of a numeric library would not survive the fork, and would contend with the other workers."""
+
+
+class LauncherDied(Exception):
+    """The launcher ended, and with it all workers; no file is to blame."""
+
+    def __init__(self, launcher: LauncherProcess) -> None:
+        super().__init__(f"process {launcher.pid}")
+        self.launcher = launcher
+
+
+class WorkerDied(Exception):
+    """The worker ended before it answered."""
+
+    def __init__(self, status: int, peak_kib: int, said: str) -> None:
+        super().__init__(f"wait status {status}")
+        self.exit_code = os.waitstatus_to_exitcode(status)
+        """As in ``subprocess``: negative for a signal."""
+        self.peak_kib = peak_kib
+        self.said = said
+        """The end of what it printed."""
+
+
+class OutOfTime(Exception):
+    """The worker did not answer in time."""
+
+
+class WorkerProcess:
+    """One worker: a socket to talk, a leash to end it and to learn of its end, a log of what it prints."""
+
+    def __init__(
+        self, launcher: LauncherProcess, connection: socket.socket, leash: socket.socket, output: BinaryIO
+    ) -> None:
+        self._launcher = launcher
+        self._connection = connection
+        self._leash = leash
+        self._output = output
+
+    def ask(self, task: Task, seconds: float) -> Answer:
+        """Have one file read.
+
+        Raises:
+            OutOfTime: There was no answer after ``seconds``.
+            WorkerDied: The worker ended, or answered what is no answer.
+            LauncherDied: The launcher ended.
+        """
+        deadline = time.monotonic() + seconds
+        try:
+            self._connection.settimeout(seconds)
+            self._connection.sendall(frame(task))
+            return msgspec.msgpack.decode(self._receive(deadline), type=Answer)
+        except TimeoutError:
+            raise OutOfTime from None
+        except (OSError, EOFError):
+            raise self._obituary() from None
+        except ValueError as error:
+            log.warning("a reader process answered nonsense and was ended: %s", error)
+            self.kill()
+            raise self._obituary() from error
+
+    def kill(self) -> None:
+        """End the worker and every child it started; returns at once."""
+        with contextlib.suppress(OSError):
+            self._leash.shutdown(socket.SHUT_WR)
+
+    def close(self) -> None:
+        """End the worker and forget it."""
+        for held in (self._connection, self._leash, self._output):
+            held.close()
+
+    def _receive(self, deadline: float) -> bytes:
+        frames = Frames()
+        while True:
+            ready = wait([self._connection, self._leash], max(0.0, deadline - time.monotonic()))
+            if not ready:
+                raise TimeoutError
+            if self._connection not in ready:  # it ended; a child of it may still hold the connection
+                raise EOFError
+            chunk = self._connection.recv(65536)
+            if not chunk:
+                raise EOFError
+            if (body := frames.feed(chunk)) is not None:
+                return body
+
+    def _obituary(self) -> Exception:
+        """Return how the worker ended, as the launcher reports it."""
+        self._leash.settimeout(END_SECONDS)
+        try:
+            report = self._leash.recv(EXIT.size)
+        except OSError:
+            report = b""
+        if len(report) != EXIT.size:
+            return LauncherDied(self._launcher)
+        status, peak = EXIT.unpack(report)
+        return WorkerDied(status, peak, tail(self._output))
+
+
+class LauncherProcess:
+    """The launcher as the host sees it. Starting it returns at once; ``fork`` waits until it is ready."""
+
+    def __init__(self, readers: bytes, limits: ReadLimits) -> None:
+        self._folder = Path(tempfile.mkdtemp(prefix="cadml-readers-"))
+        self._output = tempfile.TemporaryFile()  # noqa: SIM115 (lives as long as the process)
+        self._lock = threading.Lock()
+        self._ready = False
+        self._failure: CadmlError | None = None
+        self._control, theirs = socket.socketpair()
+        with theirs:
+            self._process = self._spawn(theirs.fileno())
+        self._control.settimeout(START_SECONDS)
+        start = Start(readers=readers, limits=limits, folder=os.fsencode(self._folder))
+        with contextlib.suppress(OSError):  # if it is already gone, the wait for its answer says why
+            self._control.sendall(frame(start))
+
+    def _spawn(self, descriptor: int) -> subprocess.Popen[bytes]:
+        search = [entry or str(Path.cwd()) for entry in sys.path]
+        return subprocess.Popen(
+            [sys.executable, "-P", "-c", _BOOT, str(descriptor), *search],
+            stdin=subprocess.DEVNULL,
+            stdout=self._output,
+            stderr=self._output,
+            pass_fds=[descriptor],
+            start_new_session=True,
+            env={**os.environ, **_ONE_THREAD, "TMPDIR": str(self._folder)},
+        )
+
+    @property
+    def pid(self) -> int:
+        """The launcher's process id; its workers are its children."""
+        return self._process.pid
+
+    def fork(self) -> WorkerProcess:
+        """Return a new worker.
+
+        Raises:
+            LauncherDied: It ended after it had been ready.
+            CadmlError: With PLUGIN_UNAVAILABLE: it cannot become ready; the message says why.
+        """
+        with self._lock:
+            self._await_ready()
+            connection, their_connection = socket.socketpair()
+            leash, their_leash = socket.socketpair()
+            output = tempfile.TemporaryFile()  # noqa: SIM115 (lives as long as the worker)
+            worker = WorkerProcess(self, connection, leash, output)
+            try:
+                with their_connection, their_leash:
+                    descriptors = [their_connection.fileno(), their_leash.fileno(), output.fileno()]
+                    socket.send_fds(self._control, [FORK], descriptors)
+            except OSError as error:
+                worker.close()
+                raise LauncherDied(self) from error
+            return worker
+
+    def close(self) -> None:
+        """End the launcher, all its workers and their temporary files; waits until they are gone."""
+        with contextlib.suppress(OSError):
+            self._control.shutdown(socket.SHUT_RDWR)  # wakes a thread that waits for the launcher
+        self._control.close()
+        try:
+            self._process.wait(END_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        shutil.rmtree(self._folder, ignore_errors=True)
+        self._output.close()
+
+    def _await_ready(self) -> None:
+        if self._failure is not None:
+            raise self._failure
+        if self._ready:
+            return
+        try:
+            body = receive(self._control.recv)
+            ready = msgspec.msgpack.decode(body, type=Ready) if body else Ready(error=self._last_words())
+        except TimeoutError:
+            ready = Ready(error=f"not ready after {START_SECONDS:.0f} s")
+        except OSError:
+            ready = Ready(error=self._last_words())
+        for warning in ready.warnings:
+            log.warning("%s", warning)
+        if ready.error:
+            self._failure = PluginUnavailable(
+                f"the reader processes cannot start: {ready.error}", reason=ready.error
+            )
+            raise self._failure
+        self._ready = True
+
+    def _last_words(self) -> str:
+        return tail(self._output) or "it ended at once"
+
+
+def pickled(formats: Mapping[str, FormatAdapter], features: Mapping[str, FeatureVersion]) -> bytes:
+    """Pickle the plugins for the launcher: classes and functions by name, modules too.
+
+    Raises:
+        PluginUnavailable: One of them cannot be found by name from another process.
+    """
+    for kind, items in (("format adapter", formats), ("feature version", features)):
+        for name, item in items.items():
+            _pickle(item, f"the {kind} {name}")
+    return _pickle((dict(formats), dict(features)), "the plugins")
+
+
+class _Pickler(pickle.Pickler):
+    def reducer_override(self, obj: Any) -> Any:
+        return (importlib.import_module, (obj.__name__,)) if isinstance(obj, ModuleType) else NotImplemented
+
+
+def _pickle(item: object, what: str) -> bytes:
+    buffer = io.BytesIO()
+    try:
+        _Pickler(buffer).dump(item)
+    # Pickling runs the plugin's code, which may raise anything.
+    except Exception as error:
+        raise PluginUnavailable(
+            f"{what} cannot be sent to the reader processes: {error}; define its class at the top level of"
+            " an importable module",
+            reason=str(error),
+        ) from error
+    if getattr(type(item), "__module__", "") == "__main__":
+        raise PluginUnavailable(
+            f"{what} is defined in the main script, where reader processes cannot import it from; move it"
+            " into a module",
+            reason="defined in __main__",
+        )
+    return buffer.getvalue()
+
+
+def tail(file: BinaryIO) -> str:
+    """Return the last lines of what a process printed."""
+    size = file.seek(0, os.SEEK_END)
+    file.seek(max(0, size - LOG_TAIL))
+    return file.read().decode("utf-8", "replace").strip("\0 \n")
+
+
+def signal_name(number: int) -> str:
+    """Return ``SIGSEGV`` for 11; the number as text where it has no name."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return str(number)

@@ -1,0 +1,230 @@
+"""Format adapters that do what they must not: each reads files of its own suffix in its own bad way."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from cadml_core import BoundingBox, CadDocument, FeatureSlot, MalformedFile, ReadLimits
+from cadml_core.errors import CadmlError
+from cadml_core.features import FloatMatrix, FloatVector
+
+BOX = BoundingBox((0.0, 0.0, 0.0), (1.0, 2.0, 3.0))
+
+
+def document(name: str, **fields: object) -> CadDocument:
+    """A small document."""
+    return CadDocument(format=name, **{"entity_counts": {"LINE": 4}, "bounding_box": BOX, **fields})
+
+
+class Evil:
+    """An adapter for files that begin with its name."""
+
+    version = "1"
+    media_types = ()
+
+    def __init__(self, name: str, deed: Callable[[Path, ReadLimits], CadDocument]) -> None:
+        self.name = name
+        self.suffixes = (f".{name}",)
+        self.deed = deed
+
+    def sniff(self, head: bytes) -> bool:
+        """Compare the first word."""
+        return head.split(b"\n")[0] == self.name.encode()
+
+    def read(self, path: Path, limits: ReadLimits) -> CadDocument:
+        """Do the deed."""
+        return self.deed(path, limits)
+
+
+class Stubborn(Exception):
+    """Cannot be pickled, nor made from its arguments."""
+
+    def __init__(self, one: int, two: int) -> None:
+        super().__init__("no")
+        self.lock = sys.stdout
+
+
+class OwnRefusal(MalformedFile):
+    """An adapter's own class, unknown to the host."""
+
+
+def good(path: Path, limits: ReadLimits) -> CadDocument:
+    """Behave."""
+    return document("good", properties={"pid": os.getpid(), "mesh": limits.mesh is not None})
+
+
+def segfault(path: Path, limits: ReadLimits) -> CadDocument:
+    """Die as a kernel does on a damaged file."""
+    os.kill(os.getpid(), signal.SIGSEGV)
+    raise AssertionError
+
+
+def killed(path: Path, limits: ReadLimits) -> CadDocument:
+    """Die as under the machine's OOM killer."""
+    os.kill(os.getpid(), signal.SIGKILL)
+    raise AssertionError
+
+
+def leaves(path: Path, limits: ReadLimits) -> CadDocument:
+    """End the process with an exit code."""
+    os._exit(3)
+
+
+def exits(path: Path, limits: ReadLimits) -> CadDocument:
+    """Raise SystemExit."""
+    sys.exit("goodbye")
+
+
+def hangs(path: Path, limits: ReadLimits) -> CadDocument:
+    """Never return, deaf to every signal that can be blocked."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, set(signal.Signals) - {signal.SIGKILL})
+    while True:
+        pass
+
+
+def sleeps(path: Path, limits: ReadLimits) -> CadDocument:
+    """Take half a second."""
+    time.sleep(0.5)
+    return document("sleeps")
+
+
+def devours(path: Path, limits: ReadLimits) -> CadDocument:
+    """Take memory without end."""
+    hoard = []
+    while True:
+        hoard.append(bytearray(16 * 1024**2))
+
+
+def devours_quietly(path: Path, limits: ReadLimits) -> CadDocument:
+    """Hide the MemoryError behind a refusal, as a broad except does."""
+    try:
+        return devours(path, limits)
+    except MemoryError as error:
+        raise MalformedFile("something went wrong") from error
+
+
+def aborts(path: Path, limits: ReadLimits) -> CadDocument:
+    """Die as C++ does where an allocation fails."""
+    os.write(2, b"terminate called after throwing an instance of 'std::bad_alloc'\n")
+    os.abort()
+
+
+def verbose(path: Path, limits: ReadLimits) -> CadDocument:
+    """Return far more than a document may hold."""
+    return document("verbose", layers=tuple(f"layer {number:060}" for number in range(1_200_000)))
+
+
+def stubborn(path: Path, limits: ReadLimits) -> CadDocument:
+    """Raise what no other process can rebuild."""
+    raise Stubborn(1, 2)
+
+
+def refuses(path: Path, limits: ReadLimits) -> CadDocument:
+    """Refuse properly, with a class of its own and a context that is no JSON."""
+    raise OwnRefusal("line 7: no such entity", line=7, where=Path("x"))
+
+
+def chatters(path: Path, limits: ReadLimits) -> CadDocument:
+    """Write to standard output, from C and from Python."""
+    os.write(1, b"*** kernel says hello ***\n")
+    print("and so does Python", flush=True)
+    return document("chatters")
+
+
+def litters(path: Path, limits: ReadLimits) -> CadDocument:
+    """Leave a temporary folder behind."""
+    folder = tempfile.mkdtemp()
+    Path(folder, "left").write_bytes(b"behind")
+    return document("litters", properties={"folder": folder})
+
+
+def breeds(path: Path, limits: ReadLimits) -> CadDocument:
+    """Start a child process, then die."""
+    child = subprocess.Popen(["sleep", "1000"])
+    Path(path.parent, "child").write_text(str(child.pid))
+    os.kill(os.getpid(), signal.SIGKILL)
+    raise AssertionError
+
+
+def nothing(path: Path, limits: ReadLimits) -> CadDocument:
+    """Return no document."""
+    return None
+
+
+def infinite(path: Path, limits: ReadLimits) -> CadDocument:
+    """Return an area that is no number."""
+    return document("infinite", area=float("inf"))
+
+
+def surrogate(path: Path, limits: ReadLimits) -> CadDocument:
+    """Return a name that was decoded badly."""
+    return document("surrogate", layers=("caf\udce9",))
+
+
+def touches(path: Path, limits: ReadLimits) -> CadDocument:
+    """Change the file while reading it."""
+    path.write_bytes(b"touches\nand more\n")
+    return document("touches")
+
+
+def grows(path: Path, limits: ReadLimits) -> CadDocument:
+    """Leak 300 MiB."""
+    KEPT.append(bytearray(300 * 1024**2))
+    return document("grows", properties={"pid": os.getpid()})
+
+
+KEPT: list[bytearray] = []
+DEEDS = (
+    good, segfault, killed, leaves, exits, hangs, sleeps, devours, devours_quietly, aborts, verbose, stubborn,
+    refuses, chatters, litters, breeds, nothing, infinite, surrogate, touches, grows,
+)  # fmt: skip
+FORMATS = {deed.__name__: Evil(deed.__name__, deed) for deed in DEEDS}
+
+
+class Version:
+    """A feature version that returns what it was made with."""
+
+    metric = "l2"
+    slots = tuple(FeatureSlot(name, "geometric", "v1", "mm", "A length.") for name in ("width", "height"))
+
+    def __init__(self, name: str, values: list[float], needs_mesh: bool = False) -> None:
+        self.name = name
+        self.values = values
+        self.needs_mesh = needs_mesh
+
+    def extract(self, document: CadDocument) -> FloatVector:
+        """Return the values."""
+        return np.array(self.values)
+
+    def embed(self, values: FloatMatrix) -> FloatMatrix:
+        """Return them as they are."""
+        return values.astype(np.float32)
+
+
+class Raising(Version):
+    """A feature version that raises."""
+
+    def extract(self, document: CadDocument) -> FloatVector:
+        """Raise."""
+        raise CadmlError("no") if self.values else ZeroDivisionError("by zero")
+
+
+FEATURES = {
+    version.name: version
+    for version in (
+        Version("flat", [1.0, 2.0]),
+        Version("meshed", [1.0, 2.0], needs_mesh=True),
+        Version("nan", [1.0, float("nan")]),
+        Version("short", [1.0]),
+        Raising("raising", []),
+    )
+}
