@@ -1,0 +1,81 @@
+"""The spaces parts are compared in: how raw values enter them, and how a distance becomes a score."""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+import numpy as np
+
+from cadml_core.contracts import FeatureVersion, Metric
+from cadml_core.errors import InvalidInput
+from cadml_core.features import FloatMatrix, FloatVector
+
+SpaceName = Literal["scaled", "cosine_raw"]
+"""``scaled``: the feature version's embedding. ``cosine_raw``: the angle between raw values, which
+large magnitudes dominate; kept for comparison."""
+
+
+class Space:
+    """One feature version seen through one metric."""
+
+    def __init__(self, feature: FeatureVersion, name: SpaceName) -> None:
+        if name not in get_args(SpaceName):
+            raise InvalidInput(
+                f"metric {name!r} is unknown; allowed: {', '.join(get_args(SpaceName))}", stage="similarity"
+            )
+        self.feature = feature
+        self.name = name
+        self.metric: Metric = feature.metric if name == "scaled" else "cosine"
+
+    @property
+    def dimension(self) -> int:
+        """Length of a vector in this space."""
+        return int(self.project(np.zeros((1, len(self.feature.slots)))).shape[1])
+
+    def project(self, raw: FloatMatrix) -> FloatMatrix:
+        """Take raw values (n, slots) into the space, (n, dimension)."""
+        return self.feature.embed(raw) if self.name == "scaled" else raw
+
+    def score(self, distances: FloatMatrix) -> FloatVector:
+        """Turn an index's distances into scores in [0, 1] that fall as distances grow; 1.0 is identical.
+
+        ``1 / (1 + d)`` of the Euclidean distance d, in units of the embedding, so 0.5 is one unit
+        (one standard deviation of one slot) away; the cosine itself, negative ones cut to 0, for angles.
+        """
+        exact = np.asarray(distances, dtype=np.float64)
+        if self.metric == "l2":
+            return 1.0 / (1.0 + np.sqrt(exact))
+        return np.clip(1.0 - exact, 0.0, 1.0)
+
+    def shares(self, one: FloatVector, other: FloatVector) -> FloatVector:
+        """Return each slot's share of the squared distance between two raw vectors.
+
+        Returns:
+            float64 (slots,), not negative, summing to 1; all 0 where the distance is 0. For angles
+            the distance is that between the vectors scaled to length 1, whose square is
+            ``2 (1 - cosine)``.
+
+        Raises:
+            InvalidInput: The embedding has another length than the slots, so no dimension of it
+                belongs to one slot.
+        """
+        pair = np.asarray(self.project(np.stack([one, other])), dtype=np.float64)
+        if pair.shape[1] != len(one):
+            raise InvalidInput(
+                f"{self.feature.name} mixes its {len(one)} slots into {pair.shape[1]} dimensions, so no"
+                " slot has a share; search without an explanation, or with the metric cosine_raw",
+                stage="similarity",
+            )
+        if self.metric == "cosine":
+            pair = unit_rows(pair)
+        squares = (pair[0] - pair[1]) ** 2
+        total = squares.sum()
+        return squares / total if total > 0.0 else squares
+
+
+def unit_rows(rows: FloatMatrix) -> FloatMatrix:
+    """Scale each row to length 1; rows of zeros stay."""
+    largest = np.abs(rows).max(axis=1, keepdims=True)
+    rows = rows / np.where(largest > 0.0, largest, 1.0)  # so that squares of huge values stay finite
+    length = np.linalg.norm(rows, axis=1, keepdims=True)
+    return np.asarray(rows / np.where(length > 0.0, length, 1.0))
