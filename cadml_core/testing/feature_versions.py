@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -64,6 +65,10 @@ class FeatureVersionContract:
         assert isinstance(version, FeatureVersion)
         assert version.metric in ("l2", "cosine")
         assert isinstance(version.needs_mesh, bool)
+
+    def test_travels_to_the_readers(self, version: FeatureVersion) -> None:
+        """It can be pickled: files are read and features extracted in other processes."""
+        assert pickle.loads(pickle.dumps(version)).name == version.name
 
     def test_slots_are_named_once(self, version: FeatureVersion) -> None:
         """Slot names are identifiers and unique, so that values can move by name."""

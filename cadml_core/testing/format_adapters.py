@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import pickle
 import random
 from pathlib import Path
 
@@ -56,6 +57,10 @@ class FormatAdapterContract:
         assert all("/" in media_type for media_type in adapter.media_types)
         assert isinstance(adapter.version, str)
         assert adapter.version
+
+    def test_travels_to_the_readers(self, adapter: FormatAdapter) -> None:
+        """It can be pickled: files are read and features extracted in other processes."""
+        assert pickle.loads(pickle.dumps(adapter)).name == adapter.name
 
     def test_recognises_its_own(self, adapter: FormatAdapter, sample: Path) -> None:
         """The sniff says yes to a good file."""

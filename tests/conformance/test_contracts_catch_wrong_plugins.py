@@ -156,6 +156,13 @@ class AsciiPathsOnly(RightAdapter):
         return super().read(path, limits)
 
 
+class StaysAtHome(RightAdapter):
+    """Holds what cannot be pickled."""
+
+    def __init__(self) -> None:
+        self.key = lambda: 0
+
+
 class ShoutsItsSuffix(RightAdapter):
     """Has a suffix that detection never meets."""
 
@@ -193,6 +200,7 @@ def test_a_right_adapter_passes(tmp_path: Path) -> None:
         (WritesToTheFile, "test_reads_the_same_twice"),
         (NamesAnotherFormat, "test_reads_a_good_file"),
         (AsciiPathsOnly, "test_reads_any_name"),
+        (StaysAtHome, "test_travels_to_the_readers"),
         (ShoutsItsSuffix, "test_satisfies_the_protocol"),
     ],
 )
@@ -273,6 +281,13 @@ class EmbedsAnything(RightVersion):
         return np.log1p(values[:, :2]).astype(np.float32)
 
 
+class Homebody(RightVersion):
+    """Holds what cannot be pickled."""
+
+    def __init__(self) -> None:
+        self.key = lambda: 0
+
+
 class TwinSlots(RightVersion):
     """Names two slots alike."""
 
@@ -290,6 +305,7 @@ class TwinSlots(RightVersion):
         (EmbedsInPlace, "test_embedding_leaves_its_input_alone"),
         (ScalesByTheBatch, "test_embedding_is_finite_float32_row_by_row"),
         (EmbedsAnything, "test_embedding_refuses_another_width"),
+        (Homebody, "test_travels_to_the_readers"),
         (TwinSlots, "test_slots_are_named_once"),
     ],
 )

@@ -28,6 +28,10 @@ class MeasuredVersion:
         self._centre = np.array([constant.centre for constant in constants])
         self._scale = np.array([constant.scale for constant in constants])
 
+    def __reduce__(self) -> tuple[type[MeasuredVersion], tuple[str]]:
+        """Travel to the reader processes by name."""
+        return (MeasuredVersion, (self.name,))
+
     def extract(self, document: CadDocument) -> FloatVector:
         """Return the raw values: float64 (len(slots),). What overflows becomes the largest float32."""
         values = np.array([measure.of(document) for measure in self._measures], dtype=np.float64)
