@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal, get_args
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cadml_core.contracts import FeatureVersion, Metric
 from cadml_core.errors import InvalidInput
@@ -59,7 +60,7 @@ class Space:
             InvalidInput: The embedding has another length than the slots, so no dimension of it
                 belongs to one slot.
         """
-        pair = np.asarray(self.project(np.stack([one, other])), dtype=np.float64)
+        pair: FloatVector = np.asarray(self.project(np.stack([one, other])), dtype=np.float64)
         if pair.shape[1] != len(one):
             raise InvalidInput(
                 f"{self.feature.name} mixes its {len(one)} slots into {pair.shape[1]} dimensions, so no"
@@ -68,14 +69,14 @@ class Space:
             )
         if self.metric == "cosine":
             pair = unit_rows(pair)
-        squares = (pair[0] - pair[1]) ** 2
-        total = squares.sum()
+        squares: FloatVector = (pair[0] - pair[1]) ** 2
+        total = float(squares.sum())
         return squares / total if total > 0.0 else squares
 
 
-def unit_rows(rows: FloatMatrix) -> FloatMatrix:
+def unit_rows(rows: NDArray[np.float64]) -> NDArray[np.float64]:
     """Scale each row to length 1; rows of zeros stay."""
     largest = np.abs(rows).max(axis=1, keepdims=True)
-    rows = rows / np.where(largest > 0.0, largest, 1.0)  # so that squares of huge values stay finite
-    length = np.linalg.norm(rows, axis=1, keepdims=True)
-    return np.asarray(rows / np.where(length > 0.0, length, 1.0))
+    scaled = rows / np.where(largest > 0.0, largest, 1.0)  # so that squares of huge values stay finite
+    length = np.sqrt(np.einsum("nd,nd->n", scaled, scaled))[:, np.newaxis]
+    return scaled / np.where(length > 0.0, length, 1.0)

@@ -1,0 +1,203 @@
+"""What the exact indexes share: ids, checks, cosine as Euclidean distance, and the total order.
+
+A table screens: it names, fast and in float32, every row that may be among the k nearest. Here
+the distances of those few are computed again in float64 and ordered by (distance, id), so that the
+answer depends neither on rounding in the screening nor on the order of insertion.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cadml_core import DimensionMismatch, Hits, Metric
+from cadml_core.contracts import Int64Array
+from cadml_core.features import FloatMatrix
+from cadml_plugins.vectors._sharing import SharedLock
+
+Rows = NDArray[np.float32]
+Mask = NDArray[np.bool_]
+
+_BLOCK = 4_000_000
+"""Most float64 numbers that ranking holds at once."""
+LARGEST = 1e18
+"""Largest magnitude of a value: its square, summed over the dimensions, still fits in float32."""
+
+
+class Table(Protocol):
+    """Rows of float32 that the index keeps in ascending order of their ids."""
+
+    @property
+    def rows(self) -> Rows:
+        """The rows, (n, width): a view that lives until the next change."""
+
+    def append(self, rows: Rows) -> None:
+        """Add rows at the end."""
+
+    def overwrite(self, positions: Int64Array, rows: Rows) -> None:
+        """Replace the rows at these positions."""
+
+    def keep(self, kept: Mask) -> None:
+        """Drop the rows whose mask is False; the rest closes up in its order."""
+
+    def screen(self, queries: Rows, k: int, allowed: Mask | None) -> Int64Array:
+        """Name the candidates of each query: positions, (q, c), -1 where there are fewer.
+
+        All k nearest are among them, and every row that is as near as the k-th.
+        """
+
+    def clear(self) -> None:
+        """Drop all rows and release their memory."""
+
+
+class ExactIndex:
+    """An exact ``VectorIndex`` over a table.
+
+    Searches run side by side; a change waits for those that run and holds up those that come, so
+    each search sees an index between two changes, never within one.
+    """
+
+    def __init__(self, table: Table, dimension: int, metric: Metric) -> None:
+        self._table = table
+        self._dimension = dimension
+        self._metric = metric
+        self._ids: Int64Array = np.empty(0, dtype=np.int64)
+        self._lock = SharedLock()
+
+    def upsert(self, ids: Int64Array, vectors: FloatMatrix) -> None:
+        """Add or replace; of a repeated id the last wins.
+
+        Raises:
+            DimensionMismatch: The vectors have another length.
+            ValueError: A value is not finite or beyond 1e18, or both arrays differ in length.
+        """
+        ids = np.array(ids, dtype=np.int64)
+        rows = self._rows(vectors)
+        if ids.shape != (len(rows),):
+            raise ValueError(f"{len(rows)} vectors need {len(rows)} ids, found shape {ids.shape}")
+        ids, rows = _ascending(ids, rows)
+        with self._lock.writing():
+            position, known = self._positions(ids)
+            self._table.overwrite(position[known], rows[known])
+            self._insert(ids[~known], rows[~known])
+
+    def _insert(self, ids: Int64Array, rows: Rows) -> None:
+        """Add new rows; where they do not belong at the end, the table is written anew in order."""
+        if len(self._ids) and len(ids) and ids[0] < self._ids[-1]:
+            together = np.concatenate([self._ids, ids])
+            order = np.argsort(together)
+            rows = np.concatenate([self._table.rows, rows])[order]
+            self._table.clear()
+            self._table.append(rows)
+            self._ids = together[order]
+        else:
+            self._table.append(rows)
+            self._ids = np.concatenate([self._ids, ids])
+
+    def remove(self, ids: Int64Array) -> int:
+        """Delete these ids; unknown ones are passed over. Returns how many were there."""
+        with self._lock.writing():
+            position, known = self._positions(np.unique(np.asarray(ids, dtype=np.int64)))
+            if not known.any():
+                return 0
+            kept = np.ones(len(self._ids), dtype=np.bool_)
+            kept[position[known]] = False
+            self._table.keep(kept)
+            self._ids = self._ids[kept]
+            return int(known.sum())
+
+    def search(self, queries: FloatMatrix, k: int, allowed: Int64Array | None = None) -> Hits:
+        """Return the k nearest to each query among ``allowed`` (None: all).
+
+        Raises:
+            DimensionMismatch: The queries have another length.
+            ValueError: ``k`` is below 1, or a value is not finite or beyond 1e18.
+        """
+        if k < 1:
+            raise ValueError(f"k must be 1 or more, found {k}")
+        rows = self._rows(queries)
+        hits = Hits(
+            np.full((len(rows), k), -1, dtype=np.int64),
+            np.full((len(rows), k), np.inf, dtype=np.float32),
+        )
+        with self._lock.reading():
+            mask = None if allowed is None else np.isin(self._ids, allowed)
+            size = len(self._ids) if mask is None else int(mask.sum())
+            if size and len(rows):
+                candidates = self._table.screen(rows, min(k, size), mask)
+                self._rank(rows, candidates, hits)
+        return hits
+
+    def _rank(self, queries: Rows, candidates: Int64Array, hits: Hits) -> None:
+        """Order the candidates exactly and write the best into ``hits``, a bounded block at a time."""
+        step = max(1, _BLOCK // max(1, candidates.shape[1] * queries.shape[1]))
+        for start in range(0, len(queries), step):
+            part = slice(start, start + step)
+            self._rank_block(queries[part], candidates[part], Hits(hits.ids[part], hits.distances[part]))
+
+    def _rank_block(self, queries: Rows, candidates: Int64Array, hits: Hits) -> None:
+        difference = self._table.rows[candidates].astype(np.float64) - queries[:, np.newaxis, :]
+        distances = np.einsum("qcd,qcd->qc", difference, difference)
+        if self._metric == "cosine":
+            distances *= 0.5
+        rounded = distances.astype(np.float32)
+        rounded[candidates < 0] = np.inf
+        # Positions ascend with ids, so ordering by position orders by id.
+        order = np.lexsort((candidates, rounded))[:, : hits.ids.shape[1]]
+        best = np.take_along_axis(candidates, order, axis=1)
+        width = best.shape[1]
+        hits.ids[:, :width] = np.where(best < 0, -1, self._ids[best])
+        hits.distances[:, :width] = np.take_along_axis(rounded, order, axis=1)
+
+    def __len__(self) -> int:
+        return len(self._ids)
+
+    def close(self) -> None:
+        """Release everything; closing twice is allowed."""
+        with self._lock.writing():
+            self._table.clear()
+            self._ids = np.empty(0, dtype=np.int64)
+
+    def _positions(self, ids: Int64Array) -> tuple[Int64Array, Mask]:
+        """Where ascending ids are in the table, and which of them are there at all."""
+        position = np.searchsorted(self._ids, ids)
+        known = position < len(self._ids)
+        known[known] = self._ids[position[known]] == ids[known]
+        return position, known
+
+    def _rows(self, vectors: FloatMatrix) -> Rows:
+        """Check vectors and turn them into rows of the table."""
+        if vectors.ndim != 2 or vectors.shape[1] != self._dimension:
+            raise DimensionMismatch(
+                expected=self._dimension, found=vectors.shape[-1] if vectors.ndim else 0, stage="index"
+            )
+        if not np.isfinite(vectors).all():
+            raise ValueError("a vector holds NaN or infinity; only finite values can be compared")
+        if self._metric == "cosine":
+            return directions(vectors)
+        if len(vectors) and np.abs(vectors).max() > LARGEST:
+            raise ValueError(f"a value is beyond {LARGEST:g}, too large to be compared in float32")
+        return np.ascontiguousarray(vectors, dtype=np.float32)
+
+
+def directions(vectors: FloatMatrix) -> Rows:
+    """Scale rows to length 1, so that half the squared distance of two is one minus their cosine.
+
+    Rows of zeros have no direction. They get one of their own in an added last column: at distance
+    0 from one another and 1, as if at a right angle, from everything else.
+    """
+    largest = np.abs(vectors).max(axis=1, keepdims=True, initial=0.0)
+    scaled = vectors / np.where(largest > 0.0, largest, 1.0)  # squares of huge values stay finite
+    length = np.linalg.norm(scaled.astype(np.float64), axis=1, keepdims=True)
+    zero = length == 0.0
+    return np.hstack([scaled / np.where(zero, 1.0, length), zero]).astype(np.float32)
+
+
+def _ascending(ids: Int64Array, rows: Rows) -> tuple[Int64Array, Rows]:
+    """Order by id and keep the last of each."""
+    if len(ids) < 2 or bool((ids[1:] > ids[:-1]).all()):
+        return ids, rows
+    unique, last = np.unique(ids[::-1], return_index=True)
+    return unique, rows[::-1][last]

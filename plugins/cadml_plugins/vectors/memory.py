@@ -1,0 +1,111 @@
+"""The vector backend ``memory``: exact search with numpy alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+import numpy as np
+
+from cadml_core import Metric, VectorBackend, VectorIndex, hookimpl
+from cadml_core.contracts import Int64Array
+from cadml_plugins.vectors._exact import ExactIndex, Mask, Rows
+
+_CHUNK = 16
+"""Queries screened by one matrix product; bounds its memory to 16 floats a row."""
+
+
+class MemoryConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """``[vectors.config.memory]``: nothing to choose."""
+
+
+class ArrayTable:
+    """Rows in one growing array, with their squared lengths beside them."""
+
+    def __init__(self, width: int) -> None:
+        self._width = width
+        self._array = np.empty((0, width), dtype=np.float32)
+        self._squares = np.empty(0, dtype=np.float32)
+        self._size = 0
+
+    @property
+    def rows(self) -> Rows:
+        """The rows, (n, width)."""
+        return self._array[: self._size]
+
+    def append(self, rows: Rows) -> None:
+        """Add rows at the end; the array doubles, so that many small additions stay cheap."""
+        end = self._size + len(rows)
+        if end > len(self._array):
+            grown = np.empty((max(end, 2 * len(self._array)), self._width), dtype=np.float32)
+            grown[: self._size] = self.rows
+            self._array = grown
+            self._squares = np.resize(self._squares, len(grown))
+        self._array[self._size : end] = rows
+        self._squares[self._size : end] = _squares(rows)
+        self._size = end
+
+    def overwrite(self, positions: Int64Array, rows: Rows) -> None:
+        """Replace the rows at these positions."""
+        self._array[positions] = rows
+        self._squares[positions] = _squares(rows)
+
+    def keep(self, kept: Mask) -> None:
+        """Drop the rows whose mask is False."""
+        self._array = self.rows[kept]
+        self._squares = self._squares[: self._size][kept]
+        self._size = len(self._array)
+
+    def screen(self, queries: Rows, k: int, allowed: Mask | None) -> Int64Array:
+        """Name the candidates by ``|x|² - 2 x·q``, which is one matrix product."""
+        found: list[Int64Array] = []
+        squares = self._squares[: self._size]
+        longest = float(squares.max())
+        for start in range(0, len(queries), _CHUNK):
+            some = queries[start : start + _CHUNK]
+            approximate = some @ self.rows.T
+            approximate *= -2.0
+            approximate += squares
+            if allowed is not None:
+                approximate[:, ~allowed] = np.inf
+            for query, line in zip(some, approximate, strict=True):
+                # Both terms are rounded in float32 before they cancel: a rounding for each dimension.
+                error = (self._width + 4) * 1.2e-7 * (2.0 * longest + float(query @ query))
+                kth = np.partition(line, k - 1)[k - 1]
+                found.append(np.flatnonzero(line <= kth + 2.0 * error))
+        return _padded(found)
+
+    def clear(self) -> None:
+        """Drop all rows and release their memory."""
+        self._array = np.empty((0, self._width), dtype=np.float32)
+        self._squares = np.empty(0, dtype=np.float32)
+        self._size = 0
+
+
+def _squares(rows: Rows) -> Rows:
+    return np.asarray(np.einsum("nd,nd->n", rows, rows))
+
+
+def _padded(lists: list[Int64Array]) -> Int64Array:
+    """Stack position lists of different lengths, -1 at their ends."""
+    result = np.full((len(lists), max(map(len, lists), default=0)), -1, dtype=np.int64)
+    for row, positions in enumerate(lists):
+        result[row, : len(positions)] = positions
+    return result
+
+
+class MemoryBackend:
+    """Opens exact indexes in numpy arrays."""
+
+    name = "memory"
+    config_type: type[msgspec.Struct] = MemoryConfig
+
+    def open(self, config: MemoryConfig, *, dimension: int, metric: Metric) -> VectorIndex:  # noqa: ARG002
+        """Open an empty index."""
+        return ExactIndex(ArrayTable(dimension + 1 if metric == "cosine" else dimension), dimension, metric)
+
+
+@hookimpl
+def cadml_vector_backends() -> Iterable[VectorBackend]:
+    """Register the backend."""
+    return [MemoryBackend()]
