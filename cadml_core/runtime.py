@@ -1,0 +1,80 @@
+"""The composition root: everything that settings decide, put together once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import TracebackType
+
+from cadml_core.catalog.store import Catalog
+from cadml_core.contracts import FeatureVersion
+from cadml_core.extraction.pool import ReaderPool
+from cadml_core.plugins import LoadedPlugins, load_plugins, require_chosen
+from cadml_core.registry import Registry
+from cadml_core.settings import Settings, load_settings
+from cadml_core.similarity.search import SimilaritySearch
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """What a host works with. Two runtimes in one process share no state but the metrics."""
+
+    settings: Settings
+    plugins: LoadedPlugins
+    catalog: Catalog
+    readers: ReaderPool
+    """Starts its processes with the first file."""
+    search: SimilaritySearch
+    """Over the configured feature version; builds its index with the first question."""
+
+    @property
+    def registry(self) -> Registry:
+        """Everything that the plugins registered."""
+        return self.plugins.registry
+
+    @property
+    def feature(self) -> FeatureVersion:
+        """The configured feature version."""
+        return self.registry.features[self.settings.feature_version]
+
+    def close(self) -> None:
+        """Close everything; closing twice is allowed."""
+        self.readers.close()
+        self.search.close()
+        self.catalog.close()
+
+    def __enter__(self) -> Runtime:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def build_runtime(settings: Settings | None = None) -> Runtime:
+    """Load the plugins, open the catalogue, and put the services together.
+
+    Args:
+        settings: Worked out from the environment where None.
+
+    Raises:
+        InvalidSetting: A setting is impossible.
+        PluginUnavailable: What the settings chose is not there.
+        CatalogueUnavailable: The database cannot be opened.
+    """
+    settings = load_settings() if settings is None else settings
+    plugins = load_plugins(settings)
+    require_chosen(plugins.registry, settings)
+    registry = plugins.registry
+    readers = ReaderPool(
+        registry.formats, registry.features, limits=settings.read_limits, workers=settings.worker_count
+    )
+    catalog = Catalog.open(settings.effective_database_url)
+    backend = registry.vectors[settings.vector_store_backend]
+    search = SimilaritySearch(
+        catalog,
+        registry.features[settings.feature_version],
+        backend,
+        settings.vector_config.get(backend.name),
+    )
+    return Runtime(settings, plugins, catalog, readers, search)

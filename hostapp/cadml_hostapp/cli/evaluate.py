@@ -1,0 +1,99 @@
+"""``cadml evaluate``: how well each space puts parts of one label together."""
+
+from __future__ import annotations
+
+from typing import Any, get_args
+
+import rich_click as click
+from rich.table import Table
+
+from cadml_core.catalog.paths import text_to_path
+from cadml_core.catalog.records import Part
+from cadml_core.catalog.store import Catalog
+from cadml_core.catalog.values import values_of
+from cadml_core.errors import InvalidInput
+from cadml_core.evaluation import Evaluation
+from cadml_core.evaluation import evaluate as evaluate_space
+from cadml_core.plugins import load_plugins
+from cadml_core.similarity.spaces import Space, SpaceName
+from cadml_hostapp.cli.console import Options, json_option, out, print_json, reports_errors
+
+
+@click.command()
+@click.option(
+    "--label",
+    "source",
+    type=click.Choice(["stored", "parent"]),
+    default="stored",
+    help="What a part's label is: the one in the catalogue, or the name of its file's folder.",
+)
+@click.option("--version", "versions", multiple=True, help="Feature version, repeatable; all by default.")
+@click.option("--format", "format_name", help="Only parts of this format.")
+@json_option
+@click.pass_obj
+@reports_errors
+def evaluate(
+    options: Options, source: str, versions: tuple[str, ...], format_name: str | None, as_json: bool
+) -> None:
+    """Search every labelled part among all others: mean average precision, P@1, P@5.
+
+    `scaled` is the space that searches use; `cosine_raw` compares raw values by angle.
+    """
+    settings = options.settings()
+    registry = load_plugins(settings).registry
+    with Catalog.open(settings.effective_database_url) as catalog:
+        labelled = _labelled(catalog, source, format_name)
+        results = [
+            _evaluated(catalog, Space(registry.features[version], metric), labelled)
+            for version in versions or registry.features
+            for metric in get_args(SpaceName)
+        ]
+    if as_json:
+        print_json(results)
+    else:
+        _show(results)
+
+
+def _labelled(catalog: Catalog, source: str, format_name: str | None) -> dict[int, tuple[Part, str]]:
+    found = {}
+    for part in catalog.parts():
+        label = _parent(part) if source == "parent" else part.label
+        if label and (format_name is None or part.format == format_name):
+            found[part.row] = (part, label)
+    if not found:
+        raise InvalidInput(
+            "the catalogue holds no labelled part; `cadml ingest --label-from parent FOLDER` labels parts"
+            " with the folder they are in",
+            stage="evaluate",
+        )
+    return found
+
+
+def _parent(part: Part) -> str | None:
+    return text_to_path(part.path).parent.name if part.path else None
+
+
+def _evaluated(catalog: Catalog, space: Space, labelled: dict[int, tuple[Part, str]]) -> Evaluation:
+    rows, raw = values_of(catalog, space.feature, [part for part, _ in labelled.values()])
+    return evaluate_space(space, raw, [labelled[row][1] for row in rows.tolist()])
+
+
+def _show(results: list[Evaluation]) -> None:
+    first = results[0]
+    out.print(
+        f"{first.parts} labelled parts, {first.labels} labels, {first.queries} queries, leave-one-out\n"
+    )
+    table = Table("version", "metric", box=None, header_style="bold")
+    for column in ("mAP", "P@1", "P@5"):
+        table.add_column(column, justify="right")
+    for result in results:
+        figures: list[Any] = [
+            f"{value:.3f}"
+            for value in (
+                result.mean_average_precision,
+                result.precision_at_1,
+                result.precision_at_5,
+            )
+        ]
+        table.add_row(result.feature_version, result.metric, *figures)
+    out.print(table)

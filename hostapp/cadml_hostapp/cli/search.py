@@ -1,0 +1,108 @@
+"""``cadml search``: the parts most like a file, or like a part of the catalogue."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import get_args
+
+import rich_click as click
+from rich.markup import escape
+from rich.table import Table
+
+from cadml_core.catalog.records import PartFilter
+from cadml_core.errors import NotFound
+from cadml_core.runtime import Runtime, build_runtime
+from cadml_core.similarity.search import Hit, SearchResult
+from cadml_core.similarity.spaces import SpaceName
+from cadml_hostapp.cli.console import Options, json_option, out, print_json, reports_errors
+
+_SHOWN_SLOTS = 3
+
+
+@click.command()
+@click.argument("query", metavar="FILE-or-ID")
+@click.option("-k", "--top", "k", default=10, show_default=True, help="How many hits.")
+@click.option("--metric", type=click.Choice(get_args(SpaceName)), default="scaled", show_default=True)
+@click.option("--version", "version_name", help="Feature version; the configured one by default.")
+@click.option("--format", "format_name", help="Only parts of this format.")
+@click.option("--material", help="Only parts of this material.")
+@click.option("--project", help="Only parts of this project.")
+@click.option("--label", help="Only parts with this label.")
+@click.option("--explain", is_flag=True, help="Say which slots make the difference.")
+@json_option
+@click.pass_obj
+@reports_errors
+def search(
+    options: Options,
+    query: str,
+    k: int,
+    metric: SpaceName,
+    version_name: str | None,
+    format_name: str | None,
+    material: str | None,
+    project: str | None,
+    label: str | None,
+    explain: bool,
+    as_json: bool,
+) -> None:
+    """Find the parts most like FILE, or like the part with this ID.
+
+    A file that is in the catalogue itself comes first, with score 1.
+    """
+    which = PartFilter(format=format_name, material=material, project=project, label=label)
+    settings = options.settings(feature_version=version_name, parse_workers=1)
+    with build_runtime(settings) as runtime:
+        result = _find(runtime, query, k, metric, which, explain)
+    if as_json:
+        print_json(result)
+    else:
+        _show(query, result)
+
+
+def _find(
+    runtime: Runtime, query: str, k: int, metric: SpaceName, which: PartFilter, explain: bool
+) -> SearchResult:
+    path = Path(query)
+    if path.is_file():
+        reading = runtime.readers.read(path, [runtime.feature.name])
+        values = reading.vectors[runtime.feature.name]
+        return runtime.search.by_values(values, k=k, metric=metric, which=which, explain=explain)
+    try:
+        return runtime.search.by_id(query, k=k, metric=metric, which=which, explain=explain)
+    except NotFound as error:
+        if error.context.get("version"):
+            raise
+        raise NotFound(
+            f"{query!r} is neither a file nor the id of a part", stage="search", id=query
+        ) from None
+
+
+def _show(query: str, result: SearchResult) -> None:
+    if not result.hits:
+        out.print("Nothing found. `cadml ingest FOLDER` fills the catalogue.")
+        return
+    out.print(f"Most like [bold]{escape(query)}[/] ({result.feature_version}, {result.metric})\n")
+    table = Table("", "score", "part", "format", "label", "path", box=None, header_style="bold")
+    for rank, hit in enumerate(result.hits, start=1):
+        part = hit.part
+        table.add_row(
+            str(rank),
+            f"{hit.score:.3f}",
+            escape(part.name),
+            part.format or "",
+            escape(part.label or ""),
+            escape(part.path or part.id),
+        )
+        if hit.explanation is not None:
+            table.add_row("", "", f"[dim]{escape(_why(hit))}[/]")
+    out.print(table)
+
+
+def _why(hit: Hit) -> str:
+    largest = sorted(hit.explanation or (), key=lambda item: -item.share)[:_SHOWN_SLOTS]
+    told = [
+        f"{item.slot} {item.query:.4g} / {item.hit:.4g} ({item.share:.0%})"
+        for item in largest
+        if item.share > 0
+    ]
+    return "differs in " + ", ".join(told) if told else "no difference"
