@@ -45,7 +45,11 @@ class ReadLimits(msgspec.Struct, frozen=True):
 
 @runtime_checkable
 class FormatAdapter(Protocol):
-    """Reads one file format."""
+    """Reads one file format.
+
+    It is sent to the reader processes by pickle, so its class must be importable. It may also have
+    ``preload: tuple[str, ...]``, modules (a CAD kernel) that are imported once for all readers.
+    """
 
     name: str
     version: str

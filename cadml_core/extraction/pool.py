@@ -312,9 +312,12 @@ class ReaderPool:
         raise error_of(answer.failure)
 
     def _process(self, number: int) -> WorkerProcess:
+        """Return the thread's process, a new one where there is none or it died idle."""
+        process = self._processes.get(number)
+        if process is not None and not process.ended:
+            return process
+        self._discard(number)
         with self._lock:
-            if process := self._processes.get(number):
-                return process
             launcher = self._current_launcher()
         process = launcher.fork()
         with self._lock:

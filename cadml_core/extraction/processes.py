@@ -102,6 +102,11 @@ class WorkerProcess:
             self.kill()
             raise self._obituary() from error
 
+    @property
+    def ended(self) -> bool:
+        """True where the worker died while it had nothing to do, so that no file is to blame."""
+        return bool(wait([self._leash], 0))
+
     def kill(self) -> None:
         """End the worker and every child it started; returns at once."""
         with contextlib.suppress(OSError):

@@ -107,7 +107,7 @@ def read_file(
     with open_input(path) as file:
         before = os.fstat(file.fileno())
         if before.st_size > limits.max_bytes:
-            raise LimitExceeded("bytes", found=before.st_size, allowed=limits.max_bytes)
+            raise LimitExceeded("max_bytes", found=before.st_size, allowed=limits.max_bytes)
         adapter = identify(path, file.read(HEAD_BYTES), formats)
         sha256 = _digest(path, file)
         document, read_seconds = _read(adapter, path, _with_mesh(limits, wanted))

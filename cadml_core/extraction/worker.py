@@ -46,6 +46,7 @@ def serve(
     baseline = memory_in_use()
     while body := receive(connection.recv):
         task = msgspec.msgpack.decode(body, type=Task)
+        os.lseek(log, 0, os.SEEK_SET)
         os.ftruncate(log, 0)
         allow_memory(limits)
         answer = _answer(task, readers, limits)
@@ -71,7 +72,7 @@ def confine(log: int, folder: Path, parent: int) -> None:
     os.dup2(log, 1)
     os.dup2(log, 2)
     faulthandler.enable(2)
-    folder.mkdir()
+    _make(folder)
     os.environ["TMPDIR"] = tempfile.tempdir = str(folder)
 
 
@@ -160,11 +161,22 @@ def _framed(answer: Answer) -> bytes:
     return frame(Answer(failure=failure_of(error), retires=True))
 
 
-def _empty(folder: Path) -> None:
-    """Remove what a reader left behind."""
+def _make(folder: Path) -> None:
+    """Make the folder for temporary files; a reader that needs one will say why it cannot."""
     with contextlib.suppress(OSError):
-        for entry in os.scandir(folder):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
+def _empty(folder: Path) -> None:
+    """Remove what a reader left behind; bring the folder back where a cleaner of /tmp took it."""
+    try:
+        entries = list(os.scandir(folder))
+    except OSError:
+        return _make(folder)
+    for entry in entries:
+        with contextlib.suppress(OSError):
             if entry.is_dir(follow_symlinks=False):
                 shutil.rmtree(entry.path, ignore_errors=True)
             else:
                 os.unlink(entry.path)  # noqa: PTH108 (no Path for every file)
+    return None

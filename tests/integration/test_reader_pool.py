@@ -1,0 +1,502 @@
+"""The pool of reader processes against adapters that crash, hang, grow, lie and litter."""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+from prometheus_client import REGISTRY
+
+from cadml_core.contracts import ReadLimits
+from cadml_core.errors import (
+    CadmlError,
+    LimitExceeded,
+    MalformedFile,
+    NotFound,
+    PluginUnavailable,
+    ReaderCrashed,
+    ReaderTimeout,
+    UnreadableInput,
+)
+from cadml_core.extraction.pool import ReaderPool
+from cadml_core.extraction.reading import Reading
+from tests.integration.evil_readers import FEATURES, FORMATS, Evil, good
+
+LIMITS = ReadLimits(max_seconds=30, max_memory_mb=200)
+
+
+@pytest.fixture(scope="module")
+def pool() -> Iterator[ReaderPool]:
+    """One pool for all: what one test does to it must not matter to the next."""
+    with ReaderPool(FORMATS, FEATURES, limits=LIMITS, workers=2) as shared:
+        yield shared
+
+
+@pytest.fixture(scope="module")
+def hasty() -> Iterator[ReaderPool]:
+    """A pool with a short time limit and one worker."""
+    limits = ReadLimits(max_seconds=0.5)
+    with ReaderPool(FORMATS, FEATURES, limits=limits, workers=1) as shared:
+        yield shared
+
+
+@pytest.fixture
+def sample(tmp_path: Path) -> Callable[[str], Path]:
+    """Make a file for the adapter of that name."""
+
+    def make(name: str, stem: str = "part") -> Path:
+        path = tmp_path / f"{stem}.{name}"
+        path.write_text(f"{name}\n")
+        return path
+
+    return make
+
+
+def eventually(condition: Callable[[], bool]) -> bool:
+    """Wait for what another process does; false after ten seconds."""
+    for _ in range(1000):
+        if condition():
+            return True
+        time.sleep(0.01)
+    return False
+
+
+def gone(pid: int) -> bool:
+    """Tell whether a process has ended; a zombie that nobody reaps here has."""
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
+def children(pid: int) -> list[int]:
+    """Return a process and everything below it."""
+    process = psutil.Process(pid)
+    return [pid, *(child.pid for child in process.children(recursive=True))]
+
+
+def test_a_file_is_read_in_another_process(pool, sample):
+    """What comes back is what reading here would give, but from elsewhere."""
+    reading = pool.read(sample("good"), ["flat"])
+    assert reading.document.properties["pid"] != os.getpid()
+    assert reading.vectors == {"flat": [1.0, 2.0]}
+
+
+def test_a_warm_worker_is_used_again(hasty, sample):
+    """Processes are kept from file to file."""
+    first, second = (hasty.read(sample("good")).document.properties["pid"] for _ in range(2))
+    assert first == second
+
+
+@pytest.mark.parametrize(
+    ("name", "context"),
+    [
+        ("segfault", {"reason": "signal", "signal": "SIGSEGV", "exit_code": -11}),
+        ("leaves", {"reason": "exit", "signal": None, "exit_code": 3}),
+        ("killed", {"reason": "memory", "signal": "SIGKILL", "exit_code": -9}),
+        ("aborts", {"reason": "memory", "signal": "SIGABRT", "exit_code": -6}),
+        ("devours", {"reason": "memory", "allowed_mb": 200}),
+        ("devours_quietly", {"reason": "memory", "allowed_mb": 200}),
+    ],
+)
+def test_a_death_is_an_error_that_tells_how(pool, sample, name, context):
+    """PARSE_CRASHED carries the signal or the exit code, and says when memory was the reason."""
+    path = sample(name)
+    with pytest.raises(ReaderCrashed, match=r"while it read|needs more than 200 MiB") as caught:
+        pool.read(path)
+    assert caught.value.code == "PARSE_CRASHED"
+    assert str(path) in caught.value.message
+    assert context.items() <= caught.value.context.items()
+    assert caught.value.context["format"] == name
+    assert pool.read(sample("good")).format == "good"
+
+
+def test_a_reader_that_hangs_is_ended(hasty, sample):
+    """Blocked signals and a held interpreter lock do not help it, and the next file is read."""
+    path = sample("hangs")
+    with pytest.raises(ReaderTimeout, match=r"longer than 0\.5 s"):
+        hasty.read(path)
+    assert hasty.read(sample("good")).format == "good"
+    assert hasty.statistics.timed_out == 1
+
+
+def test_the_other_files_of_a_batch_do_not_notice(pool, sample):
+    """Each of many files gets its own answer, however many workers die meanwhile."""
+    names = ["good", "segfault", "good", "leaves", "good", "refuses", "killed", "good"] * 15
+    paths = [sample(name, str(number)) for number, name in enumerate(names)]
+    died_before = pool.statistics.crashed
+    answers = dict(pool.map(paths, ["flat"]))
+    assert sorted(answers) == sorted(paths)
+    for path, answer in answers.items():
+        expected = {".good": Reading, ".refuses": MalformedFile}.get(path.suffix, ReaderCrashed)
+        assert type(answer) is expected, (path, answer)
+    assert pool.statistics.crashed - died_before == 45
+
+
+def test_a_worker_that_dies_idle_costs_nothing(hasty, sample):
+    """Nobody's file is blamed for a process that was killed between two files."""
+    for _ in range(3):
+        pid = hasty.read(sample("good")).document.properties["pid"]
+        os.kill(pid, signal.SIGKILL)
+        assert eventually(lambda pid=pid: not psutil.pid_exists(pid))
+        assert hasty.read(sample("good")).document.properties["pid"] != pid
+
+
+def test_a_dead_launcher_is_replaced(pool, sample):
+    """Losing the process that forks the others costs no file, even in the middle of one."""
+    pending = [pool.submit(sample("sleeps", str(number))) for number in range(2)]
+    assert eventually(lambda: all(future.running() for future in pending))
+    launcher = pool.statistics.launcher_pid
+    os.kill(launcher, signal.SIGKILL)
+    assert [future.result().format for future in pending] == ["sleeps", "sleeps"]
+    assert pool.statistics.launcher_pid != launcher
+
+
+def test_an_adapters_own_exceptions_arrive_readably(pool, sample):
+    """What cannot be pickled or imported here still tells the adapter, the type and the text."""
+    with pytest.raises(MalformedFile, match=r"the stubborn adapter could not read .*Stubborn: no"):
+        pool.read(sample("stubborn"))
+    with pytest.raises(MalformedFile, match="line 7") as caught:
+        pool.read(sample("refuses"))
+    assert caught.value.context == {"line": 7, "where": "x", "format": "refuses"}
+    with pytest.raises(MalformedFile, match="SystemExit: goodbye"):
+        pool.read(sample("exits"))
+
+
+def test_a_broken_contract_is_logged_with_its_traceback(pool, sample, caplog):
+    """The user sees one sentence, the log shows the place."""
+    with pytest.raises(MalformedFile) as caught:
+        pool.read(sample("stubborn"))
+    assert "Traceback" not in caught.value.message
+    assert "raise Stubborn(1, 2)" in caplog.text
+    caplog.clear()
+    with pytest.raises(MalformedFile):
+        pool.read(sample("refuses"))
+    assert not caplog.records
+
+
+def test_an_answer_beyond_measure_is_refused(sample):
+    """A document too large to send is a limit, not a full memory in the host."""
+    limits = ReadLimits(max_memory_mb=2048)
+    with ReaderPool(FORMATS, {}, limits=limits, workers=1) as roomy:
+        with pytest.raises(LimitExceeded) as caught:
+            roomy.read(sample("verbose"))
+        assert caught.value.context["limit"] == "answer_bytes"
+        assert roomy.read(sample("good")).format == "good"
+
+
+def test_nothing_reaches_the_hosts_output(pool, sample, capfd):
+    """Chatter of a kernel or a reader must not mix with the JSON that a command prints."""
+    assert pool.read(sample("chatters")).format == "chatters"
+    with pytest.raises(ReaderCrashed):
+        pool.read(sample("aborts"))
+    assert capfd.readouterr() == ("", "")
+
+
+def test_temporary_files_are_removed_after_each_file(pool, sample):
+    """What a reader leaves in its temporary folder is gone when the answer is there."""
+    folder = Path(pool.read(sample("litters")).document.properties["folder"])
+    assert folder.parent.parent.name.startswith("cadml-readers-")
+    assert not folder.exists()
+
+
+def test_children_of_a_reader_end_with_it(pool, sample, tmp_path):
+    """A process that a reader started does not outlive it."""
+    with pytest.raises(ReaderCrashed):
+        pool.read(sample("breeds"))
+    assert eventually(lambda: gone(int((tmp_path / "child").read_text())))
+
+
+def test_a_worker_that_grew_gives_its_memory_back(sample):
+    """Leaks of a kernel do not add up, and no later file is blamed for them."""
+    limits = ReadLimits(max_memory_mb=400)
+    with ReaderPool(FORMATS, {}, limits=limits, workers=1) as leaking:
+        pids = {leaking.read(sample("grows")).document.properties["pid"] for _ in range(4)}
+        assert len(pids) == 4
+        assert leaking.statistics.retired == 4
+        assert leaking.statistics.crashed == 0
+
+
+def test_refusals_of_the_input_come_back_as_such(pool, sample, tmp_path):
+    """The worker's own checks keep their codes."""
+    with pytest.raises(NotFound):
+        pool.read(tmp_path / "none.good")
+    with pytest.raises(UnreadableInput):
+        pool.read(tmp_path)
+    with pytest.raises(UnreadableInput, match="changed while"):
+        pool.read(sample("touches"))
+    with pytest.raises(PluginUnavailable, match="v9"):
+        pool.read(sample("good"), ["v9"])
+
+
+def test_a_broken_feature_version_is_an_internal_error(pool, sample):
+    """NaN is blamed on the version that made it."""
+    with pytest.raises(CadmlError, match="feature version nan returned values that are not finite") as caught:
+        pool.read(sample("good"), ["nan"])
+    assert caught.value.code == "INTERNAL_ERROR"
+
+
+def test_a_name_that_is_not_utf8_is_read(pool, tmp_path):
+    """Old folders hold names in old encodings."""
+    path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.good"))
+    path.write_text("good\n")
+    assert pool.read(path).format == "good"
+    path.write_text("refuses\n")
+    [(name, error)] = pool.map([path])
+    assert name == path
+    assert r"caf\xe9.good" in error.message
+
+
+def test_a_relative_path_is_taken_from_here(pool, sample, monkeypatch):
+    """The workers' own working folder does not matter."""
+    monkeypatch.chdir(sample("good").parent)
+    assert pool.read(Path("part.good")).format == "good"
+
+
+def test_map_stays_only_a_little_ahead(pool, sample):
+    """A folder of any length is walked as fast as it is read."""
+    path = sample("good")
+    taken = 0
+
+    def walk() -> Iterator[Path]:
+        nonlocal taken
+        for taken in range(1, 1001):  # noqa: B007 (counted from outside)
+            yield path
+
+    answers = pool.map(walk())
+    for _ in range(5):
+        next(answers)
+    assert taken <= 5 + 2 * pool.workers + 2
+    answers.close()
+
+
+def test_queued_files_can_be_cancelled(hasty, sample):
+    """What no worker has taken yet can be called off."""
+    running = hasty.submit(sample("hangs"))
+    queued = hasty.submit(sample("good"))
+    assert eventually(running.running)
+    assert queued.cancel()
+    assert not running.cancel()
+    with pytest.raises(ReaderTimeout):
+        running.result()
+
+
+def test_a_server_can_await_a_reading(pool, sample):
+    """The futures fit asyncio."""
+
+    async def main() -> Reading:
+        return await asyncio.wrap_future(pool.submit(sample("good")))
+
+    assert asyncio.run(main()).format == "good"
+
+
+def test_metrics_are_recorded_in_the_host(pool, sample):
+    """Latencies and failures of the workers are counted where they are scraped."""
+
+    def value(name: str, **labels: str) -> float:
+        return REGISTRY.get_sample_value(name, labels) or 0.0
+
+    seen = [
+        ("parse_latency_seconds_count", {"format": "good"}),
+        ("feature_extraction_latency_seconds_count", {"version": "flat"}),
+        ("parse_failures_total", {"format": "segfault", "code": "PARSE_CRASHED"}),
+        ("parse_failures_total", {"format": "refuses", "code": "PARSE_FAILED"}),
+    ]
+    before = [value(name, **labels) for name, labels in seen]
+    pool.read(sample("good"), ["flat"])
+    for name in ("segfault", "refuses"):
+        with pytest.raises(CadmlError):
+            pool.read(sample(name))
+    assert [value(name, **labels) for name, labels in seen] == [count + 1 for count in before]
+
+
+def test_closing_ends_every_process_and_removes_every_file(sample):
+    """Nothing is left, even while files are being read; queued ones are cancelled."""
+    pool = ReaderPool(FORMATS, {}, limits=LIMITS, workers=2)
+    folder = Path(pool.read(sample("litters")).document.properties["folder"]).parent.parent
+    futures = [pool.submit(sample("hangs", str(number))) for number in range(4)]
+    assert eventually(lambda: sum(future.running() for future in futures) == 2 == pool.statistics.alive)
+    pids = children(pool.statistics.launcher_pid)
+    assert len(pids) == 3
+    pool.close()
+    pool.close()
+    assert all(map(gone, pids))
+    assert not folder.exists()
+    assert sorted(future.cancelled() for future in futures) == [False, False, True, True]
+    assert {type(future.exception()) for future in futures if not future.cancelled()} == {CadmlError}
+    with pytest.raises(RuntimeError, match="closed"):
+        pool.submit(sample("good"))
+
+
+def test_many_pools_leave_nothing_in_the_host(sample):
+    """Descriptors, threads and processes are as before."""
+    me = psutil.Process()
+
+    def held() -> tuple[int, int, int]:
+        return me.num_fds(), me.num_threads(), len(me.children(recursive=True))
+
+    before = held()
+    for _ in range(3):
+        with ReaderPool(FORMATS, {}, limits=LIMITS, workers=2) as pool:
+            assert len(list(pool.map([sample("good")] * 4))) == 4
+            with pytest.raises(ReaderCrashed):
+                pool.read(sample("segfault"))
+    assert held() == before
+
+
+HOST = """
+import os, sys, time
+from pathlib import Path
+from cadml_core.contracts import ReadLimits
+from cadml_core.extraction.pool import ReaderPool
+from tests.integration.evil_readers import FORMATS
+pool = ReaderPool(FORMATS, {}, limits=ReadLimits(max_seconds=600), workers=2)
+here = Path(sys.argv[1])
+folder = pool.read(here / "part.litters").document.properties["folder"]
+futures = [pool.submit(here / f"part.{name}") for name in ("hangs", "hangs", "good")]
+while pool.statistics.alive < 2:
+    time.sleep(0.01)
+print(pool.statistics.launcher_pid, Path(folder).parent.parent, flush=True)
+"""
+
+
+@pytest.fixture
+def host(sample, tmp_path) -> Iterator[Callable[[str], tuple[subprocess.Popen[str], list[int], Path]]]:
+    """Start a script, without a main guard, that reads two files that hang."""
+    started = []
+    for name in ("litters", "hangs", "good"):
+        sample(name)
+
+    def start(then: str) -> tuple[subprocess.Popen[str], list[int], Path]:
+        script = tmp_path / "host.py"
+        script.write_text(HOST + then)
+        process = subprocess.Popen(
+            [sys.executable, str(script), str(tmp_path)],
+            stdout=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        )
+        started.append(process)
+        assert process.stdout is not None
+        launcher, folder = process.stdout.readline().split()
+        pids = children(int(launcher))
+        assert len(pids) == 3
+        return process, pids, Path(folder)
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_readers_end_with_a_killed_host(host, end):
+    """No orphan and no temporary file is left, though the readers hang and the host says no goodbye."""
+    process, pids, folder = host("time.sleep(1000)")
+    os.killpg(process.pid, end)
+    assert eventually(lambda: all(map(gone, pids)))
+    assert eventually(lambda: not folder.exists())
+
+
+def test_a_host_that_forgets_to_close_ends_at_once(host):
+    """The end of a script does not wait for hanging readers, and they end with it."""
+    process, pids, folder = host("")
+    assert process.wait(10) == 0
+    assert eventually(lambda: all(map(gone, pids)))
+    assert eventually(lambda: not folder.exists())
+
+
+def test_readers_end_with_a_killed_launcher(host):
+    """If both the launcher and the host go, the kernel ends the workers."""
+    process, pids, _ = host("time.sleep(1000)")
+    for pid in (process.pid, pids[0]):
+        os.kill(pid, signal.SIGKILL)
+    assert eventually(lambda: all(map(gone, pids)))
+
+
+def test_an_adapter_of_the_main_script_is_refused_with_advice(tmp_path):
+    """It could not be imported elsewhere; the message says where to put it."""
+    script = tmp_path / "main.py"
+    script.write_text(
+        "from cadml_core.contracts import ReadLimits\n"
+        "from cadml_core.extraction.pool import ReaderPool\n"
+        "class Mine: name = 'mine'; suffixes = ()\n"
+        "try: ReaderPool({'mine': Mine()}, {}, limits=ReadLimits(), workers=1)\n"
+        "except Exception as error: print(error)\n"
+    )
+    said = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=True).stdout
+    assert "the format adapter mine is defined in the main script" in said
+    assert "move it into a module" in said
+
+
+def test_an_adapter_that_cannot_be_sent_is_refused_with_advice():
+    """A class inside a function has no name that another process could import."""
+    local = Evil("local", lambda path, limits: good(path, limits))
+    with pytest.raises(PluginUnavailable, match=r"format adapter local cannot be sent.*top level"):
+        ReaderPool({"local": local}, {}, limits=LIMITS, workers=1)
+
+
+class Fragile(Evil):
+    """An adapter that works here and cannot be made elsewhere."""
+
+    def __reduce__(self):
+        return (int, ("not a number",))
+
+
+def test_readers_that_cannot_start_say_why(sample):
+    """Each file is refused with the reason, and closing still works."""
+    with ReaderPool({"good": Fragile("good", good)}, {}, limits=LIMITS, workers=2) as pool:
+        for _ in range(2):
+            with pytest.raises(PluginUnavailable, match=r"cannot start: ValueError: .*not a number"):
+                pool.read(sample("good"))
+
+
+class Preloading(Evil):
+    """An adapter with one module to preload that exists and one that does not."""
+
+    preload = ("wave", "no_such_kernel")
+
+
+def has_wave(path: Path, limits: ReadLimits):
+    """Refuse, and tell whether the module was there."""
+    raise MalformedFile("told", wave="wave" in sys.modules)
+
+
+def test_modules_are_preloaded_and_a_missing_one_is_only_a_warning(sample, caplog):
+    """Workers find the module imported; what is missing matters to the files that need it."""
+    with ReaderPool({"has_wave": Preloading("has_wave", has_wave)}, {}, limits=LIMITS, workers=1) as pool:
+        pool.start()
+        with pytest.raises(MalformedFile) as caught:
+            pool.read(sample("has_wave"))
+    assert caught.value.context["wave"] is True
+    assert "has_wave: cannot preload no_such_kernel" in caplog.text
+
+
+def in_a_fork(pool: ReaderPool, path: Path, answers: multiprocessing.SimpleQueue) -> None:
+    """Use an inherited pool."""
+    try:
+        pool.submit(path)
+    except RuntimeError as error:
+        answers.put(str(error))
+    pool.close()
+
+
+def test_a_pool_is_not_shared_over_a_fork(pool, sample):
+    """A forked child is told to make its own, and closing its copy does not hurt the original."""
+    fork = multiprocessing.get_context("fork")
+    answers = fork.SimpleQueue()
+    child = fork.Process(target=in_a_fork, args=(pool, sample("good"), answers))
+    child.start()
+    child.join(10)
+    assert "before a fork" in answers.get()
+    assert pool.read(sample("good")).format == "good"
