@@ -1,0 +1,1 @@
+"""Sample parts with planted relations, and what the search makes of them."""

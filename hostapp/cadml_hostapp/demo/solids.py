@@ -1,0 +1,159 @@
+"""Simple machine parts as Open CASCADE solids, and writing them as STEP, IGES or STL."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+from cadml_plugins.formats import _occt
+
+Solid = Any
+"""A TopoDS_Shape."""
+
+_point = _occt._type("gp.gp_Pnt")
+_direction = _occt._type("gp.gp_Dir")
+_axes = _occt._type("gp.gp_Ax2")
+_vector = _occt._type("gp.gp_Vec")
+_movement = _occt._type("gp.gp_Trsf")
+_make_box = _occt._type("BRepPrimAPI.BRepPrimAPI_MakeBox")
+_make_cylinder = _occt._type("BRepPrimAPI.BRepPrimAPI_MakeCylinder")
+_make_cone = _occt._type("BRepPrimAPI.BRepPrimAPI_MakeCone")
+_fuse = _occt._type("BRepAlgoAPI.BRepAlgoAPI_Fuse")
+_cut = _occt._type("BRepAlgoAPI.BRepAlgoAPI_Cut")
+_transform = _occt._type("BRepBuilderAPI.BRepBuilderAPI_Transform")
+_StepWriter = _occt._type("STEPControl.STEPControl_Writer")
+_AS_IS = _occt._type("STEPControl.STEPControl_AsIs")
+_IgesWriter = _occt._type("IGESControl.IGESControl_Writer")
+_StlWriter = _occt._type("StlAPI.StlAPI_Writer")
+
+
+def box(size: tuple[float, float, float], at: tuple[float, float, float] = (0.0, 0.0, 0.0)) -> Solid:
+    """A cuboid with its lowest corner at ``at``."""
+    return _make_box(_point(*at), *size).Shape()
+
+
+def cylinder(
+    radius: float,
+    height: float,
+    at: tuple[float, float, float],
+    along: tuple[float, float, float] = (0, 0, 1),
+) -> Solid:
+    """A cylinder that starts at ``at``."""
+    return _make_cylinder(_axes(_point(*at), _direction(*along)), radius, height).Shape()
+
+
+def plate(width: float, depth: float, thickness: float, holes: tuple[int, int], diameter: float) -> Solid:
+    """A plate with a grid of through holes."""
+    result = box((width, depth, thickness))
+    columns, rows = holes
+    for column in range(columns):
+        for row in range(rows):
+            centre = ((column + 0.5) * width / columns, (row + 0.5) * depth / rows, -1.0)
+            result = _cut(result, cylinder(diameter / 2, thickness + 2, centre)).Shape()
+    return result
+
+
+def bracket(length: float, height: float, width: float, thickness: float) -> Solid:
+    """An angle bracket; its two holes are off the middle, so it differs from its mirror image."""
+    legs = _fuse(box((length, width, thickness)), box((thickness, width, height))).Shape()
+    low = cylinder(width / 8, thickness + 2, (length * 0.75, width * 0.3, -1.0))
+    high = cylinder(width / 10, thickness + 2, (-1.0, width * 0.7, height * 0.8), (1, 0, 0))
+    return _cut(_cut(legs, low).Shape(), high).Shape()
+
+
+def flange(radius: float, bore: float, thickness: float, bolts: int) -> Solid:
+    """A disc with a bore and a circle of bolt holes."""
+    result = _cut(cylinder(radius, thickness, (0, 0, 0)), cylinder(bore, thickness + 2, (0, 0, -1))).Shape()
+    pitch = (radius + bore) / 2
+    for bolt in range(bolts):
+        angle = 2 * math.pi * bolt / bolts
+        hole = cylinder(
+            (radius - bore) / 6, thickness + 2, (pitch * math.cos(angle), pitch * math.sin(angle), -1)
+        )
+        result = _cut(result, hole).Shape()
+    return result
+
+
+def shaft(radii: tuple[float, ...], length: float) -> Solid:
+    """A stepped shaft, all steps of one length."""
+    result = cylinder(radii[0], length, (0, 0, 0))
+    for step, radius in enumerate(radii[1:], start=1):
+        result = _fuse(result, cylinder(radius, length, (0, 0, step * length))).Shape()
+    return result
+
+
+def tube(radius: float, bore: float, length: float) -> Solid:
+    """A tube; a short one is a washer."""
+    return _cut(cylinder(radius, length, (0, 0, 0)), cylinder(bore, length + 2, (0, 0, -1))).Shape()
+
+
+def channel(length: float, width: float, height: float, wall: float) -> Solid:
+    """A U profile."""
+    inside = box((length + 2, width - 2 * wall, height), (-1.0, wall, wall))
+    return _cut(box((length, width, height)), inside).Shape()
+
+
+def nozzle(base: float, tip: float, height: float, bore: float) -> Solid:
+    """A truncated cone with a bore along its axis."""
+    outside = _make_cone(base, tip, height).Shape()
+    return _cut(outside, cylinder(bore, height + 2, (0, 0, -1))).Shape()
+
+
+def pocketed(width: float, depth: float, height: float, wall: float) -> Solid:
+    """A block with an open pocket and a bore through one wall."""
+    inside = box((width - 2 * wall, depth - 2 * wall, height), (wall, wall, wall))
+    bore = cylinder(wall / 2, wall + 2, (-1.0, depth / 2, height / 2), (1, 0, 0))
+    return _cut(_cut(box((width, depth, height)), inside).Shape(), bore).Shape()
+
+
+def moved(solid: Solid, by: tuple[float, float, float]) -> Solid:
+    """The same solid elsewhere."""
+    movement = _movement()
+    movement.SetTranslation(_vector(*by))
+    return _transform(solid, movement, True).Shape()
+
+
+def mirrored(solid: Solid) -> Solid:
+    """The mirror image in the plane y = 0."""
+    movement = _movement()
+    movement.SetMirror(_axes(_point(0, 0, 0), _direction(0, 1, 0)))
+    return _transform(solid, movement, True).Shape()
+
+
+def scaled(solid: Solid, factor: float) -> Solid:
+    """The same solid, larger or smaller."""
+    movement = _movement()
+    movement.SetScale(_point(0, 0, 0), factor)
+    return _transform(solid, movement, True).Shape()
+
+
+def write(solid: Solid, path: Path) -> None:
+    """Write a solid in the format of the suffix: ``.step``, ``.iges`` or ``.stl``.
+
+    Raises:
+        OSError: The kernel could not write the file.
+    """
+    writers = {".step": _write_step, ".iges": _write_iges, ".stl": _write_stl}
+    writers[path.suffix](solid, str(path))
+    if not path.is_file():
+        raise OSError(f"could not write {path}")
+
+
+def _write_step(solid: Solid, path: str) -> None:
+    writer = _StepWriter()
+    writer.Transfer(solid, _AS_IS)
+    writer.Write(path)
+
+
+def _write_iges(solid: Solid, path: str) -> None:
+    writer = _IgesWriter("MM", 1)
+    writer.AddShape(solid)
+    writer.ComputeModel()
+    writer.Write(path)
+
+
+def _write_stl(solid: Solid, path: str) -> None:
+    _occt.tessellate(solid, 0.05)
+    writer = _StlWriter()
+    writer.Write(solid, path)
