@@ -29,8 +29,3 @@ def text_to_path(text: str) -> Path:
     if text.startswith(_URI):
         return Path(os.fsdecode(unquote_to_bytes(text.removeprefix(_URI))))
     return Path(text)
-
-
-def printable(name: str | Path) -> str:
-    """Return a name for people and JSON: bytes that are not UTF-8 show as ``\\xff``."""
-    return os.fsencode(name).decode("utf-8", errors="backslashreplace")

@@ -48,7 +48,7 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
     """None where a vector was registered without a file."""
     format: str | None
     path: str | None
-    """As ``cadml_core.catalog.paths`` writes it; None where it did not come from a file of this host."""
+    """As ``cadml_core.catalog.paths`` writes it; None where it did not come from a file."""
     material: str | None
     project: str | None
     label: str | None
@@ -73,9 +73,7 @@ class NewPart(msgspec.Struct, frozen=True, kw_only=True):
     """None, for a new part: the last component of its path, else its id."""
     path: str | None = None
     content: Content | None = None
-    """A content just read, to be stored with the part."""
-    sha256: str | None = None
-    """A content that the catalogue already holds."""
+    """Stored with the part, once for all parts that have it."""
     material: str | None = None
     project: str | None = None
     label: str | None = None

@@ -81,7 +81,6 @@ class Catalog:
 
         Raises:
             InvalidInput: A record does not fit; nothing of the batch was written.
-            NotFound: A record names a content that is not stored.
         """
         if not batch:
             return []
@@ -203,6 +202,14 @@ class Catalog:
         ):
             values = np.frombuffer(raw, dtype="<f8").astype(np.float64)
             found.setdefault(part, {})[version] = Vector(values, source)
+        return found
+
+    def versions_of(self, rows: Iterable[int]) -> dict[int, set[str]]:
+        """Return the feature versions that these parts have vectors of; parts without any are left out."""
+        found: dict[int, set[str]] = {}
+        query = "SELECT part, version FROM vectors WHERE part IN"
+        for part, version in self._fetch_in(query, (int(row) for row in rows)):
+            found.setdefault(part, set()).add(version)
         return found
 
     def vectors(self, version: str, rows: Iterable[int] | None = None) -> tuple[Int64Array, FloatMatrix]:

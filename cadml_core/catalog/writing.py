@@ -17,7 +17,7 @@ from cadml_core.catalog.paths import text_to_path
 from cadml_core.catalog.records import Content, NewPart, Outcome, Status, Vector
 from cadml_core.catalog.tables import changes, contents, counters, parts, vectors
 from cadml_core.document import encode_summary
-from cadml_core.errors import InvalidInput, NotFound
+from cadml_core.errors import InvalidInput
 
 PART = "part"
 """The kind of change that says: the part with this row number was added, changed or removed."""
@@ -143,7 +143,6 @@ class BatchWriter:
 
         Raises:
             InvalidInput: A record does not fit; nothing of the batch is written.
-            NotFound: A record names a content that is not stored.
         """
         self._load(batch)
         rows = [self._place(new) for new in batch]
@@ -171,7 +170,7 @@ class BatchWriter:
             self._by_row,
         ):
             self._stored[part, version] = (bytes(raw), source)
-        hashes = {new.content.sha256 if new.content else new.sha256 for new in batch} - {None}
+        hashes = {new.content.sha256 for new in batch if new.content is not None}
         for sha256, form, version in select_in(
             self._connection,
             sa.select(contents.c.sha256, contents.c.format, contents.c.adapter_version),
@@ -269,9 +268,7 @@ class BatchWriter:
     def _take_content(self, new: NewPart) -> str | None:
         """Note a content to be written; returns the sha256 the part is to have, None to leave it."""
         if new.content is None:
-            if new.sha256 is not None and new.sha256 not in self._contents:
-                raise NotFound(f"no content {new.sha256} in the catalogue; read its file first")
-            return new.sha256
+            return None
         content = new.content
         reader = (content.format, content.adapter_version)
         if self._contents.get(content.sha256) != reader:

@@ -226,12 +226,17 @@ def _extract(
     vectors, seconds = {}, {}
     for version in wanted:
         start = time.perf_counter()
-        vectors[version.name] = _values(version, document)
+        vectors[version.name] = extract_values(version, document)
         seconds[version.name] = time.perf_counter() - start
     return vectors, seconds
 
 
-def _values(version: FeatureVersion, document: CadDocument) -> list[float]:
+def extract_values(version: FeatureVersion, document: CadDocument) -> list[float]:
+    """Return the raw values of a document, checked against the contract of feature versions.
+
+    Raises:
+        CadmlError: With INTERNAL_ERROR: the feature version broke its promise.
+    """
     try:
         values = np.asarray(version.extract(document), dtype=np.float64)
     except (CadmlError, MemoryError):
