@@ -109,11 +109,21 @@ class ReaderPool:
     ) -> None:
         self.close()
 
-    def start(self) -> None:
-        """Begin to import the plugins in the background, so that the first file need not wait."""
+    def start(self, *, wait: bool = False) -> None:
+        """Begin to import the plugins in the background, so that the first file need not wait.
+
+        Args:
+            wait: Return only once files can be read.
+
+        Raises:
+            PluginUnavailable: The readers cannot be started (with ``wait`` only).
+            RuntimeError: The pool is closed, or was made in another process before a fork.
+        """
         with self._lock:
             self._require_usable()
-            self._current_launcher()
+            launcher = self._current_launcher()
+        if wait:
+            launcher.await_ready()
 
     def submit(self, path: Path, versions: Sequence[str] = ()) -> Future[Reading]:
         """Queue one file.

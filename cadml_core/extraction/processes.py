@@ -25,7 +25,7 @@ from typing import Any, BinaryIO
 import msgspec
 
 from cadml_core.contracts import FeatureVersion, FormatAdapter, ReadLimits
-from cadml_core.errors import CadmlError, PluginUnavailable
+from cadml_core.errors import PluginUnavailable
 from cadml_core.extraction.launcher import FORK
 from cadml_core.extraction.messages import EXIT, Answer, Frames, Ready, Start, Task, frame, receive
 
@@ -151,8 +151,7 @@ class LauncherProcess:
         self._folder = Path(tempfile.mkdtemp(prefix="cadml-readers-"))
         self._output = tempfile.TemporaryFile()  # noqa: SIM115 (lives as long as the process)
         self._lock = threading.Lock()
-        self._ready = False
-        self._failure: CadmlError | None = None
+        self._ready: Ready | None = None
         self._control, theirs = socket.socketpair()
         with theirs:
             self._process = self._spawn(theirs.fileno())
@@ -178,15 +177,28 @@ class LauncherProcess:
         """The launcher's process id; its workers are its children."""
         return self._process.pid
 
+    def await_ready(self) -> None:
+        """Wait until workers can be forked.
+
+        Raises:
+            PluginUnavailable: They cannot; the message says why.
+        """
+        with self._lock:
+            if self._ready is None:
+                self._greet()
+        if self._ready is not None and self._ready.error:
+            reason = self._ready.error
+            raise PluginUnavailable(f"the reader processes cannot start: {reason}", reason=reason)
+
     def fork(self) -> WorkerProcess:
         """Return a new worker.
 
         Raises:
             LauncherDied: It ended after it had been ready.
-            CadmlError: With PLUGIN_UNAVAILABLE: it cannot become ready; the message says why.
+            PluginUnavailable: It cannot become ready; the message says why.
         """
+        self.await_ready()
         with self._lock:
-            self._await_ready()
             connection, their_connection = socket.socketpair()
             leash, their_leash = socket.socketpair()
             output = tempfile.TemporaryFile()  # noqa: SIM115 (lives as long as the worker)
@@ -213,11 +225,8 @@ class LauncherProcess:
         shutil.rmtree(self._folder, ignore_errors=True)
         self._output.close()
 
-    def _await_ready(self) -> None:
-        if self._failure is not None:
-            raise self._failure
-        if self._ready:
-            return
+    def _greet(self) -> None:
+        """Hear whether the launcher is ready, once."""
         try:
             body = receive(self._control.recv)
             ready = msgspec.msgpack.decode(body, type=Ready) if body else Ready(error=self._last_words())
@@ -227,12 +236,7 @@ class LauncherProcess:
             ready = Ready(error=self._last_words())
         for warning in ready.warnings:
             log.warning("%s", warning)
-        if ready.error:
-            self._failure = PluginUnavailable(
-                f"the reader processes cannot start: {ready.error}", reason=ready.error
-            )
-            raise self._failure
-        self._ready = True
+        self._ready = ready
 
     def _last_words(self) -> str:
         return tail(self._output) or "it ended at once"

@@ -459,6 +459,8 @@ def test_readers_that_cannot_start_say_why(sample):
         for _ in range(2):
             with pytest.raises(PluginUnavailable, match=r"cannot start: ValueError: .*not a number"):
                 pool.read(sample("good"))
+        with pytest.raises(PluginUnavailable, match="not a number"):
+            pool.start(wait=True)
 
 
 class Preloading(Evil):
@@ -475,11 +477,11 @@ def has_wave(path: Path, limits: ReadLimits):
 def test_modules_are_preloaded_and_a_missing_one_is_only_a_warning(sample, caplog):
     """Workers find the module imported; what is missing matters to the files that need it."""
     with ReaderPool({"has_wave": Preloading("has_wave", has_wave)}, {}, limits=LIMITS, workers=1) as pool:
-        pool.start()
+        pool.start(wait=True)
+        assert "has_wave: cannot preload no_such_kernel" in caplog.text
         with pytest.raises(MalformedFile) as caught:
             pool.read(sample("has_wave"))
     assert caught.value.context["wave"] is True
-    assert "has_wave: cannot preload no_such_kernel" in caplog.text
 
 
 def in_a_fork(pool: ReaderPool, path: Path, answers: multiprocessing.SimpleQueue) -> None:
