@@ -96,6 +96,18 @@ class OpcodePolicy(Protocol):
         """Return whether the scan is allowed, and every finding. Pure."""
 
 
+@runtime_checkable
+class ConfigurablePolicy(OpcodePolicy, Protocol):
+    """A policy that takes the entries of ``MODEL_OPCODE_WHITELIST``; the gate configures it once."""
+
+    def configured(self, entries: tuple[str, ...]) -> OpcodePolicy:
+        """Return the policy with these entries: opcode names and exact ``module:name`` pairs.
+
+        Raises:
+            InvalidSetting: An entry cannot be; the message says which and why.
+        """
+
+
 class Hits(NamedTuple):
     """The nearest neighbours of each query, best first.
 

@@ -1,0 +1,379 @@
+"""The pickle machine, simulated: opcodes move abstract values, and nothing is ever imported or called.
+
+One instance walks one pickle. Where the machine of the standard library would raise, or where its two
+implementations would disagree, the walk ends with ``Malformed``.
+"""
+
+from __future__ import annotations
+
+import re
+from _compat_pickle import IMPORT_MAPPING, NAME_MAPPING
+from typing import Any
+
+import msgspec
+
+from cadml_core.models.opcodes import CODE_OF, NAME_OF, describe
+from cadml_core.models.values import (
+    LONG_TUPLE,
+    MAPPING,
+    MAX_PLAIN_TUPLE,
+    NEW_DICT,
+    NEW_LIST,
+    NEW_SET,
+    TEXT,
+    UNKNOWN,
+    Global,
+    Node,
+    is_literal,
+)
+from cadml_core.models.verdict import Call, Finding, Shape
+
+
+class ScanLimits(msgspec.Struct, frozen=True):
+    """What one pickle may cost its readers."""
+
+    max_opcodes: int = 2_000_000
+    max_depth: int = 200
+    """How deeply containers and objects may nest."""
+    max_marks: int = 10_000
+    """How many MARKs may be open at once."""
+    max_weight: int = 100_000_000
+    """How many values a walk through everything would meet, shared ones counted every time."""
+    max_globals: int = 10_000
+    max_calls: int = 200_000
+    """How many different calls."""
+
+
+class Malformed(Exception):
+    """Ends the walk: the pickle breaks a structural rule."""
+
+    def __init__(self, rule: str, message: str) -> None:
+        super().__init__(message)
+        self.rule = rule
+        self.message = message
+
+
+UNSET = object()
+"""What a memo slot holds that nothing was put into."""
+
+_MAX_TEXT = 256  # bytes; no name of a global is longer
+_MAX_SHOWN_TEXT = 40
+_MAX_LEAVES = 40
+_MAX_SHOWN_PAIRS = 64
+_SHOWN_PAIRS_BUDGET = 100_000  # over the whole walk, so that showing the same dict again cannot cost time
+_DUNDER = re.compile(r"__\w+__\Z")
+_COMPUTED = "(computed)"
+_SHORT_BINUNICODE, _BINUNICODE, _BINUNICODE8, _UNICODE = (
+    CODE_OF[name] for name in ("SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8", "UNICODE")
+)
+
+
+class Machine:
+    """Stack, memo and records of one walk; the opcodes themselves are in ``dispatch``."""
+
+    def __init__(self, data: bytes, limits: ScanLimits) -> None:
+        self.data = data
+        self.size = len(data)
+        self.limits = limits
+        self.protocol = 0
+        self.position = 0
+        self.steps = 0
+        self.frame_end = self.size + 1
+        self.stack: list[Any] = []
+        self.outer: list[list[Any]] = []
+        self.memo: list[Any] = []
+        self.memo_filled = 0
+        self.globals: dict[tuple[str, str] | None, Global] = {}
+        self.calls: dict[tuple[Any, ...], tuple[Call, Shape]] = {}
+        self.oddities: dict[str, Finding] = {}
+        self._pairs_left = _SHOWN_PAIRS_BUDGET
+
+    @property
+    def opcode(self) -> str:
+        """Name of the opcode at the current position."""
+        return describe(self.data[self.position])
+
+    def note(self, rule: str, message: str, global_name: str | None = None) -> None:
+        """Record an oddity; each rule counts at its first place only."""
+        if rule not in self.oddities:
+            self.oddities[rule] = Finding(rule, message, self.opcode, self.position, global_name)
+
+    # Stack and memo
+
+    def push_mark(self) -> None:
+        """Open a MARK."""
+        if len(self.outer) >= self.limits.max_marks:
+            raise Malformed("limit-marks", f"more than {self.limits.max_marks:,} MARKs open at once")
+        self.outer.append(self.stack)
+        self.stack = []
+
+    def pop_mark(self) -> list[Any]:
+        """Close the last MARK and return what lies above it."""
+        items = self.stack
+        if not self.outer:
+            raise Malformed("stack-underflow", f"{self.opcode} finds no MARK")
+        self.stack = self.outer.pop()
+        return items
+
+    def own(self) -> Any:
+        """Return the top of the stack, given an identity if it can be changed later."""
+        value = self.stack[-1]
+        if value is NEW_LIST or value is NEW_DICT or value is NEW_SET:
+            value = self.stack[-1] = Node(value)
+        return value
+
+    def put(self, index: int) -> None:
+        """Remember the top of the stack."""
+        if index > self.steps:
+            raise Malformed("memo-index", f"memo index {index} is beyond the number of opcodes so far")
+        value, memo = self.own(), self.memo
+        if index < len(memo):
+            if memo[index] is UNSET:
+                self.memo_filled += 1
+            else:
+                self.note("memo-overwritten", f"memo slot {index} is written a second time")
+            memo[index] = value
+            return
+        memo.extend([UNSET] * (index - len(memo)))
+        memo.append(value)
+        self.memo_filled += 1
+
+    def get(self, index: int) -> None:
+        """Push what was remembered."""
+        value = self.memo[index] if index < len(self.memo) else UNSET
+        if value is UNSET:
+            raise Malformed("memo-unset", f"memo slot {index} is read before anything was put there")
+        if type(value) is Global:
+            value.pushed += 1
+        self.stack.append(value)
+
+    # Containers
+
+    def tuple_of(self, items: list[Any]) -> Any:
+        """Return the tuple of these values."""
+        if len(items) <= MAX_PLAIN_TUPLE:
+            for item in items:
+                if type(item) is Node or type(item) is tuple:
+                    break
+            else:
+                return tuple(items)
+        node = Node(None)
+        node.items = items
+        self.hold(node, items)
+        return node
+
+    def hold(self, node: Node, items: list[Any]) -> None:
+        """Count these values as held by the node."""
+        weight = node.weight + len(items)
+        depth = node.depth or 1
+        for item in items:
+            kind = type(item)
+            if kind is Node:
+                item.placed = True
+                weight += item.weight
+                if item.depth >= depth:
+                    depth = item.depth + 1
+            elif kind is tuple:
+                weight += len(item)
+                depth = max(depth, 2)
+        node.weight, node.depth = weight, depth
+        if depth > self.limits.max_depth:
+            raise Malformed("limit-depth", f"values nest more than {self.limits.max_depth} deep")
+        if weight > self.limits.max_weight:
+            raise Malformed(
+                "limit-weight", f"shared values unfold to more than {self.limits.max_weight:,} values"
+            )
+
+    def change(self, kind: Shape, items: list[Any]) -> None:
+        """Apply an opcode that adds these values to the container below them."""
+        target = self.own()
+        if type(target) is Global:
+            self.note("changes-global", f"{self.opcode} changes a global, not an object", target.label)
+        elif type(target) is not Node:
+            raise Malformed("wrong-target", f"{self.opcode} is applied to what is no {kind.kind}")
+        elif target.origin is not None:
+            self.record(target.origin, (), target.shape.parts)
+            self.hold(target, items)
+        elif target.shape is kind or (kind is NEW_DICT and target.shape is MAPPING):
+            if target.placed:
+                self.note("changed-after-use", f"{self.opcode} changes a {kind.kind} that is already in use")
+            self.hold(target, items)
+        else:
+            raise Malformed("wrong-target", f"{self.opcode} is applied to what is no {kind.kind}")
+
+    def set_items(self, items: list[Any]) -> None:
+        """Apply SETITEM or SETITEMS: keys and values in turn."""
+        if len(items) % 2:
+            raise Malformed("odd-items", f"{self.opcode} finds a key without a value")
+        plain = all(map(self._is_plain_key, items[::2]))
+        if not items:
+            return
+        self.change(NEW_DICT, items)
+        target = self.stack[-1]
+        if type(target) is Node and target.origin is None:
+            known = target.items or []
+            target.items = known + items if len(known) + len(items) <= 2 * _MAX_SHOWN_PAIRS else None
+            if target.items is None or not plain:
+                target.shape = target.shape if plain else MAPPING
+
+    def _is_plain_key(self, key: Any) -> bool:
+        if type(key) is not float:
+            return key is TEXT
+        text = self.text(key)
+        if text is not None and text.startswith("__") and _DUNDER.match(text):
+            self.note("dunder-key", f"a dict gets the key {text!r}, which Python itself looks up")
+        return True
+
+    # Texts, globals and calls
+
+    def text(self, reference: float) -> str | None:
+        """Read a text from the file; None where it is long.
+
+        Raises:
+            Malformed: It cannot be decoded.
+        """
+        data, start = self.data, int(reference)
+        code = data[start]
+        if code == _SHORT_BINUNICODE:
+            begin, end = start + 2, start + 2 + data[start + 1]
+        elif code == _UNICODE:
+            begin, end = start + 1, data.index(b"\n", start)
+        else:
+            width = 4 if code == _BINUNICODE else 8
+            begin = start + 1 + width
+            end = begin + int.from_bytes(data[start + 1 : begin], "little")
+        if end - begin > _MAX_TEXT:
+            return None
+        try:
+            if code == _UNICODE:
+                return data[begin:end].decode("raw-unicode-escape")
+            return data[begin:end].decode("utf-8", "surrogatepass")
+        except UnicodeDecodeError:
+            raise Malformed("bad-text", f"the text at byte {start} is not valid") from None
+
+    def push_global(self, module: str, name: str) -> None:
+        """Push the global of this module and name, as written in the file."""
+        found = self.globals.get((module, name))
+        if found is None:
+            found = self.globals[module, name] = self._new_global(module, name)
+        found.pushed += 1
+        self.stack.append(found)
+
+    def _new_global(self, module: str, name: str) -> Global:
+        if len(self.globals) >= self.limits.max_globals:
+            raise Malformed("limit-globals", f"more than {self.limits.max_globals:,} different globals")
+        for part in (*module.split("."), *name.split(".")):
+            if not part.isidentifier():
+                raise Malformed("bad-name", f"{f'{module}:{name}'[:80]!r} is not a dotted Python name")
+        return Global(f"{module}:{name}", *self._resolved(module, name), self.opcode, self.position)
+
+    def _resolved(self, module: str, name: str) -> tuple[str, str]:
+        """Return what the interpreter imports for a name as written."""
+        if self.protocol < 3:
+            if (module, name) in NAME_MAPPING:
+                return NAME_MAPPING[module, name]
+            return IMPORT_MAPPING.get(module, module), name
+        return module, name
+
+    def push_unresolved(self, rule: str, message: str) -> None:
+        """Push a global whose name cannot be known before the pickle runs."""
+        self.note(rule, message)
+        found = self.globals.setdefault(None, Global(None, None, None, self.opcode, self.position))
+        found.pushed += 1
+        self.stack.append(found)
+
+    def call(self, callee: Any, arguments: Any, opcode: str | None = None) -> None:
+        """Push what a callee returns."""
+        opcode = opcode or self.opcode
+        if type(callee) is Global:
+            callee.called += 1
+            callee.uses.add(opcode)
+            if callee.label is None:
+                shape, origin = UNKNOWN, _COMPUTED
+            else:
+                shape, origin = self.record(callee.label, self.shown(arguments)), callee.label
+        elif type(callee) is Node and callee.origin is not None:
+            self.note("computed-call", f"{opcode} calls what another call returned")
+            shape, origin = UNKNOWN, _COMPUTED
+        else:
+            raise Malformed("not-callable", f"{opcode} calls what is no class or function")
+        result = Node(shape, origin=origin)
+        self.hold(result, [arguments])
+        self.stack.append(result)
+
+    def record(self, callee: str, arguments: Any, receiver: tuple[Any, ...] = ()) -> Shape:
+        """Record a call and return the shape of its result."""
+        key = (callee, self.opcode, arguments, receiver)
+        known = self.calls.get(key)
+        if known is None:
+            if len(self.calls) >= self.limits.max_calls:
+                raise Malformed("limit-calls", f"more than {self.limits.max_calls:,} different calls")
+            parts = arguments if type(arguments) is tuple and is_literal(arguments) else ()
+            call = Call(callee, self.opcode, arguments, receiver, self.position)
+            known = self.calls[key] = (call, Shape("object", callee, parts))
+        return known[1]
+
+    def build(self, state: Any) -> None:
+        """Apply BUILD to the top of the stack."""
+        target = self.stack[-1]
+        if type(target) is Global:
+            self.note("changes-global", "BUILD changes a global, not an object", target.label)
+            return
+        if type(target) is not Node or target.origin is None:
+            raise Malformed("wrong-target", "BUILD is applied to what no call has made")
+        shown = self.shown(state)
+        if shown is MAPPING:
+            self.note("state-keys", "the state of an object has keys that are no plain text", target.origin)
+        self.record(target.origin, shown, target.shape.parts)
+        self.hold(target, [state])
+
+    # What calls show
+
+    def shown(self, value: Any) -> Any:
+        """Return what a call's arguments show of a value: a literal, a tuple of such, or a shape."""
+        kind = type(value)
+        if kind is Node:
+            return value.shape if value.shape is not None else self._shown_tuple(value)
+        if kind is Global:
+            return value.shape
+        if kind is float:
+            text = self.text(value)
+            return TEXT if text is None or len(text) > _MAX_SHOWN_TEXT else text
+        if kind is tuple:
+            return tuple(map(self.shown, value))
+        return value
+
+    def _shown_tuple(self, node: Node) -> Any:
+        items = node.items or []
+        if len(items) > _MAX_LEAVES:
+            node.shape = LONG_TUPLE
+            return LONG_TUPLE
+        shown = tuple(map(self._shown_inside, items))
+        node.leaves = 1 + sum(map(_leaves, items))
+        node.shape = shown if node.leaves <= _MAX_LEAVES else LONG_TUPLE
+        node.items = None
+        return node.shape
+
+    def _shown_inside(self, value: Any) -> Any:
+        if type(value) is Node and value.shape is NEW_DICT and value.items is not None:
+            return self._shown_dict(value)
+        return self.shown(value)
+
+    def _shown_dict(self, node: Node) -> Shape:
+        items = node.items or []
+        self._pairs_left -= len(items)
+        if self._pairs_left < 0:
+            return NEW_DICT
+        keys, values = map(self.shown, items[::2]), map(self.shown, items[1::2])
+        return Shape("dict", None, tuple(zip(keys, values, strict=True)))
+
+
+def _leaves(value: Any) -> int:
+    if type(value) is Node:
+        return int(value.leaves)
+    return len(value) if type(value) is tuple else 1
+
+
+def opcode_names(counts: list[int]) -> dict[str, int]:
+    """Return how often each opcode occurs, by name."""
+    return {NAME_OF[code]: count for code, count in enumerate(counts) if count and code in NAME_OF}

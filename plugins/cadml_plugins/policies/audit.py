@@ -1,0 +1,25 @@
+"""The policy ``audit``: records everything, and refuses only what is malformed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from cadml_core.contracts import OpcodePolicy
+from cadml_core.hookspecs import hookimpl
+from cadml_core.models.verdict import PickleScan, Verdict
+
+
+class Audit:
+    """Allows every well-formed pickle. The gate asks the other policies too, and reports their answers."""
+
+    name = "audit"
+
+    def judge(self, scan: PickleScan) -> Verdict:
+        """Refuse what is malformed, and nothing else."""
+        return Verdict(self.name, allowed=not scan.malformed, findings=scan.malformed, advisory=True)
+
+
+@hookimpl
+def cadml_opcode_policies() -> Iterable[OpcodePolicy]:
+    """Register the policy."""
+    return (Audit(),)

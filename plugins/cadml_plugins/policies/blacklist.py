@@ -1,0 +1,83 @@
+"""The policy ``blacklist``: refuses what is known to be dangerous, and lets everything else pass."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from cadml_core.contracts import OpcodePolicy
+from cadml_core.hookspecs import hookimpl
+from cadml_core.models.verdict import Call, Finding, PickleScan, Shape, Verdict
+from cadml_plugins.policies._globals import denial, deny_lists
+
+# Rules of the scan that no ordinary model breaks.
+_DENIED_ODDITIES = frozenset(
+    {
+        "unresolved-global",
+        "extension",
+        "persistent-id",
+        "computed-call",
+        "changes-global",
+        "dunder-key",
+        "state-keys",
+    }
+)
+_BYTES_MAKERS = frozenset({"builtins:bytes", "builtins:bytearray"})
+
+
+class Blacklist:
+    """Denies modules, names, opcodes and constructions that ordinary models do without.
+
+    It is no sandbox: a dangerous function that nobody has listed passes. Models from strangers belong
+    under the whitelist.
+    """
+
+    name = "blacklist"
+
+    def judge(self, scan: PickleScan) -> Verdict:
+        """Refuse what is malformed, and everything on the lists."""
+        findings = (
+            *scan.malformed,
+            *(oddity for oddity in scan.oddities if oddity.rule in _DENIED_ODDITIES),
+            *_opcodes(scan),
+            *_globals(scan),
+            *_calls(scan.calls),
+        )
+        return Verdict(self.name, allowed=not findings, findings=findings)
+
+
+def _opcodes(scan: PickleScan) -> Iterator[Finding]:
+    for opcode, reason in deny_lists().denied_opcodes.items():
+        if opcode in scan.opcode_counts:
+            yield Finding("denied-opcode", f"{opcode} {reason}", opcode, scan.opcode_positions.get(opcode, 0))
+
+
+def _globals(scan: PickleScan) -> Iterator[Finding]:
+    for found in scan.globals:
+        if found.module is None or found.name is None:
+            continue
+        if reason := denial(found.module, found.name):
+            message = f"{found.label} is imported; {reason}"
+            yield Finding("denied-global", message, found.opcode, found.position, found.label)
+
+
+def _calls(calls: Iterable[Call]) -> Iterator[Finding]:
+    for call in calls:
+        if reason := _call_denial(call):
+            yield Finding("denied-call", f"{call.callee} {reason}", call.opcode, call.position, call.callee)
+
+
+def _call_denial(call: Call) -> str | None:
+    arguments = call.arguments if isinstance(call.arguments, tuple) else ()
+    if call.callee == "_codecs:encode" and arguments[1:] not in (("latin1",), ("latin-1",)):
+        return "is called with another codec than latin1"
+    if call.callee in _BYTES_MAKERS and arguments and type(arguments[0]) is int:
+        return "is called with a size, which takes that much memory"
+    if any(isinstance(item, Shape) and item.name == "builtins:range" for item in arguments):
+        return "is given a range, which takes memory without holding data"
+    return None
+
+
+@hookimpl
+def cadml_opcode_policies() -> Iterable[OpcodePolicy]:
+    """Register the policy."""
+    return (Blacklist(),)
