@@ -138,18 +138,22 @@ class ExactIndex:
             self._rank_block(queries[part], candidates[part], Hits(hits.ids[part], hits.distances[part]))
 
     def _rank_block(self, queries: Rows, candidates: Int64Array, hits: Hits) -> None:
-        difference = self._table.rows[candidates].astype(np.float64) - queries[:, np.newaxis, :]
+        difference = self._table.rows[candidates].astype(np.float64)
+        difference -= queries[:, np.newaxis, :]
         distances = np.einsum("qcd,qcd->qc", difference, difference)
         if self._metric == "cosine":
             distances *= 0.5
         rounded = distances.astype(np.float32)
-        rounded[candidates < 0] = np.inf
+        missing = candidates < 0
+        rounded[missing] = np.inf
         # Positions ascend with ids, so ordering by position orders by id.
         order = np.lexsort((candidates, rounded))[:, : hits.ids.shape[1]]
-        best = np.take_along_axis(candidates, order, axis=1)
-        width = best.shape[1]
-        hits.ids[:, :width] = np.where(best < 0, -1, self._ids[best])
-        hits.distances[:, :width] = np.take_along_axis(rounded, order, axis=1)
+        line = np.arange(len(queries))[:, np.newaxis]
+        ids = self._ids[candidates]
+        ids[missing] = -1
+        width = order.shape[1]
+        hits.ids[:, :width] = ids[line, order]
+        hits.distances[:, :width] = rounded[line, order]
 
     def __len__(self) -> int:
         return len(self._ids)
