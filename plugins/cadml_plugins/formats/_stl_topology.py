@@ -113,7 +113,8 @@ class _Edges:
 
     def faulty_facets(self) -> NDArray[np.int64]:
         """Return the facets at an edge that is open, shared by more than two, or run twice one way."""
-        return self._facet[np.repeat(self.faulty, self.uses)]
+        faulty: NDArray[np.int64] = self._facet[np.repeat(self.faulty, self.uses)]
+        return faulty
 
 
 def _components(count: int, one: NDArray[np.int64], other: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -1,0 +1,94 @@
+"""Extents that a few stray entities cannot decide, and outlines reduced to what extents need."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Points = NDArray[np.float64]
+
+_BEYOND_ANY_PART = 1e15
+_ENOUGH_TO_JUDGE = 10
+_FAR = 1e3
+_IMMENSE = 1e6
+_MOST_SPATIAL_POINTS = 20_000
+
+
+class Extent(NamedTuple):
+    """A box, and which of the entities were left out of it."""
+
+    low: Points
+    high: Points
+    stray: NDArray[np.bool_]
+
+
+def robust_extent(boxes: Points) -> Extent:
+    """Return the box around the entities' boxes (n, 6; minimum, maximum), n > 0, without strays.
+
+    A stray has a coordinate beyond 1e15 (CAD programs write 1e20 for "nowhere"); or, among ten and
+    more entities, it is one of the furthest percent and stands apart from the rest by 1,000
+    diagonals of the rest, or reaches 1,000,000 of them beyond.
+    """
+    low, high = boxes[:, :3], boxes[:, 3:]
+    stray: NDArray[np.bool_] = np.any(np.abs(boxes) > _BEYOND_ANY_PART, axis=1)
+    if stray.all():
+        stray[:] = False
+    near = np.flatnonzero(~stray)
+    if len(near) >= _ENOUGH_TO_JUDGE:
+        stray[near] = _apart(low[near], high[near])
+    return Extent(low[~stray].min(axis=0), high[~stray].max(axis=0), stray)
+
+
+def _apart(low: Points, high: Points) -> NDArray[np.bool_]:
+    middle = np.median((low + high) / 2.0, axis=0)
+    reach = np.maximum(np.abs(low - middle), np.abs(high - middle)).max(axis=1)
+    suspects = max(1, len(reach) // 100)
+    core = reach <= np.partition(reach, len(reach) - suspects - 1)[len(reach) - suspects - 1]
+    core_low, core_high = low[core].min(axis=0), high[core].max(axis=0)
+    diagonal = float(np.linalg.norm(core_high - core_low))
+    gap = np.maximum(core_low - high, low - core_high).max(axis=1)
+    apart: NDArray[np.bool_] = ~core & ((gap > _FAR * diagonal) | (reach > _IMMENSE * diagonal))
+    return apart if diagonal > 0.0 else np.zeros_like(core)
+
+
+def box_of(points: Points) -> tuple[float, ...]:
+    """Return minimum and maximum of points (n, 3), n > 0, as six numbers."""
+    return (*points.min(axis=0).tolist(), *points.max(axis=0).tolist())
+
+
+def reduced(points: Points) -> Points:
+    """Return points with the same extents under any linear map, as few as can be had cheaply.
+
+    Flat outlines become their convex hull. Of spatial ones the repetitions go, and where more than
+    20,000 points remain, the corners of their box stand for them.
+    """
+    points = np.unique(points, axis=0)
+    if len(points) < 8:
+        return points
+    if (points[:, 2] == points[0, 2]).all():
+        return points[_hull(points[:, :2])]
+    if len(points) <= _MOST_SPATIAL_POINTS:
+        return points
+    corners = np.array(np.meshgrid(*zip(points.min(axis=0), points.max(axis=0), strict=True)))
+    return corners.reshape(3, -1).T
+
+
+def _hull(points: Points) -> NDArray[np.int64]:
+    """Return the indices of the convex hull of sorted distinct points (Andrew's monotone chain)."""
+    return np.array([*_chain(points, range(len(points))), *_chain(points, range(len(points) - 1, -1, -1))])
+
+
+def _chain(points: Points, order: range) -> list[int]:
+    coordinates = points.tolist()
+    chain: list[int] = []
+    for index in order:
+        x, y = coordinates[index]
+        while len(chain) >= 2:
+            (ax, ay), (bx, by) = coordinates[chain[-2]], coordinates[chain[-1]]
+            if (bx - ax) * (y - ay) - (by - ay) * (x - ax) > 0.0:
+                break
+            chain.pop()
+        chain.append(index)
+    return chain

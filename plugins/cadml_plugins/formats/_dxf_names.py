@@ -1,0 +1,167 @@
+"""Readable names from drawings that declare the wrong code page.
+
+Many programs declare ANSI_1252 whatever they write. The bytes tell better: each candidate is scored
+by how much of the text it turns into what people write in that script.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+
+import msgspec
+
+_SAMPLE_BYTES = 1 << 16
+_CERTAIN_ENOUGH = 0.5
+_MARGIN = 0.15
+_WESTERN_SIGNS = frozenset("°±²³µ·×÷ØøÅå½¼¾§©®€–—’“”«»ßäöüÄÖÜéèàç")
+
+
+class CodePage(msgspec.Struct, frozen=True):
+    """How the text of a drawing was decoded, and how it should have been."""
+
+    declared: str
+    actual: str
+
+    @property
+    def lies(self) -> bool:
+        """Whether names have to be decoded again."""
+        return self.declared != self.actual
+
+    def readable(self, name: str) -> str:
+        """Decode a name again; one that cannot be loses only the bytes that make no sense."""
+        if name.isascii():
+            return name
+        try:
+            raw = name.encode(self.declared, "surrogateescape")
+        except UnicodeEncodeError:  # it holds characters from \\U+ escapes, which are right
+            return name.encode("utf-8", "replace").decode("utf-8")
+        return raw.decode(self.actual, "replace")
+
+
+def code_page(declared: str, names: Iterable[str]) -> CodePage:
+    """Judge by the text itself how it is encoded.
+
+    Args:
+        declared: The encoding it was decoded with, undecodable bytes as surrogate escapes.
+        names: Layer and block names, texts; the more the better.
+    """
+    sample = _sample(declared, names)
+    if not sample:
+        return CodePage(declared, declared)
+    if _decodes(sample, "utf-8"):
+        return CodePage(declared, "utf-8")
+    if declared != "cp1252" and _decodes(sample, declared):
+        return CodePage(declared, declared)
+    scores = {encoding: _score(sample, encoding, judge) for encoding, judge in _CANDIDATES.items()}
+    best = max(scores, key=scores.__getitem__)
+    trusted = scores.get(declared, 0.0)
+    if scores[best] >= _CERTAIN_ENOUGH and scores[best] >= trusted + _MARGIN:
+        return CodePage(declared, best)
+    return CodePage(declared, declared)
+
+
+def _sample(declared: str, names: Iterable[str]) -> list[bytes]:
+    sample: dict[bytes, None] = {}
+    size = 0
+    for name in names:
+        if not name.isascii():
+            try:
+                raw = name.encode(declared, "surrogateescape")
+            except UnicodeEncodeError:
+                continue
+            sample[raw] = None
+            size += len(raw)
+            if size > _SAMPLE_BYTES:
+                break
+    return list(sample)
+
+
+def _decodes(sample: list[bytes], encoding: str) -> bool:
+    try:
+        return all(raw.decode(encoding) is not None for raw in sample)
+    except UnicodeDecodeError:
+        return False
+
+
+def _score(sample: list[bytes], encoding: str, judge: Callable[[str], float]) -> float:
+    """Return the mean plausibility, -1 to 1, of the text beyond ASCII; undecodable text counts -1."""
+    total, weight = 0.0, 0
+    for raw in sample:
+        high = sum(byte > 0x7F for byte in raw)
+        weight += high
+        try:
+            total += high * judge(raw.decode(encoding))
+        except UnicodeDecodeError:
+            total -= high
+    return total / weight
+
+
+def _mean(values: list[float]) -> float:
+    return sum(values) / len(values) if values else 0.0
+
+
+def _double_byte(encoding: str, common: range, rare: range) -> Callable[[str], float]:
+    """Judge East Asian text by the lead bytes of its characters in the national standard, whose
+    first level holds the characters of everyday use."""
+
+    def judge(text: str) -> float:
+        return _mean([_lead_score(char) for char in text if not char.isascii()])
+
+    def _lead_score(char: str) -> float:
+        raw = char.encode(encoding)
+        if len(raw) == 1:
+            return 0.1
+        if "\u3040" <= char <= "\u30ff" or raw[0] in common:
+            return 1.0
+        return 0.3 if raw[0] in rare else -0.5
+
+    return judge
+
+
+def _gbk(text: str) -> float:
+    """Judge simplified Chinese: GB 2312 has lead bytes B0-D7 for common, to F7 for rare characters,
+    and no second byte below A1; the rest of GBK is hardly used."""
+    scores = []
+    for char in text:
+        raw = char.encode("gbk")
+        if len(raw) == 2:
+            standard = raw[1] >= 0xA1
+            scores.append(-0.5 if not standard else 1.0 if 0xB0 <= raw[0] <= 0xD7 else 0.3)
+    return _mean(scores)
+
+
+def _cyrillic(text: str) -> float:
+    """Judge Russian: whole words of Cyrillic letters, capitals only in front or throughout."""
+    scores: list[float] = []
+    for word in re.findall(r"\w+", text):
+        letters = [char for char in word if not char.isascii()]
+        regular = word.islower() or word.isupper() or word.istitle()
+        known = all("\u0410" <= char <= "\u044f" or char in "Ёё№" for char in letters)
+        scores += [1.1 if known and regular and len(word) > 1 else 0.3 if known else -0.5] * len(letters)
+    return _mean(scores)
+
+
+def _western(text: str) -> float:
+    """Judge Western European text: signs, and single accented letters among plain ones."""
+    scores: list[float] = []
+    for before, char, after in zip(f" {text}", text, f"{text[1:]} ", strict=False):
+        if char.isascii():
+            continue
+        lonely = before.isascii() and after.isascii()
+        if char in _WESTERN_SIGNS and lonely:
+            scores.append(1.0)
+        elif char.isalpha():
+            scores.append(0.8 if lonely and (before.isalpha() or after.isalpha()) else -0.3)
+        else:
+            scores.append(0.2 if lonely else -0.5)
+    return _mean(scores)
+
+
+_CANDIDATES: dict[str, Callable[[str], float]] = {
+    "cp1252": _western,
+    "gbk": _gbk,
+    "cp932": _double_byte("cp932", range(0x88, 0x98), range(0x81, 0xA0)),
+    "big5": _double_byte("big5", range(0xA4, 0xC7), range(0xC9, 0xFA)),
+    "cp1251": _cyrillic,
+}
