@@ -27,6 +27,7 @@ ERROR_CODES: Mapping[str, ErrorSpec] = {
     for spec in (
         ErrorSpec("INPUT_VALIDATION_FAILED", None, 422, "The body, query or option does not fit."),
         ErrorSpec("INPUT_SIZE_EXCEEDED", "input", 413, "The upload is over `ANALYSIS_MAX_FILE_MB`."),
+        ErrorSpec("INPUT_TIMEOUT", "input", 408, "The body paused longer than `UPLOAD_TIMEOUT_SECONDS`."),
         ErrorSpec("INPUT_FORMAT_INVALID", "input", 415, "The content does not match the claimed format."),
         ErrorSpec("INPUT_UNREADABLE", "input", 422, "The file or folder cannot be opened or read."),
         ErrorSpec("UNSUPPORTED_FORMAT", "input", 415, "No installed format adapter reads this content."),
@@ -44,11 +45,13 @@ ERROR_CODES: Mapping[str, ErrorSpec] = {
         ErrorSpec(
             "EMPTY_DOCUMENT", "parse", 422, "Readable, but holds no geometry (only where strict is asked)."
         ),
-        ErrorSpec("DATA_NOT_FOUND", None, 404, "An unknown id, or a file that is not there."),
+        ErrorSpec("DATA_NOT_FOUND", None, 404, "An unknown id or address, or a file that is not there."),
         ErrorSpec("DIMENSION_MISMATCH", None, 409, "A vector's length: context `expected`, `found`."),
         ErrorSpec("AUTH_FAILED", "auth", 401, "The API key is missing or wrong."),
         ErrorSpec("PERMISSION_DENIED", "auth", 403, "The operation needs the admin token."),
         ErrorSpec("RATE_LIMITED", "auth", 429, "Too many requests; see `Retry-After`."),
+        ErrorSpec("METHOD_NOT_ALLOWED", "routing", 405, "The address exists, but not for this method."),
+        ErrorSpec("NOT_READY", "health", 503, "The server cannot work yet or any more; context says what."),
         ErrorSpec("MODEL_SIZE_EXCEEDED", "model_reload", 422, "The model file is over `MODEL_MAX_MB`."),
         ErrorSpec("MODEL_MAGIC_INVALID", "model_reload", 422, "The file does not begin like a pickle."),
         ErrorSpec("MODEL_HASH_MISMATCH", "model_reload", 422, "The sha256 is not the one allowed."),

@@ -262,6 +262,72 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     admin_token: Annotated[
         str, _setting("Token for admin operations.", "ADMIN_TOKEN", "server.admin_token", secret=True)
     ] = ""
+    host: Annotated[
+        str, _setting("Address the server listens on; `0.0.0.0`: every one.", "CADML_HOST", "server.host")
+    ] = "127.0.0.1"
+    port: Annotated[
+        int,
+        _setting("Port of the server; 0: any that is free.", "CADML_PORT", "server.port", ge=0, le=65_535),
+    ] = 8000
+    server_workers: Annotated[
+        int, _setting("Server processes.", "CADML_SERVER_WORKERS", "server.workers", ge=1, le=256)
+    ] = 1
+    rate_limit_per_minute: Annotated[
+        int,
+        _setting(
+            "Most requests of one API key in a minute, over all server processes; 0: no limit.",
+            "RATE_LIMIT_PER_MINUTE",
+            "server.rate_limit_per_minute",
+            ge=0,
+            le=10_000_000,
+        ),
+    ] = 0
+    cors_origins: Annotated[
+        tuple[str, ...],
+        _setting(
+            "Web pages of these origins may call the server; empty: none.",
+            "CORS_ORIGINS",
+            "server.cors_origins",
+        ),
+    ] = ()
+    upload_timeout_seconds: Annotated[
+        float,
+        _setting(
+            "Longest pause inside a request's body.",
+            "UPLOAD_TIMEOUT_SECONDS",
+            "server.upload_timeout_seconds",
+            gt=0,
+            le=3600,
+        ),
+    ] = 30.0
+    analysis_max_batch_files: Annotated[
+        int,
+        _setting(
+            "Most files of one batch upload.",
+            "ANALYSIS_MAX_BATCH_FILES",
+            "server.max_batch_files",
+            ge=1,
+            le=10_000,
+        ),
+    ] = 100
+    log_format: Annotated[
+        str,
+        _setting(
+            "`console`, `json`, or `auto`: console on a terminal, JSON elsewhere.",
+            "CADML_LOG_FORMAT",
+            "server.log_format",
+            pattern="^(auto|console|json)$",
+        ),
+    ] = "auto"
+    log_level: Annotated[
+        str,
+        _setting(
+            "`debug`, `info` (every request), `warning` or `error`.",
+            "CADML_LOG_LEVEL",
+            "server.log_level",
+            pattern="^(debug|info|warning|error)$",
+        ),
+    ] = "info"
     stress_strict: Annotated[
         bool,
         _setting("Stress checks fail instead of reporting.", "STRESS_STRICT", "stress.strict"),
@@ -348,6 +414,8 @@ def _allowed(kind: Any, meta: Meta) -> str:
         ("above", meta.gt),
         ("up to", meta.le),
     )
+    if meta.pattern is not None:
+        return "one of " + ", ".join(meta.pattern.strip("^()$").split("|"))
     return " ".join([text, *(f"{word} {value:g}" for word, value in bounds if value is not None)])
 
 

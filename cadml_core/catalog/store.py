@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from cadml_core.catalog import schema, writing
 from cadml_core.catalog.engine import Database, parse_url
 from cadml_core.catalog.records import Change, Content, NewPart, Outcome, Part, PartFilter, Vector
-from cadml_core.catalog.tables import contents, parts
+from cadml_core.catalog.tables import contents, parts, vectors
 from cadml_core.contracts import Int64Array
 from cadml_core.document import decode_summary
 from cadml_core.errors import CatalogueUnavailable, NotFound
@@ -111,6 +111,26 @@ class Catalog:
             writing.delete_orphans(connection, {record.sha256} - {None})
             writing.log_changes(connection, numbers, [str(record.row)])
 
+    def remove_vectors(self, part_id: str) -> None:
+        """Delete a part's vectors; the part itself too where it has no file.
+
+        Raises:
+            NotFound: There is no such part, or it has no vector.
+        """
+        with self._database.write() as connection:
+            numbers = writing.lock(connection)
+            record = connection.execute(
+                sa.select(parts.c.row, parts.c.sha256).where(parts.c.id == part_id)
+            ).one_or_none()
+            if record is None:
+                raise _no_part(part_id)
+            gone = connection.execute(vectors.delete().where(vectors.c.part == record.row)).rowcount
+            if not gone:
+                raise NotFound(f"part {part_id!r} has no vector", stage="catalogue", id=part_id)
+            if record.sha256 is None:
+                connection.execute(parts.delete().where(parts.c.row == record.row))
+            writing.log_changes(connection, numbers, [str(record.row)])
+
     # Parts and contents
 
     def part(self, part_id: str) -> Part:
@@ -174,6 +194,11 @@ class Catalog:
             )
             for record in records
         }
+
+    def stored_contents(self, hashes: Iterable[str]) -> set[str]:
+        """Return which of these sha256 are stored."""
+        found = self._fetch_in("SELECT sha256 FROM contents WHERE sha256 IN", hashes)
+        return {sha256 for (sha256,) in found}
 
     # Vectors
 

@@ -1,0 +1,196 @@
+"""Uploaded files in the data folder: received piece by piece, kept under the sha256 of their content."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import logging
+import os
+import secrets
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+
+from cadml_core.errors import CadmlError
+
+log = logging.getLogger(__name__)
+
+StoredContents = Callable[[Iterable[str]], set[str]]
+"""Tells which of these sha256 the catalogue holds: ``Catalog.stored_contents``."""
+
+
+class UploadTooLarge(CadmlError, ValueError):
+    """More bytes arrived than one file may have."""
+
+    code = "INPUT_SIZE_EXCEEDED"
+
+
+class Incoming:
+    """A file that is being received. Used by one thread at a time.
+
+    The operating system's lock on it lasts as long as it is open, so another process can tell what a
+    dead one left behind.
+    """
+
+    def __init__(self, path: Path, max_bytes: int) -> None:
+        self.path = path
+        self.size = 0
+        self._max_bytes = max_bytes
+        self._hash = hashlib.sha256()
+        flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC
+        self._file = os.fdopen(os.open(path, flags, 0o600), "wb", buffering=0)
+        fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    @property
+    def sha256(self) -> str:
+        """Of what was received so far, 64 hex digits."""
+        return self._hash.hexdigest()
+
+    def write(self, data: bytes | bytearray) -> None:
+        """Add bytes.
+
+        Raises:
+            UploadTooLarge: The file would be larger than is allowed.
+        """
+        found = self.size + len(data)
+        if found > self._max_bytes:
+            raise UploadTooLarge(
+                f"the file has more than {self._max_bytes:,} bytes; raise ANALYSIS_MAX_FILE_MB if it is wanted",
+                found=found,
+                allowed=self._max_bytes,
+            )
+        self.size = found
+        self._hash.update(data)
+        view = memoryview(data)
+        while view:
+            view = view[self._file.write(view) :]
+
+    def sync(self) -> None:
+        """Make the content survive a loss of power."""
+        os.fsync(self._file.fileno())
+
+    def close(self) -> None:
+        """Remove the file where it was not kept; closing twice is allowed."""
+        if not self._file.closed:
+            self.path.unlink(missing_ok=True)
+            self._file.close()
+
+    def __enter__(self) -> Incoming:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class BlobStore:
+    """Content-addressed files under one folder, shared by any number of processes.
+
+    A file is put in its place before the catalogue names it, and removed after the catalogue has
+    forgotten it. Whoever does the first shares a lock meanwhile, whoever removes holds it alone, so a
+    file that is about to be named is never taken for one that nobody names. There is a lock for each
+    of the 256 folders, so that removing need not wait for all of a busy server's uploads.
+    """
+
+    def __init__(self, folder: Path, stored: StoredContents) -> None:
+        self._folder = folder
+        self._incoming = folder / "incoming"
+        self._stored = stored
+        for needed in (self._incoming, folder / "locks"):
+            needed.mkdir(parents=True, exist_ok=True)
+
+    def receive(self, suffix: str, max_bytes: int) -> Incoming:
+        """Begin to receive a file.
+
+        Args:
+            suffix: What the temporary name ends in, so that format detection sees it.
+            max_bytes: The most it may have.
+        """
+        with self._locked("incoming", fcntl.LOCK_SH):
+            return Incoming(self._incoming / (secrets.token_hex(12) + suffix), max_bytes)
+
+    def path(self, sha256: str) -> Path:
+        """Return where the file of this content is, if it is kept."""
+        return self._folder / sha256[:2] / sha256
+
+    @contextmanager
+    def keep(self, incoming: Incoming) -> Iterator[Path]:
+        """Put a received file in its place while the body of the ``with`` names it in the catalogue.
+
+        Where the body raises, the file is removed again unless another part has the same content.
+        """
+        sha256, path = incoming.sha256, self.path(incoming.sha256)
+        try:
+            with self._locked(sha256[:2], fcntl.LOCK_SH):
+                if not path.exists():
+                    incoming.sync()
+                    path.parent.mkdir(exist_ok=True)
+                    incoming.path.rename(path)
+                    _sync_folder(path.parent)
+                yield path
+        except BaseException:
+            self.discard([sha256])
+            raise
+
+    def discard(self, hashes: Iterable[str]) -> None:
+        """Remove the files of these contents, except those that the catalogue holds."""
+        for sha256 in hashes:
+            if self.path(sha256).exists():
+                with self._locked(sha256[:2], fcntl.LOCK_EX):
+                    if not self._stored([sha256]):
+                        self.path(sha256).unlink(missing_ok=True)
+
+    def sweep(self) -> int:
+        """Remove what dead processes left: unfinished files, and files that no part names.
+
+        Returns:
+            How many files were removed.
+        """
+        removed = 0
+        with self._locked("incoming", fcntl.LOCK_EX):
+            for path in self._incoming.iterdir():
+                if _abandoned(path):
+                    path.unlink(missing_ok=True)
+                    removed += 1
+        for folder in self._folder.glob("[0-9a-f][0-9a-f]"):
+            with self._locked(folder.name, fcntl.LOCK_EX):
+                kept = [path.name for path in folder.iterdir()]
+                for sha256 in set(kept) - self._stored(kept):
+                    (folder / sha256).unlink(missing_ok=True)
+                    removed += 1
+        if removed:
+            log.info("removed %d unfinished or unused uploads", removed)
+        return removed
+
+    @contextmanager
+    def _locked(self, name: str, how: int) -> Iterator[None]:
+        descriptor = os.open(self._folder / "locks" / name, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, how)
+            yield
+        finally:
+            os.close(descriptor)
+
+
+def _abandoned(path: Path) -> bool:
+    """Tell whether no living process holds the file's lock."""
+    with contextlib.suppress(FileNotFoundError):
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        finally:
+            os.close(descriptor)
+    return True
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
