@@ -111,7 +111,8 @@ def commands() -> str:
     """Return the page of commands."""
     parts = [
         "# Commands\n\nResults go to standard output, progress and errors to standard error. Exit status:"
-        " 0 ok, 1 refused or failed, 2 misuse. With `--json` the output is one JSON document, errors included.\n"
+        " 0 ok, 1 refused or failed, 2 misuse. With `--json` the output is one JSON document, errors"
+        " included.\n"
     ]
     for path, command in walk(cadml, "cadml"):
         rows = [parameter(item) for item in command.params]

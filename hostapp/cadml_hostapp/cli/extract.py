@@ -11,9 +11,12 @@ from rich.markup import escape
 from rich.table import Table
 
 from cadml_core.contracts import FeatureVersion
+from cadml_core.extraction.detection import detect
 from cadml_core.extraction.pool import ReaderPool
 from cadml_core.extraction.reading import Reading
 from cadml_core.plugins import load_plugins
+from cadml_core.registry import Registry
+from cadml_core.settings import Settings
 from cadml_hostapp.cli.console import Options, json_option, out, print_json, reports_errors
 
 
@@ -29,14 +32,25 @@ def extract(options: Options, file: Path, version_name: str | None, strict: bool
     settings = options.settings(feature_version=version_name)
     registry = load_plugins(settings).registry
     version = registry.features[settings.feature_version]
-    with ReaderPool(registry.formats, registry.features, limits=settings.read_limits, workers=1) as readers:
-        reading = readers.read(file, [version.name])
+    reading = read_one(file, settings, registry, version)
     if strict:
         reading.require_geometry()
     if as_json:
         print_json(_answer(reading, version))
     else:
         _show(file, reading, version)
+
+
+def read_one(file: Path, settings: Settings, registry: Registry, version: FeatureVersion) -> Reading:
+    """Read a single file in a process of its own, which loads no more than that file's format needs.
+
+    Raises:
+        CadmlError: As ``ReaderPool.read``.
+    """
+    adapter = detect(file, registry.formats)
+    formats, features = {adapter.name: adapter}, {version.name: version}
+    with ReaderPool(formats, features, limits=settings.read_limits, workers=1) as readers:
+        return readers.read(file, [version.name])
 
 
 def _answer(reading: Reading, version: FeatureVersion) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from cadml_core.runtime import Runtime, build_runtime
 from cadml_core.similarity.search import Hit, SearchResult
 from cadml_core.similarity.spaces import SpaceName
 from cadml_hostapp.cli.console import Options, json_option, out, print_json, reports_errors
+from cadml_hostapp.cli.extract import read_one
 
 _SHOWN_SLOTS = 3
 
@@ -50,7 +51,7 @@ def search(
     A file that is in the catalogue itself comes first, with score 1.
     """
     which = PartFilter(format=format_name, material=material, project=project, label=label)
-    settings = options.settings(feature_version=version_name, parse_workers=1)
+    settings = options.settings(feature_version=version_name)
     with build_runtime(settings) as runtime:
         result = _find(runtime, query, k, metric, which, explain)
     if as_json:
@@ -64,7 +65,7 @@ def _find(
 ) -> SearchResult:
     path = Path(query)
     if path.is_file():
-        reading = runtime.readers.read(path, [runtime.feature.name])
+        reading = read_one(path, runtime.settings, runtime.registry, runtime.feature)
         values = reading.vectors[runtime.feature.name]
         return runtime.search.by_values(values, k=k, metric=metric, which=which, explain=explain)
     try:
@@ -82,7 +83,8 @@ def _show(query: str, result: SearchResult) -> None:
         out.print("Nothing found. `cadml ingest FOLDER` fills the catalogue.")
         return
     out.print(f"Most like [bold]{escape(query)}[/] ({result.feature_version}, {result.metric})\n")
-    table = Table("", "score", "part", "format", "label", "path", box=None, header_style="bold")
+    table = Table("", "score", "part", "format", "label", box=None, header_style="bold")
+    table.add_column("path", overflow="fold")
     for rank, hit in enumerate(result.hits, start=1):
         part = hit.part
         table.add_row(
@@ -94,7 +96,7 @@ def _show(query: str, result: SearchResult) -> None:
             escape(part.path or part.id),
         )
         if hit.explanation is not None:
-            table.add_row("", "", f"[dim]{escape(_why(hit))}[/]")
+            table.add_row("", "", "", "", "", f"[dim]{escape(_why(hit))}[/]")
     out.print(table)
 
 

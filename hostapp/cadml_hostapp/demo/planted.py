@@ -17,11 +17,11 @@ Task = Callable[[], Any]
 Relation = Literal["copy", "twin", "mirror", "other format", "scaled"]
 
 RELATIONS: dict[Relation, str] = {
-    "copy": "the same file under another name",
-    "twin": "the same part, moved and written anew",
-    "mirror": "its mirror image",
-    "other format": "the same part in another format",
-    "scaled": "the same shape at another size",
+    "copy": "same file, other name",
+    "twin": "same part, moved",
+    "mirror": "mirror image",
+    "other format": "other format",
+    "scaled": "scaled 1.5 times",
 }
 
 
@@ -144,11 +144,12 @@ def _tear(source: Path, target: Path) -> None:
 
 def _draw(path: Path, number: int, origin: tuple[float, float] = (0.0, 0.0)) -> None:
     """Draw the outline of a drilled plate, with its dimensions on a layer of their own."""
-    import ezdxf
+    from ezdxf import units
+    from ezdxf.filemanagement import new
 
     x, y = origin
     width, depth = 80.0 + 25 * number, 50.0
-    drawing = ezdxf.new("R2010", units=ezdxf.units.MM)
+    drawing = new("R2010", units=units.MM)
     for layer in ("OUTLINE", "HOLES", "TEXT"):
         drawing.layers.add(layer)
     model = drawing.modelspace()

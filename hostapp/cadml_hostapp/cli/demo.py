@@ -1,0 +1,96 @@
+"""``cadml demo``: sample parts, what is planted among them, and what the search finds."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import rich_click as click
+from rich.markup import escape
+from rich.table import Table
+
+from cadml_core.extraction.ingest import IngestOptions, IngestSummary
+from cadml_core.runtime import build_runtime
+from cadml_hostapp.cli import ingest as ingest_command
+from cadml_hostapp.cli.console import (
+    EXIT_REFUSED,
+    Options,
+    json_option,
+    out,
+    print_json,
+    progress_bar,
+    reports_errors,
+)
+from cadml_hostapp.demo.findings import Finding, look_for
+from cadml_hostapp.demo.planted import RELATIONS, Samples, write_samples
+
+
+@click.command()
+@json_option
+@click.pass_obj
+@reports_errors
+def demo(options: Options, as_json: bool) -> None:
+    """Make about 60 sample parts, read them, search them, and report what was found.
+
+    The samples and their catalogue live in the folder `demo` of the data folder; your own
+    catalogue is not touched.
+    """
+    start = time.perf_counter()
+    folder = options.settings().data_path / "demo"
+    settings = options.settings(data_dir=str(folder), database_url="", feature_version="v4")
+    for stale in folder.glob("catalogue.sqlite3*"):
+        stale.unlink()
+    with build_runtime(settings) as runtime:
+        runtime.readers.start()
+        with progress_bar("making sample parts") as update:
+            samples = write_samples(folder / "parts", update)
+        wanted = IngestOptions(versions=(settings.feature_version,), label_from="parent")
+        summary = ingest_command.run(runtime, (samples.folder,), wanted)
+        findings = look_for(runtime, samples)
+    seconds = time.perf_counter() - start
+    missed = [finding for finding in findings if not finding.found]
+    if as_json:
+        print_json(_answer(samples, summary, findings, seconds))
+    else:
+        _report(samples, summary, findings, seconds)
+    sys.exit(EXIT_REFUSED if missed else 0)
+
+
+def _answer(
+    samples: Samples, summary: IngestSummary, findings: list[Finding], seconds: float
+) -> dict[str, Any]:
+    return {
+        "folder": str(samples.folder),
+        "files": samples.files,
+        "ingest": summary,
+        "planted": [{**msgspec.to_builtins(finding), "found": finding.found} for finding in findings],
+        "found": sum(finding.found for finding in findings),
+        "missed": sum(not finding.found for finding in findings),
+        "seconds": round(seconds, 2),
+    }
+
+
+def _report(samples: Samples, summary: IngestSummary, findings: list[Finding], seconds: float) -> None:
+    out.print(f"[bold]{samples.files} sample files[/] in {escape(str(samples.folder))}")
+    out.print(f"{summary.added} read and added to a catalogue, {summary.failed} refused:")
+    for failure in summary.failures:
+        out.print(f"  [yellow]{failure.code}[/] {escape(Path(failure.path).name)}: {escape(failure.message)}")
+    out.print("\n[bold]Planted among them, and found again by similarity:[/]\n")
+    table = Table("part", "is", "of", "rank", "score", "", box=None, header_style="bold")
+    for finding in findings:
+        table.add_row(
+            escape(finding.query),
+            RELATIONS[finding.relation],
+            escape(finding.partner),
+            "-" if finding.rank is None else str(finding.rank),
+            "-" if finding.score is None else f"{finding.score:.3f}",
+            "[green]found[/]" if finding.found else "[red]missed[/]",
+        )
+    out.print(table)
+    found = sum(finding.found for finding in findings)
+    out.print(f"\n[bold]{found} of {len(findings)} found[/] in {seconds:.1f} s. Now with your own files:\n")
+    out.print("  cadml ingest FOLDER --label-from parent")
+    out.print("  cadml search FILE --explain")

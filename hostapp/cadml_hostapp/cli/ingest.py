@@ -1,0 +1,116 @@
+"""``cadml ingest``: files and folders into the catalogue."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from pathlib import Path
+
+import rich_click as click
+from rich.markup import escape
+
+from cadml_core.extraction.ingest import (
+    IngestFailure,
+    IngestOptions,
+    IngestProgress,
+    IngestSummary,
+    LabelSource,
+)
+from cadml_core.extraction.ingest import (
+    ingest as ingest_files,
+)
+from cadml_core.runtime import Runtime, build_runtime
+from cadml_hostapp.cli.console import (
+    EXIT_REFUSED,
+    Options,
+    err,
+    json_option,
+    out,
+    print_json,
+    progress_bar,
+    reports_errors,
+)
+
+_SHOWN_FAILURES = 10
+
+
+@click.command()
+@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--label-from", type=click.Choice(["parent"]), help="Label parts with their folder's name.")
+@click.option("--material", help="Material of all these parts.")
+@click.option("--project", help="Project of all these parts.")
+@click.option("--version", "versions", multiple=True, help="Further feature versions to compute; repeatable.")
+@click.option("--workers", type=int, help="Reader processes; one per core by default.")
+@click.option("--strict", is_flag=True, help="Exit 1 where a file could not be read.")
+@json_option
+@click.pass_obj
+@reports_errors
+def ingest(
+    options: Options,
+    paths: tuple[Path, ...],
+    label_from: LabelSource | None,
+    material: str | None,
+    project: str | None,
+    versions: tuple[str, ...],
+    workers: int | None,
+    strict: bool,
+    as_json: bool,
+) -> None:
+    """Read files and folders into the catalogue; what has not changed is not read again.
+
+    Folders are searched for files whose suffix a format adapter knows. A file that cannot be read is
+    listed with its error code and costs the others nothing. Interrupted? Run it again.
+    """
+    with build_runtime(options.settings(parse_workers=workers)) as runtime:
+        wanted = IngestOptions(
+            versions=tuple(dict.fromkeys((runtime.settings.feature_version, *versions))),
+            label_from=label_from,
+            material=material,
+            project=project,
+        )
+        summary = run(runtime, paths, wanted)
+    if as_json:
+        print_json(summary)
+    else:
+        show(summary)
+    if strict and summary.failed:
+        sys.exit(EXIT_REFUSED)
+
+
+def run(runtime: Runtime, paths: tuple[Path, ...], wanted: IngestOptions) -> IngestSummary:
+    """Ingest with a progress bar on a terminal."""
+    with progress_bar("reading files") as update:
+
+        def progress(step: IngestProgress) -> None:
+            update(step.done, step.total)
+
+        return ingest_files(
+            paths,
+            catalog=runtime.catalog,
+            pool=runtime.readers,
+            formats=runtime.registry.formats,
+            features=runtime.registry.features,
+            options=wanted,
+            progress=progress,
+        )
+
+
+def show(summary: IngestSummary) -> None:
+    """Print what an ingest did, and why files were refused."""
+    counts = {
+        name: getattr(summary, name) for name in ("added", "replaced", "updated", "unchanged", "failed")
+    }
+    told = ", ".join(f"{count:,} {name}" for name, count in counts.items() if count)
+    out.print(f"{summary.total:,} files: {told or 'nothing to read'}")
+    if not summary.failures:
+        return
+    codes = Counter(failure.code for failure in summary.failures)
+    err.print("Refused: " + ", ".join(f"{count} {code}" for code, count in codes.most_common()))
+    for failure in summary.failures[:_SHOWN_FAILURES]:
+        err.print(_told(failure))
+    if len(summary.failures) > _SHOWN_FAILURES:
+        err.print(f"  ... and {len(summary.failures) - _SHOWN_FAILURES} more; --json lists all")
+
+
+def _told(failure: IngestFailure) -> str:
+    return f"  [red]{failure.code}[/] {escape(failure.path)}\n    {escape(failure.message)}"

@@ -1,0 +1,285 @@
+"""The command as a user runs it: its own process, a folder of files, exit status and JSON."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+TETRAHEDRON = (((0, 0, 0), (0, 1, 0), (1, 0, 0)), ((0, 0, 0), (1, 0, 0), (0, 0, 1)))
+TETRAHEDRON += (((0, 0, 0), (0, 0, 1), (0, 1, 0)), ((1, 0, 0), (0, 1, 0), (0, 0, 1)))
+
+
+def stl(path: Path, size: tuple[float, float, float]) -> Path:
+    """Write a tetrahedron with these legs as ASCII STL."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lines = ["solid t"]
+    for facet in TETRAHEDRON:
+        corners = [" ".join(str(c * s) for c, s in zip(corner, size, strict=True)) for corner in facet]
+        lines += [
+            "facet normal 0 0 0",
+            "outer loop",
+            *(f"vertex {c}" for c in corners),
+            "endloop",
+            "endfacet",
+        ]
+    path.write_text("\n".join([*lines, "endsolid t", ""]))
+    return path
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    """Run ``cadml`` with a data folder of its own."""
+
+    def call(*arguments: object, code: int = 0, **environ: str) -> subprocess.CompletedProcess[str]:
+        environment = {key: value for key, value in os.environ.items() if not key.startswith("CADML_")}
+        environment |= {"CADML_DATA_DIR": str(tmp_path / "data"), "PARSE_WORKERS": "1", "COLUMNS": "200"}
+        done = subprocess.run(
+            [sys.executable, "-c", "from cadml_hostapp.cli import main; main()", *map(str, arguments)],
+            capture_output=True,
+            text=True,
+            env=environment | environ,
+            cwd=tmp_path,
+            timeout=120,
+        )
+        assert done.returncode == code, done.stdout + done.stderr
+        return done
+
+    return call
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Five good parts in two labelled folders, one torn file, one that is something else."""
+    root = tmp_path / "parts"
+    for number in range(3):
+        stl(root / "slim" / f"slim {number}.stl", (10.0 + number, 1.0, 1.0))
+    for number in range(2):
+        stl(root / "cube" / f"cube {number}.stl", (5.0, 5.0, 5.0 + number / 10))
+    torn = stl(root / "torn.stl", (1.0, 1.0, 1.0))
+    torn.write_text(torn.read_text()[:300])
+    (root / "really.stl").write_bytes(b"%PDF-1.7 not a mesh")
+    (root / "notes.txt").write_text("not a part")
+    return root
+
+
+def parsed(done: subprocess.CompletedProcess[str]) -> Any:
+    """The one JSON document on standard output."""
+    return json.loads(done.stdout)
+
+
+def test_from_a_folder_to_the_nearest_part(run: Run, folder: Path) -> None:
+    """Ingest, search by file and by id: the nearest is the part itself, then its siblings."""
+    summary = parsed(run("ingest", folder, "--label-from", "parent", "--json"))
+    assert (summary["total"], summary["added"], summary["failed"]) == (7, 5, 2)
+    codes = {Path(failure["path"]).name: failure["code"] for failure in summary["failures"]}
+    assert codes == {"torn.stl": "PARSE_FAILED", "really.stl": "INPUT_FORMAT_INVALID"}
+    found = parsed(run("search", folder / "slim" / "slim 1.stl", "-k", 3, "--explain", "--json"))
+    assert found["hits"][0]["score"] == 1.0
+    assert [hit["part"]["label"] for hit in found["hits"]] == ["slim"] * 3
+    for hit in found["hits"][1:]:
+        assert sum(item["share"] for item in hit["explanation"]) == pytest.approx(1.0)
+    by_id = parsed(run("search", found["hits"][0]["part"]["id"], "-k", 2, "--json"))
+    assert [hit["part"]["id"] for hit in by_id["hits"]] == [hit["part"]["id"] for hit in found["hits"][1:]]
+    filtered = parsed(run("search", folder / "slim" / "slim 1.stl", "--label", "cube", "--json"))
+    assert {hit["part"]["label"] for hit in filtered["hits"]} == {"cube"}
+
+
+def test_a_second_run_changes_nothing(run: Run, folder: Path) -> None:
+    """Unchanged files are not read again; a changed one replaces; the failures are told again."""
+    run("ingest", folder, "--json")
+    again = parsed(run("ingest", folder, "--json"))
+    assert (again["added"], again["unchanged"], again["failed"]) == (0, 5, 2)
+    stl(folder / "cube" / "cube 0.stl", (7.0, 7.0, 7.0))
+    changed = parsed(run("ingest", folder, "--json"))
+    assert (changed["added"], changed["replaced"], changed["unchanged"]) == (0, 1, 4)
+
+
+def test_strict_fails_where_a_file_does(run: Run, folder: Path) -> None:
+    """--strict turns refused files into exit status 1."""
+    run("ingest", folder, "--strict", code=1)
+
+
+def test_extract_shows_and_stores_nothing(run: Run, folder: Path, tmp_path: Path) -> None:
+    """The answer has the documented fields, and no catalogue appears."""
+    answer = parsed(run("extract", folder / "cube" / "cube 0.stl", "--version", "v4", "--json"))
+    assert set(answer) == {
+        "format",
+        "sha256",
+        "feature_version",
+        "slots",
+        "values",
+        "document",
+        "warnings",
+    }
+    values = dict(zip(answer["slots"], answer["values"], strict=True))
+    assert len(values) == 24
+    assert values["bbox_volume_estimate"] == pytest.approx(125.0)
+    assert values["facets_count"] == 4
+    assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["extract", "nowhere.stl"], "DATA_NOT_FOUND"),
+        (["extract", "parts"], "INPUT_UNREADABLE"),
+        (["extract", "parts/torn.stl"], "PARSE_FAILED"),
+        (["extract", "parts/really.stl"], "INPUT_FORMAT_INVALID"),
+        (["extract", "parts/notes.txt"], "UNSUPPORTED_FORMAT"),
+        (["extract", "parts/torn.stl", "--version", "v99"], "PLUGIN_UNAVAILABLE"),
+        (["search", "no such part"], "DATA_NOT_FOUND"),
+        (["search", "parts/cube/cube 0.stl", "-k", "0"], "INPUT_VALIDATION_FAILED"),
+        (["evaluate"], "INPUT_VALIDATION_FAILED"),
+        (["export", "out.npz"], "DATA_NOT_FOUND"),
+        (["export", "out.xlsx"], "DATA_NOT_FOUND"),
+        (["import", "nowhere.csv"], "DATA_NOT_FOUND"),
+    ],
+)
+def test_errors_have_one_shape(run: Run, folder: Path, arguments: list[str], code: str) -> None:
+    """With --json an error is the documented object on standard output; without, a sentence."""
+    problem = parsed(run(*arguments, "--json", code=1))
+    assert problem["code"] == code
+    assert set(problem) == {"code", "stage", "message", "context", "timestamp"}
+    plain = run(*arguments, code=1)
+    assert plain.stdout == ""
+    assert plain.stderr.startswith(f"{code}: ")
+    assert "Traceback" not in plain.stderr
+
+
+def test_misuse_is_exit_2(run: Run) -> None:
+    """An unknown option or a missing argument is misuse, not failure."""
+    run("ingest", code=2)
+    run("search", "x", "--no-such-option", code=2)
+    run("no-such-command", code=2)
+
+
+def test_an_impossible_setting_stops_the_start(run: Run, folder: Path) -> None:
+    """The variable, the value and what is allowed are named."""
+    told = run("ingest", folder, code=1, PARSE_TIMEOUT_SECONDS="soon").stderr
+    assert "PARSE_TIMEOUT_SECONDS" in told
+    assert "soon" in told
+    run("ingest", folder, code=1, FEATURE_VERSION="v99")
+    run("ingest", folder, code=1, VECTOR_STORE_BACKEND="qdrant")
+
+
+def test_a_damaged_catalogue_is_told(run: Run, folder: Path, tmp_path: Path) -> None:
+    """A database that is none is refused with its code, and left as it is."""
+    (tmp_path / "data").mkdir()
+    database = tmp_path / "data" / "catalogue.sqlite3"
+    database.write_bytes(b"this is not a database" * 100)
+    before = database.read_bytes()
+    assert parsed(run("ingest", folder, "--json", code=1))["code"] == "CATALOGUE_UNAVAILABLE"
+    assert database.read_bytes() == before
+
+
+@pytest.mark.parametrize("suffix", ["npz", "csv", "jsonl"])
+def test_export_and_import_are_inverse(run: Run, folder: Path, tmp_path: Path, suffix: str) -> None:
+    """What was exported comes back into an empty catalogue, value for value; twice changes nothing."""
+    run("ingest", folder, "--label-from", "parent")
+    first, second = tmp_path / f"first.{suffix}", tmp_path / "second.npz"
+    run("export", first, "--version", "v3")
+    run("export", tmp_path / "truth.npz", "--version", "v3")
+    other = {"CADML_DATA_DIR": str(tmp_path / "other")}
+    assert parsed(run("import", first, "--json", **other))["added"] == 5
+    assert parsed(run("import", first, "--json", **other))["unchanged"] == 5
+    run("export", second, "--version", "v3", **other)
+    with np.load(tmp_path / "truth.npz") as truth, np.load(second) as copy:
+        for name in ("ids", "names", "paths", "labels", "slots", "values", "embeddings"):
+            np.testing.assert_array_equal(truth[name], copy[name], err_msg=name)
+
+
+def test_import_refuses_what_it_did_not_write(run: Run, folder: Path, tmp_path: Path) -> None:
+    """A table with a slot missing, a value that is no number, or rubbish is refused whole."""
+    run("ingest", folder)
+    table = tmp_path / "table.csv"
+    run("export", table)
+    lines = table.read_text().splitlines()
+    for damaged in (
+        "\n".join([lines[0].replace("layer_count", "layers"), *lines[1:]]),
+        "\n".join([*lines[:2], lines[2].replace("1.0", "one", 1), *lines[3:]]),
+        "\n".join([*lines, lines[1]]),
+        "rubbish",
+        "",
+    ):
+        table.write_text(damaged)
+        empty = {"CADML_DATA_DIR": str(tmp_path / "empty")}
+        assert parsed(run("import", table, "--json", code=1, **empty))["code"] == "INPUT_VALIDATION_FAILED"
+
+
+def test_evaluate_compares_spaces(run: Run, folder: Path) -> None:
+    """Every feature version in both spaces, with figures between 0 and 1."""
+    run("ingest", folder)
+    rows = parsed(run("evaluate", "--label", "parent", "--json"))
+    assert {(row["feature_version"], row["metric"]) for row in rows} == {
+        (version, metric) for version in ("v1", "v2", "v3", "v4") for metric in ("scaled", "cosine_raw")
+    }
+    for row in rows:
+        assert row["queries"] == 5
+        assert 0.0 < row["mean_average_precision"] <= 1.0
+    assert "mAP" in run("evaluate", "--label", "parent").stdout
+
+
+def test_settings_tell_where_values_come_from(run: Run, tmp_path: Path) -> None:
+    """File and environment are named; secrets are not shown."""
+    (tmp_path / "cadml.toml").write_text("[cache]\ncapacity = 7\n")
+    rows = {row["environment"]: row for row in parsed(run("settings", "--json", ADMIN_TOKEN="hush"))}
+    assert rows["FEATURE_CACHE_CAPACITY"]["value"] == 7
+    assert rows["FEATURE_CACHE_CAPACITY"]["origin"] == "cadml.toml"
+    assert rows["ADMIN_TOKEN"]["value"] == "(hidden)"
+    assert rows["CADML_DATA_DIR"]["origin"] == "environment CADML_DATA_DIR"
+    assert "hush" not in run("settings", ADMIN_TOKEN="hush").stdout
+
+
+def install(site: Path, name: str, module: str, source: str) -> None:
+    """Lay out a distribution as pip does: a module and its dist-info."""
+    site.mkdir(exist_ok=True)
+    (site / f"{module}.py").write_text(source)
+    info = site / f"{module}-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {module.replace('_', '-')}\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(f"[cadml.v1]\n{name} = {module}\n")
+
+
+def test_a_strangers_plugins(run: Run, tmp_path: Path) -> None:
+    """An installed distribution adds a format with no change here; one that raises on import is shown as
+    failed with its traceback, and everything else works."""
+    site = tmp_path / "site"
+    off = Path(__file__).parents[2] / "contrib" / "plugins" / "cadml-off" / "cadml_off.py"
+    install(site, "off", "cadml_off", off.read_text())
+    install(site, "broken", "cadml_broken", "raise RuntimeError('broken on purpose')\n")
+    environ = {"PYTHONPATH": str(site)}
+    records = {row["name"]: row for row in parsed(run("plugins", "list", "--json", **environ))}
+    assert records["off"]["status"] == "loaded"
+    assert records["broken"]["status"] == "failed"
+    assert "broken on purpose" in records["broken"]["traceback"]
+    part = tmp_path / "part.off"
+    part.write_text("OFF\n4 4 6\n0 0 0\n1 0 0\n0 1 0\n0 0 2\n3 0 2 1\n3 0 1 3\n3 0 3 2\n3 1 2 3\n")
+    answer = parsed(run("extract", part, "--version", "v4", "--json", **environ))
+    assert answer["format"] == "off"
+    assert dict(zip(answer["slots"], answer["values"], strict=True))["facets_count"] == 4
+    report = run("plugins", "doctor", code=1, **environ).stdout
+    assert "cadml_broken" in report or "cadml-broken" in report
+    assert "To mend it" in report
+    run("plugins", "doctor", CADML_PLUGINS_DISABLE="broken", **environ)
+    safe = {row["name"]: row for row in parsed(run("--safe-mode", "plugins", "list", "--json", **environ))}
+    assert safe["off"]["status"] == "blocked"
+
+
+def test_help_is_complete(run: Run) -> None:
+    """Every subcommand is listed and has help of its own."""
+    from cadml_hostapp.cli import COMMANDS
+
+    listing = run("--help").stdout
+    for name in COMMANDS:
+        assert name in listing
+        assert run(name, "--help").stdout
