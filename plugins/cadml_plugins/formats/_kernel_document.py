@@ -1,0 +1,110 @@
+"""From a file that Open CASCADE reads to a document: what STEP and IGES have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from cadml_core.contracts import ReadLimits
+from cadml_core.document import CadDocument
+from cadml_core.errors import LimitExceeded, MalformedFile, UnreadableInput
+from cadml_plugins.formats import _brep, _geometry, _tessellation
+from cadml_plugins.formats._occt import Failure, Shape, reason
+
+
+def read_bytes(path: Path, limits: ReadLimits) -> bytes:
+    """Return the file's content.
+
+    Raises:
+        LimitExceeded: The file is larger than ``max_bytes``; nothing was read then.
+        UnreadableInput: The file cannot be opened or read.
+    """
+    try:
+        size = path.stat().st_size
+        if size > limits.max_bytes:
+            raise LimitExceeded("max_bytes", found=size, allowed=limits.max_bytes)
+        return path.read_bytes()
+    except OSError as error:
+        raise UnreadableInput(
+            f"{path.name}: {error.strerror or error}", reason=str(error.strerror)
+        ) from error
+
+
+def build(
+    format_name: str,
+    shape: Shape | None,
+    limits: ReadLimits,
+    *,
+    unit: str | None,
+    layers: Sequence[str],
+    properties: dict[str, str | int | float | bool],
+    warnings: Sequence[str],
+    faces_expected: int = 0,
+    name_surface: Callable[[Shape], str] = _geometry.surface_kind,
+) -> CadDocument:
+    """Measure a shape and describe it.
+
+    Args:
+        faces_expected: How many distinct faces the file defines, 0 where that is not known. Where
+            the shape has fewer, a warning says so.
+        name_surface: Names the kind of a face.
+
+    Raises:
+        LimitExceeded: A bound of ``limits`` was crossed.
+        MalformedFile: The kernel threw, or built fewer than half of the faces.
+    """
+    notes = list(warnings)
+    if shape is None:
+        notes.append("the file holds no geometry")
+        return CadDocument(format=format_name, unit=unit, properties=properties, warnings=tuple(notes))
+    try:
+        census = _brep.measure(shape, limits, name_surface)
+        _compare(census.distinct_faces, faces_expected, notes)
+        mesh = _tessellation.tessellate(shape, limits, census.box, notes)
+    except Failure as error:
+        raise MalformedFile(
+            f"Open CASCADE cannot measure the shape: {reason(error)}", reason=reason(error)
+        ) from error
+    notes += census.warnings
+    if census.box is None:
+        notes.append("the file holds no geometry")
+    return CadDocument(
+        format=format_name,
+        entity_counts=_entities(census, notes),
+        surface_count=census.faces.total(),
+        solid_count=census.solids,
+        shell_count=census.shells,
+        facet_count=census.facets,
+        edge_counts=dict(sorted(census.edges.items())),
+        surface_areas=dict(sorted(census.areas.items())),
+        layers=tuple(layers),
+        bounding_box=census.box,
+        unit=unit,
+        area=census.area,
+        mass=census.mass,
+        properties=properties,
+        warnings=tuple(notes),
+        mesh=mesh,
+    )
+
+
+def _compare(found: int, expected: int, notes: list[str]) -> None:
+    if found * 2 < expected:
+        raise MalformedFile(
+            f"only {found} of {expected} faces could be built; the file is damaged or incomplete",
+            reason="incomplete",
+            found=found,
+            expected=expected,
+        )
+    if found < expected:
+        notes.append(f"{expected - found} of {expected} faces could not be built and are left out")
+
+
+def _entities(census: _brep.Census, notes: list[str]) -> dict[str, int]:
+    """Return the faces by surface; of a wireframe its curves, of a point cloud its points."""
+    if census.faces:
+        return dict(sorted(census.faces.items()))
+    if census.edges:
+        notes.append("the file holds no faces, only curves: entities are counted by curve")
+        return dict(sorted(census.edges.items()))
+    return {"point": census.points} if census.points else {}

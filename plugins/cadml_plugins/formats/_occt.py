@@ -1,0 +1,88 @@
+"""The door to Open CASCADE: the only module that knows whether OCP or pythonocc-core is installed.
+
+The two bindings wrap the same kernel and differ in spelling: modules (``OCP.gp`` / ``OCC.Core.gp``),
+owners of static methods (``BRepGProp`` / ``brepgprop``), their suffix (``Add_s`` / ``Add``), and the
+names of collections, which also changed between kernels. Names are looked up here; what is looked up
+behaves alike. Importing this loads the kernel, a second and 235 MB; do so in a worker process only.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+Shape = Any
+"""A TopoDS_Shape of either binding; neither carries types."""
+
+
+def _find_binding() -> str:
+    for package in ("OCP", "OCC.Core"):
+        try:
+            importlib.import_module(f"{package}.gp")
+        except ModuleNotFoundError:
+            continue
+        return package
+    raise ModuleNotFoundError(
+        "no Python binding of Open CASCADE: pip install cadquery-ocp-novtk, or conda install"
+        " -c conda-forge pythonocc-core",
+        name="OCP",
+    )
+
+
+BINDING = _find_binding()
+"""``OCP`` or ``OCC.Core``."""
+
+
+def kernel_class(*names: str) -> Any:
+    """Return the first class or constant found.
+
+    The module is the part of a name before its underscore, as everywhere in the kernel, unless it is
+    given with a colon: ``collections:List_TopoDS_Shape``.
+
+    Raises:
+        ImportError: This build of the kernel has none of them.
+    """
+    for name in names:
+        module, colon, member = name.partition(":")
+        if not colon:
+            module, member = name.partition("_")[0], name
+        try:
+            return getattr(importlib.import_module(f"{BINDING}.{module}"), member)
+        except (ModuleNotFoundError, AttributeError):
+            continue
+    raise ImportError(f"this build of {BINDING} has none of {', '.join(names)}")
+
+
+def kernel_function(owner: str, method: str) -> Any:
+    """Return a static method: ``Owner.method_s`` in OCP, ``owner.method`` in pythonocc.
+
+    Raises:
+        ImportError: This build of the kernel has no such method.
+    """
+    module = importlib.import_module(f"{BINDING}.{owner.partition('_')[0]}")
+    for name in (owner, owner.lower()):
+        for spelling in (f"{method}_s", method):
+            found = getattr(getattr(module, name, None), spelling, None)
+            if found is not None:
+                return found
+    raise ImportError(f"this build of {BINDING} has no {owner}.{method}")
+
+
+Failure: type[Exception] = kernel_class("Standard_Failure") if BINDING == "OCP" else RuntimeError
+"""What the binding raises where the kernel throws."""
+
+
+def reason(error: BaseException) -> str:
+    """Return a kernel exception's words on one line, or its type where it has none."""
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def _silence() -> None:
+    """Stop the kernel from writing to standard output, which belongs to the host."""
+    messenger = kernel_function("Message", "DefaultMessenger")()
+    printer = kernel_class("Message_PrinterOStream")
+    descriptor = getattr(printer, "get_type_descriptor_s", None) or printer.get_type_descriptor
+    messenger.RemovePrinters(descriptor())
+
+
+_silence()
