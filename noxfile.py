@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -61,6 +62,26 @@ def wheel(session: nox.Session) -> None:
     session.run("python", "contrib/scripts/check_wheel.py", *map(str, output.iterdir()))
     session.chdir(session.create_tmp())
     session.run("cadml", "demo", "--json", silent=True)
+
+
+@nox.session
+def fuzz(session: nox.Session) -> None:
+    """Damage good files of every format and read them; options go to tests/fuzz/fuzz_readers.py."""
+    session.install("-e", ".", *group("test"))
+    session.run("python", "tests/fuzz/fuzz_readers.py", *session.posargs)
+
+
+@nox.session
+def corpus(session: nox.Session) -> None:
+    """Read every real file below CADML_CORPUS and print a table by format."""
+    folder = session.env.get("CADML_CORPUS") or os.environ.get("CADML_CORPUS")
+    if not folder:
+        session.skip("CADML_CORPUS names no folder")
+    session.install("-e", ".", *group("test"))
+    manifest = Path(folder) / "manifest.csv"
+    options = ["--manifest", str(manifest)] if manifest.is_file() else []
+    session.run("python", "contrib/scripts/check_readers.py", folder, *options, *session.posargs)
+    session.run("pytest", "-m", "corpus")
 
 
 @nox.session

@@ -1,0 +1,152 @@
+"""Ways to damage a good CAD file, from single bits to whole entities."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from random import Random
+
+Mutation = Callable[[bytes, Random], bytes]
+
+_NUMBER = re.compile(rb"(?<![\w.#])[-+]?(?:\d+\.\d*|\.\d+|\d+)(?:[EeDd][-+]?\d+)?")
+_STEP_ENTITY = re.compile(rb"#\d+\s*=\s*[^;]*;")
+_STEP_REFERENCE = re.compile(rb"#\d+")
+_KEYWORD = re.compile(rb"\b[A-Z][A-Z_]{3,}\b")
+EXTREMES = (
+    b"0", b"-1", b"1", b"0.", b"-0.0", b"1e308", b"-1e308", b"1.E400", b"1e-320", b"nan", b"inf",
+    b"2147483648", b"-2147483649", b"9" * 40, b"4294967295", b"1e20", b"65536",
+    b"0.000000001", b"", b"1,5", b"1.2.3",
+)  # fmt: skip
+"""What a number may turn into."""
+
+
+def flip_bits(data: bytes, random: Random) -> bytes:
+    """Flip up to sixteen bits."""
+    damaged = bytearray(data)
+    for _ in range(random.randint(1, 16)):
+        damaged[random.randrange(len(damaged))] ^= 1 << random.randrange(8)
+    return bytes(damaged)
+
+
+def overwrite(data: bytes, random: Random) -> bytes:
+    """Write random bytes over a stretch."""
+    start, end = _stretch(data, random, 64)
+    return data[:start] + random.randbytes(end - start) + data[end:]
+
+
+def delete(data: bytes, random: Random) -> bytes:
+    """Cut a stretch out."""
+    start, end = _stretch(data, random, 512)
+    return data[:start] + data[end:]
+
+
+def duplicate(data: bytes, random: Random) -> bytes:
+    """Repeat a stretch."""
+    start, end = _stretch(data, random, 512)
+    return data[:end] + data[start:end] * random.randint(1, 4) + data[end:]
+
+
+def zero(data: bytes, random: Random) -> bytes:
+    """Fill a stretch with zero bytes, as a lost disk block does."""
+    start, end = _stretch(data, random, 4096)
+    return data[:start] + b"\0" * (end - start) + data[end:]
+
+
+def truncate(data: bytes, random: Random) -> bytes:
+    """Lose the end."""
+    return data[: random.randrange(len(data))]
+
+
+def delete_lines(data: bytes, random: Random) -> bytes:
+    """Lose some lines."""
+    lines = data.splitlines(keepends=True)
+    for _ in range(random.randint(1, 4)):
+        if lines:
+            del lines[random.randrange(len(lines))]
+    return b"".join(lines)
+
+
+def swap_lines(data: bytes, random: Random) -> bytes:
+    """Exchange two lines."""
+    lines = data.splitlines(keepends=True)
+    one, two = random.randrange(len(lines)), random.randrange(len(lines))
+    lines[one], lines[two] = lines[two], lines[one]
+    return b"".join(lines)
+
+
+def copy_line(data: bytes, random: Random) -> bytes:
+    """Write one line over another."""
+    lines = data.splitlines(keepends=True)
+    lines[random.randrange(len(lines))] = random.choice(lines)
+    return b"".join(lines)
+
+
+def change_numbers(data: bytes, random: Random) -> bytes:
+    """Turn up to four numbers into extreme ones."""
+    for _ in range(random.randint(1, 4)):
+        data = _replace(data, random, _NUMBER, lambda _: random.choice(EXTREMES))
+    return data
+
+
+def swap_numbers(data: bytes, random: Random) -> bytes:
+    """Write one number of the file in place of another."""
+    found = _NUMBER.findall(data)
+    return _replace(data, random, _NUMBER, lambda _: random.choice(found)) if found else data
+
+
+def delete_entity(data: bytes, random: Random) -> bytes:
+    """Lose one STEP entity, so that references dangle."""
+    return _replace(data, random, _STEP_ENTITY, lambda _: b"")
+
+
+def redirect_reference(data: bytes, random: Random) -> bytes:
+    """Point a STEP reference to another entity, often of a wrong type or in a circle."""
+    found = _STEP_REFERENCE.findall(data)
+    return _replace(data, random, _STEP_REFERENCE, lambda _: random.choice(found)) if found else data
+
+
+def change_keyword(data: bytes, random: Random) -> bytes:
+    """Write one keyword of the file in place of another: the type of an entity, a section, a marker."""
+    found = _KEYWORD.findall(data)
+    return _replace(data, random, _KEYWORD, lambda _: random.choice(found)) if found else data
+
+
+MUTATIONS: Sequence[Mutation] = (
+    flip_bits, overwrite, delete, duplicate, zero, truncate, delete_lines, swap_lines, copy_line,
+    change_numbers, swap_numbers, delete_entity, redirect_reference, change_keyword,
+)  # fmt: skip
+
+
+def mutate(data: bytes, other: bytes, random: Random) -> tuple[str, bytes]:
+    """Damage a file in one to three ways, or join its head to the tail of another.
+
+    Returns:
+        What was done, and the result; never the file itself.
+    """
+    for _ in range(20):
+        if random.random() < 0.05:
+            done = ["splice"]
+            damaged = data[: random.randrange(len(data))] + other[random.randrange(len(other)) :]
+        else:
+            chosen = random.choices(MUTATIONS, k=random.choice((1, 1, 2, 3)))
+            done, damaged = [], data
+            for mutation in chosen:
+                if damaged:
+                    damaged = mutation(damaged, random)
+                    done.append(mutation.__name__)
+        if damaged != data:
+            return "+".join(done), damaged
+    return "truncate", data[: len(data) // 2]
+
+
+def _stretch(data: bytes, random: Random, longest: int) -> tuple[int, int]:
+    start = random.randrange(len(data))
+    return start, min(len(data), start + random.randint(1, longest))
+
+
+def _replace(data: bytes, random: Random, pattern: re.Pattern[bytes], new: Callable[[bytes], bytes]) -> bytes:
+    """Replace one occurrence of a pattern, found from a random place on."""
+    match = pattern.search(data, random.randrange(len(data))) or pattern.search(data)
+    if match is None:
+        return data
+    return data[: match.start()] + new(match.group()) + data[match.end() :]
