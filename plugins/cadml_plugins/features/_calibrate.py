@@ -1,10 +1,12 @@
-"""Works out the constants of the embedding from real parts and writes ``_constants.py``.
+"""Works out the constants of the embedding from labelled parts and writes ``_constants.py``.
 
-    cadml ingest FOLDER... && cadml export parts.npz --version v4
+    cadml ingest FOLDER... --label-from parent && cadml export parts.npz --version v4
     python -m cadml_plugins.features._calibrate parts.npz
 
-Each slot is centred on its mean and scaled by its standard deviation over the parts, after the
-logarithm where the slot is a magnitude. Formats count alike, however many files each has.
+Each slot is scaled by how much it varies among parts of one label, so that a distance of 1 is a usual
+difference within a family: what varies little there weighs more. The pooled within-label variance is
+taken for each format and averaged over the formats in which the slot varies at all, so that formats
+count alike, however many files each has.
 """
 
 from __future__ import annotations
@@ -19,6 +21,8 @@ from cadml_core import FeatureSlot
 from cadml_plugins.features._measures import MEASURES
 
 UNBOUNDED_RATIOS = frozenset({"width_height_ratio", "width_depth_ratio"})
+_STILL = 1e-12
+"""Below this variance a slot does not vary."""
 HEADER = '''"""Constants of the embedding, one row a slot. Written by ``_calibrate.py``; do not edit."""
 
 from __future__ import annotations
@@ -43,24 +47,43 @@ def is_magnitude(slot: FeatureSlot) -> bool:
     return slot.unit != "1" or slot.name in UNBOUNDED_RATIOS
 
 
-def constants(values: NDArray[np.float64], formats: NDArray[np.str_]) -> list[tuple[bool, float, float]]:
-    """Return (logarithmic, centre, scale) of each slot from raw values (n, 24) and n format names."""
-    _, inverse, counts = np.unique(formats, return_inverse=True, return_counts=True)
-    weights = 1.0 / counts[inverse]
-    rows = []
-    for column, measure in enumerate(MEASURES):
-        logarithmic = is_magnitude(measure.slot)
-        mapped = np.log1p(values[:, column]) if logarithmic else values[:, column]
-        centre = float(np.average(mapped, weights=weights))
-        spread = float(np.sqrt(np.average((mapped - centre) ** 2, weights=weights)))
-        rows.append((logarithmic, round(centre, 4), round(spread, 4) or 1.0))
-    return rows
+def constants(
+    values: NDArray[np.float64], labels: NDArray[np.str_], formats: NDArray[np.str_]
+) -> list[tuple[bool, float, float]]:
+    """Return (logarithmic, centre, scale) of each slot.
+
+    Args:
+        values: Raw v4 values, (n, 24).
+        labels: n labels; parts whose label is empty are left out.
+        formats: n format names.
+    """
+    magnitudes = np.array([is_magnitude(measure.slot) for measure in MEASURES])
+    mapped = np.where(magnitudes, np.log1p(values), values)[labels != ""]
+    labels, formats = labels[labels != ""], formats[labels != ""]
+    chosen = [formats == name for name in np.unique(formats)]
+    centres = np.mean([mapped[rows].mean(axis=0) for rows in chosen], axis=0)
+    variances = np.array([_within_label_variance(mapped[rows], labels[rows]) for rows in chosen])
+    varies = variances > _STILL
+    pooled = (variances * varies).sum(axis=0) / np.maximum(varies.sum(axis=0), 1)
+    scales = np.where(varies.any(axis=0), np.sqrt(pooled), 1.0)
+    rows = zip(magnitudes.tolist(), centres.round(4).tolist(), scales.round(4).tolist(), strict=True)
+    return list(rows)
+
+
+def _within_label_variance(values: NDArray[np.float64], labels: NDArray[np.str_]) -> NDArray[np.float64]:
+    """Return each column's variance about the mean of its label, pooled over labels with several parts."""
+    names, codes, counts = np.unique(labels, return_inverse=True, return_counts=True)
+    means = np.array([values[codes == code].mean(axis=0) for code in range(len(names))])
+    shared = counts[codes] > 1
+    freedom = max(1, int((counts[counts > 1] - 1).sum()))
+    squares: NDArray[np.float64] = ((values - means[codes])[shared] ** 2).sum(axis=0)
+    return squares / freedom
 
 
 def main(export: Path) -> None:
     """Read an exported ``.npz`` and write the constants beside this module."""
     with np.load(export) as data:
-        rows = constants(data["values"], data["formats"])
+        rows = constants(data["values"], data["labels"], data["formats"])
     lines = [
         f'    "{measure.slot.name}": Constant({row[0]}, {row[1]}, {row[2]}),\n'
         for measure, row in zip(MEASURES, rows, strict=True)

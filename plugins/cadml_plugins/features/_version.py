@@ -14,7 +14,8 @@ _LARGEST = np.finfo(np.float32).max
 
 class MeasuredVersion:
     """Slots v1 up to ``name``. Raw values are the measures as they are; the embedding takes the
-    logarithm of magnitudes and scales each slot by its spread over real parts."""
+    logarithm of magnitudes and scales each slot by its spread among parts of one
+    family."""
 
     needs_mesh = False
     metric: Metric = "l2"
