@@ -14,7 +14,7 @@ from sqlalchemy.engine import URL, Connection, Engine
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from cadml_core.errors import CatalogueUnavailable, InvalidSetting
+from cadml_core.errors import CatalogueUnavailable, InvalidInput, InvalidSetting
 
 ADVISORY_LOCK = 0x6361646D6C  # "cadml"; held while the schema is created or upgraded
 _WRITE = "cadml_write"
@@ -65,6 +65,13 @@ def parse_url(text: str) -> URL:
     if kind == "sqlite" and url.database and url.database != ":memory:":
         return url.set(drivername="sqlite+pysqlite")
     raise InvalidSetting(f"CADML_DATABASE_URL={shown} is not possible; allowed: {allowed}", value=shown)
+
+
+def storable(text: str) -> bool:
+    """Tell whether every database takes this text: no NUL, no lone surrogate."""
+    if "\0" in text:
+        return False
+    return text.isascii() or not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 class Database:
@@ -148,7 +155,14 @@ class Database:
             return raw
 
     def fetch(self, sql: str, parameters: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-        """Run one query, written with ``?`` for its parameters, on this thread's reader."""
+        """Run one query, written with ``?`` for its parameters, on this thread's reader.
+
+        Raises:
+            InvalidInput: A parameter is text that no database holds.
+        """
+        for value in parameters:
+            if isinstance(value, str) and not storable(value):
+                raise InvalidInput(f"{value!r} holds a character that is no text", stage="catalogue")
         if not self.sqlite:
             sql = sql.replace("?", "%s")
         with self.translate():

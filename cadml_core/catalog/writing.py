@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
 
+from cadml_core.catalog.engine import storable
 from cadml_core.catalog.paths import text_to_path
 from cadml_core.catalog.records import Content, NewPart, Outcome, Status, Vector
 from cadml_core.catalog.tables import changes, contents, counters, parts, vectors
@@ -24,6 +25,7 @@ PART = "part"
 CHUNK = 5_000
 """Most values of one IN list; SQLite takes 32,766 parameters, PostgreSQL 65,535."""
 
+_TEXTS = ("name", "path", "material", "project", "label")
 _FACTS = tuple(column.name for column in parts.c if column.name != "row")
 _WHERE_ROW = parts.update().where(parts.c.row == sa.bindparam("b_row"))
 
@@ -98,19 +100,18 @@ def encode_values(values: Any) -> bytes:
     return array.tobytes()
 
 
-def checked_text(field: str, value: str | None) -> str | None:
+def check_texts(new: NewPart) -> None:
     """Refuse text that a database cannot hold.
 
     Raises:
-        InvalidInput: It holds a NUL or a lone surrogate, or is an empty id.
+        InvalidInput: A field holds a NUL or a lone surrogate, or the id is blank.
     """
-    if value is None:
-        return None
-    if "\0" in value or any("\ud800" <= character <= "\udfff" for character in value):
-        raise InvalidInput(f"{field} {value!r} holds a character that is no text", field=field)
-    if field == "id" and not value.strip():
-        raise InvalidInput("an id must not be blank", field=field)
-    return value
+    for field in ("id", *_TEXTS):
+        value = getattr(new, field)
+        if value is not None and not storable(value):
+            raise InvalidInput(f"{field} {value!r} holds a character that is no text", field=field)
+    if new.id is not None and not new.id.strip():
+        raise InvalidInput("an id must not be blank", field="id")
 
 
 class _State(msgspec.Struct):
@@ -144,6 +145,8 @@ class BatchWriter:
         Raises:
             InvalidInput: A record does not fit; nothing of the batch is written.
         """
+        for new in batch:
+            check_texts(new)
         self._load(batch)
         rows = [self._place(new) for new in batch]
         self._write()
@@ -216,7 +219,7 @@ class BatchWriter:
         columns: dict[str, Any] = dict.fromkeys(column.name for column in parts.c)
         columns |= {
             "row": self._numbers.part,
-            "id": checked_text("id", new.id) or secrets.token_hex(8),
+            "id": new.id or secrets.token_hex(8),
             "meta": "{}",
             "created": self._now,
             "updated": self._now,
@@ -227,10 +230,7 @@ class BatchWriter:
         return state
 
     def _set_facts(self, state: _State, new: NewPart) -> None:
-        facts: dict[str, str | None] = {
-            field: checked_text(field, getattr(new, field))
-            for field in ("name", "path", "material", "project", "label")
-        }
+        facts: dict[str, str | None] = {field: getattr(new, field) for field in _TEXTS}
         if new.meta is not None:
             facts["meta"] = msgspec.json.encode(new.meta, order="sorted").decode()
         if new.path is not None and state.columns["path"] != new.path:

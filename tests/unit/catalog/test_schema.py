@@ -1,0 +1,63 @@
+"""Schemas are created once, brought forward, never backward."""
+
+from __future__ import annotations
+
+import multiprocessing
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+
+from cadml_core.catalog import schema, tables
+from cadml_core.catalog.engine import parse_url
+from cadml_core.catalog.records import NewPart
+from cadml_core.catalog.store import Catalog
+from cadml_core.errors import CatalogueUnavailable
+
+
+def test_the_migrations_make_the_tables(database_url: str) -> None:
+    """What the revisions create is what the code's tables say, with nothing forgotten."""
+    Catalog.open(database_url).close()
+    engine = sa.create_engine(parse_url(database_url))
+    with engine.connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), tables.metadata) == []
+        found = connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar()
+    engine.dispose()
+    assert found == schema.REVISIONS[-1]
+
+
+def test_every_revision_is_listed() -> None:
+    """The list that decides what is old and what is new knows every file, in order."""
+    folder = Path(schema.__file__).parent / "migrations" / "versions"
+    assert tuple(sorted(path.name[:4] for path in folder.glob("*.py"))) == schema.REVISIONS
+
+
+def test_a_newer_schema_is_refused(database_url: str) -> None:
+    """A catalogue of a newer cadml is not touched, and the message says to upgrade."""
+    Catalog.open(database_url).close()
+    engine = sa.create_engine(parse_url(database_url))
+    with engine.begin() as connection:
+        connection.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(CatalogueUnavailable, match="newer cadml: upgrade"):
+        Catalog.open(database_url)
+    engine.dispose()
+
+
+def _open_and_add(url: str, name: str) -> None:
+    with Catalog.open(url) as catalog:
+        catalog.add([NewPart(id=name)])
+
+
+def test_many_processes_may_create_it_at_once(database_url: str) -> None:
+    """Whoever comes first makes the tables, the others wait; nobody fails, nothing is lost."""
+    context = multiprocessing.get_context("spawn")
+    workers = [context.Process(target=_open_and_add, args=(database_url, f"p{i}")) for i in range(3)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join(60)
+    assert [worker.exitcode for worker in workers] == [0] * 3
+    with Catalog.open(database_url) as catalog:
+        assert {part.id for part in catalog.parts()} == {"p0", "p1", "p2"}
