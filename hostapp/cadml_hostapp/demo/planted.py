@@ -124,9 +124,9 @@ def _others(folder: Path, planted: list[Planted]) -> Iterator[Task]:
     planted.append(Planted("twin", "inbox/scan.stl", "mesh/flange-2.stl"))
     yield partial(_write, "flange", 2, folder / "inbox" / "scan.stl", CHANGES["twin"])
     for number in (1, 2, 3):
-        yield partial(_draw, folder / "drawing" / f"plate-{number}.dxf", number)
+        yield partial(draw, folder / "drawing" / f"plate-{number}.dxf", number)
     planted.append(Planted("twin", "inbox/D200.dxf", "drawing/plate-2.dxf"))
-    yield partial(_draw, folder / "inbox" / "D200.dxf", 2, (300.0, 40.0))
+    yield partial(draw, folder / "inbox" / "D200.dxf", 2, (300.0, 40.0))
     yield partial(_tear, folder / "plate" / "plate-1.step", folder / "inbox" / "torn.step")
 
 
@@ -142,7 +142,7 @@ def _tear(source: Path, target: Path) -> None:
     target.write_bytes(whole[: len(whole) // 2])
 
 
-def _draw(path: Path, number: int, origin: tuple[float, float] = (0.0, 0.0)) -> None:
+def draw(path: Path, number: int, origin: tuple[float, float] = (0.0, 0.0)) -> None:
     """Draw the outline of a drilled plate, with its dimensions on a layer of their own."""
     from ezdxf import units
     from ezdxf.filemanagement import new

@@ -6,26 +6,27 @@ import math
 from pathlib import Path
 from typing import Any
 
-from cadml_plugins.formats import _occt
+from cadml_plugins.formats._occt import kernel_class
 
 Solid = Any
 """A TopoDS_Shape."""
 
-_point = _occt._type("gp.gp_Pnt")
-_direction = _occt._type("gp.gp_Dir")
-_axes = _occt._type("gp.gp_Ax2")
-_vector = _occt._type("gp.gp_Vec")
-_movement = _occt._type("gp.gp_Trsf")
-_make_box = _occt._type("BRepPrimAPI.BRepPrimAPI_MakeBox")
-_make_cylinder = _occt._type("BRepPrimAPI.BRepPrimAPI_MakeCylinder")
-_make_cone = _occt._type("BRepPrimAPI.BRepPrimAPI_MakeCone")
-_fuse = _occt._type("BRepAlgoAPI.BRepAlgoAPI_Fuse")
-_cut = _occt._type("BRepAlgoAPI.BRepAlgoAPI_Cut")
-_transform = _occt._type("BRepBuilderAPI.BRepBuilderAPI_Transform")
-_StepWriter = _occt._type("STEPControl.STEPControl_Writer")
-_AS_IS = _occt._type("STEPControl.STEPControl_AsIs")
-_IgesWriter = _occt._type("IGESControl.IGESControl_Writer")
-_StlWriter = _occt._type("StlAPI.StlAPI_Writer")
+_point = kernel_class("gp_Pnt")
+_direction = kernel_class("gp_Dir")
+_axes = kernel_class("gp_Ax2")
+_vector = kernel_class("gp_Vec")
+_movement = kernel_class("gp_Trsf")
+_make_box = kernel_class("BRepPrimAPI_MakeBox")
+_make_cylinder = kernel_class("BRepPrimAPI_MakeCylinder")
+_make_cone = kernel_class("BRepPrimAPI_MakeCone")
+_fuse = kernel_class("BRepAlgoAPI_Fuse")
+_cut = kernel_class("BRepAlgoAPI_Cut")
+_transform = kernel_class("BRepBuilderAPI_Transform")
+_StepWriter = kernel_class("STEPControl_Writer")
+_AS_IS = kernel_class("STEPControl_AsIs")
+_IgesWriter = kernel_class("IGESControl_Writer")
+_mesher = kernel_class("BRepMesh_IncrementalMesh")
+_StlWriter = kernel_class("StlAPI_Writer")
 
 
 def box(size: tuple[float, float, float], at: tuple[float, float, float] = (0.0, 0.0, 0.0)) -> Solid:
@@ -154,6 +155,6 @@ def _write_iges(solid: Solid, path: str) -> None:
 
 
 def _write_stl(solid: Solid, path: str) -> None:
-    _occt.tessellate(solid, 0.05)
+    _mesher(solid, 0.05, False, 0.5, False)
     writer = _StlWriter()
     writer.Write(solid, path)
