@@ -78,7 +78,9 @@ def hooks() -> str:
     ]
     for name, (kind, contract) in KINDS.items():
         hook = getattr(hookspecs, name)
-        parts.append(f"\n## `{name}()`\n\n{inspect.getdoc(hook)} Each is a {kind}:\n\n{protocol(contract)}")
+        parts.append(
+            f"\n## `{name}()`\n\n{inspect.getdoc(hook)} The contract of the {kind}:\n\n{protocol(contract)}"
+        )
     extras = (contracts.VectorIndex, contracts.DurableIndex)
     return "".join([*parts, *(f"\n## `{extra.__name__}`\n\n{protocol(extra)}" for extra in extras)])
 
@@ -91,8 +93,19 @@ def protocol(contract: type) -> str:
         if inspect.isfunction(member) and (not name.startswith("_") or name == "__len__"):
             text = inspect.getdoc(member) or ""
             if text:
-                indented = text.replace("\n", "\n  ").replace("\n  \n", "\n\n")
-                lines.append(f"* `{name}{inspect.signature(member)}`\n\n  {indented}\n\n")
+                signature = str(inspect.signature(member)).replace("'", "")
+                lines.append(f"* `{name}{signature}`\n\n{prose(text)}\n")
+    return "".join(lines)
+
+
+def prose(text: str) -> str:
+    """Return a docstring as the indented paragraphs of a list item, its sections as lists."""
+    lines = []
+    for line in text.splitlines():
+        deeper = line.startswith("    ")
+        lines.append(f"  * {line.strip()}\n" if deeper else f"  {line}\n" if line else "\n")
+        if line.endswith(":") and not deeper:
+            lines.append("\n")
     return "".join(lines)
 
 
