@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import math
-import time
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
 import pytest
+from prometheus_client import REGISTRY
 
 from cadml_core import BoundingBox, CadDocument, MalformedFile, ReadLimits, convert_by_name
-from cadml_core.extraction.reading import extract_features, read_file
-from cadml_core.metrics import feature_extraction_latency_seconds
+from cadml_core.extraction.pool import ReaderPool
+from cadml_core.extraction.reading import read_file
 from cadml_core.plugins import load_plugins
 from cadml_core.registry import Registry
 from cadml_core.settings import Settings
@@ -132,34 +134,52 @@ def test_09_entropy_is_between_0_and_1(registry: Registry) -> None:
         assert 0.0 <= surface_and_entropy(registry, subject)[1] <= 1.0
 
 
-def test_10_v4_costs_little_more_than_v3_and_is_recorded(registry: Registry) -> None:
-    """Every extraction is observed under its version. (The ratio to v3 is measured in the benchmarks,
-    where time belongs; here v4 must only stay within the same order.)"""
-    subject = document(plane=90, cylinder=10, cone=7, torus=3)
-
-    def observed(version: str) -> float:
-        samples = next(iter(feature_extraction_latency_seconds.labels(version)._child_samples()), None)
-        assert samples is not None
-        return next(
-            sample.value
-            for sample in feature_extraction_latency_seconds.labels(version)._child_samples()
-            if sample.name == "_count"
-        )
-
-    before = observed("v4")
-    for _ in range(100):
-        extract_features(subject, [registry.features["v4"]])
-    assert observed("v4") - before == 100
-    fastest = {
-        name: min(_timed(registry, name, subject) for _ in range(200)) for name in ("v3", "v4", "v3", "v4")
-    }
-    assert fastest["v4"] < 10 * fastest["v3"]
+def test_10_v4_costs_little_more_than_v3(registry: Registry) -> None:
+    """v4 does at most a quarter more work than v3. Counted in function calls, which do not depend on the
+    machine's mood; the ratio of times stands in the benchmarks, where time belongs."""
+    for subject in (CadDocument(format="dxf"), document(plane=90, cylinder=10, cone=7, torus=3, sphere=1)):
+        assert _calls(registry, "v4", subject) <= 1.25 * _calls(registry, "v3", subject)
 
 
-def _timed(registry: Registry, name: str, subject: CadDocument) -> float:
-    start = time.perf_counter()
-    registry.features[name].extract(subject)
-    return time.perf_counter() - start
+def _calls(registry: Registry, name: str, subject: CadDocument) -> int:
+    """How many Python functions one extraction enters."""
+    version, calls = registry.features[name], 0
+
+    def count(frame: Any, event: str, argument: Any) -> None:
+        nonlocal calls
+        calls += event == "call"
+
+    sys.setprofile(count)
+    try:
+        version.extract(subject)
+    finally:
+        sys.setprofile(None)
+    return calls
+
+
+def test_10_every_extraction_is_observed(registry: Registry, tmp_path: Path) -> None:
+    """The latency histogram of v4 holds at least one sample for each extraction."""
+
+    def observed() -> float:
+        value = REGISTRY.get_sample_value("feature_extraction_latency_seconds_count", {"version": "v4"})
+        return value or 0.0
+
+    before = observed()
+    part = write_facet(tmp_path / "part.stl")
+    stl = {"stl": registry.formats["stl"]}
+    with ReaderPool(stl, registry.features, limits=ReadLimits(), workers=1) as readers:
+        for _ in range(5):
+            readers.read(part, ["v4"])
+    assert observed() - before >= 5
+
+
+def write_facet(path: Path) -> Path:
+    """Write an STL file of one facet."""
+    path.write_text(
+        "solid p\nfacet normal 0 0 1\nouter loop\nvertex 0 0 0\nvertex 1 0 0\nvertex 0 1 0\n"
+        "endloop\nendfacet\nendsolid p\n"
+    )
+    return path
 
 
 def test_11_upgrade_and_downgrade_change_the_dimension_by_name(registry: Registry) -> None:
@@ -193,15 +213,11 @@ class FailingAdapter:
 
 def test_12_a_failing_adapter_falls_back_to_an_error_not_to_zeros(registry: Registry, tmp_path: Path) -> None:
     """Where the adapter fails there is a structured error and no vector; the next file is untouched."""
-    part = tmp_path / "part.stl"
-    part.write_text(
-        "solid p\nfacet normal 0 0 1\nouter loop\nvertex 0 0 0\nvertex 1 0 0\nvertex 0 1 0\n"
-        "endloop\nendfacet\nendsolid p\n"
-    )
+    part = write_facet(tmp_path / "part.stl")
+    wanted = {"features": registry.features, "versions": ["v4"], "limits": ReadLimits()}
     with pytest.raises(MalformedFile) as refusal:
-        read_file(part, {"failing": FailingAdapter()}, [registry.features["v4"]], ReadLimits())
+        read_file(part, formats={"failing": FailingAdapter()}, **wanted)
     problem = msgspec.to_builtins(refusal.value.problem())
     assert (problem["code"], problem["stage"]) == ("PARSE_FAILED", "parse")
     assert problem["context"]["line"] == 3
-    reading = read_file(part, registry.formats, [registry.features["v4"]], ReadLimits())
-    assert len(reading.vectors["v4"]) == 24
+    assert len(read_file(part, formats=registry.formats, **wanted).vectors["v4"]) == 24
