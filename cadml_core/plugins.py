@@ -16,7 +16,8 @@ import pluggy
 
 from cadml_core import hookspecs
 from cadml_core.contracts import FeatureVersion, FormatAdapter, OpcodePolicy, VectorBackend
-from cadml_core.errors import PluginUnavailable
+from cadml_core.errors import CadmlError, PluginUnavailable
+from cadml_core.extraction.processes import pickled
 from cadml_core.metrics import plugin_load_failures_total
 from cadml_core.registry import Registry, Table
 from cadml_core.settings import Settings
@@ -167,7 +168,9 @@ def _load_one(
         failed = msgspec.structs.replace(
             base,
             status="failed",
-            error=f"{type(error).__name__}: {error}" if not isinstance(error, PluginError) else str(error),
+            error=str(error)
+            if isinstance(error, PluginError | CadmlError)
+            else f"{type(error).__name__}: {error}",
             traceback=traceback.format_exc(),
             hint=_hint(error, distribution),
             import_seconds=time.perf_counter() - start,
@@ -258,13 +261,15 @@ def _checked(kind: str, contract: type, item: Any) -> Contribution:
         raise PluginError(f"{item!r} is not a {kind}: it lacks {', '.join(missing)}")
     if not isinstance(item.name, str) or not item.name:
         raise PluginError(f"{item!r} has no usable name: {item.name!r}")
+    if contract in (FormatAdapter, FeatureVersion):
+        pickled({item.name: item}, {})  # refused here, where it costs only this plugin
     return Contribution(kind, item.name, item)
 
 
 def _hint(error: BaseException, distribution: str) -> str:
     if isinstance(error, ModuleNotFoundError):
         return f"a dependency is missing: pip install --force-reinstall {distribution}"
-    if isinstance(error, PluginError):
+    if isinstance(error, PluginError | CadmlError):
         return f"report this to the authors of {distribution}"
     return f"update or uninstall {distribution}, or disable it: CADML_PLUGINS_DISABLE"
 

@@ -148,6 +148,17 @@ def test_an_object_that_lacks_members_fails(site: Path) -> None:
     assert "media_types, read, sniff, suffixes, version" in (record.error or "")
 
 
+def test_a_plugin_that_cannot_travel_fails_alone(site: Path) -> None:
+    """An adapter that cannot be pickled could not reach the reader processes: only its plugin fails."""
+    source = ADAPTER.format(name="stuck").replace("[Adapter()]", "[stuck]") + (
+        "\nstuck = Adapter()\nstuck.key = lambda: 0\n"
+    )
+    good = install(site, "good", ADAPTER.format(name="good"), dist="their-good")
+    loaded = load_plugins(settings(), [install(site, "stuck", source, dist="their-stuck"), good])
+    assert "cannot be sent to the reader processes" in (by_name(loaded)["stuck"].error or "")
+    assert list(loaded.registry.formats) == ["good"]
+
+
 def test_two_distributions_with_one_plugin_name_both_fail(site: Path) -> None:
     """Neither wins by order; both distributions are named; a setting decides."""
     entries = [install(site, "same", ADAPTER.format(name="same"), dist=dist) for dist in ("one", "two")]
