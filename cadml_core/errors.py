@@ -238,3 +238,15 @@ class CatalogueUnavailable(CadmlError, RuntimeError):
     """The database cannot be used now; nothing was half-written."""
 
     code = "CATALOGUE_UNAVAILABLE"
+
+
+class ModelRejected(CadmlError, ValueError):
+    """A model file that is not loaded; the code says which check it failed, and the old model serves on."""
+
+    code = "MODEL_LOAD_FAILED"
+
+
+class AuditUnavailable(CadmlError, RuntimeError):
+    """The opcode audit was never set up, or is closed."""
+
+    code = "MODEL_OPCODE_AUDIT_UNAVAILABLE"

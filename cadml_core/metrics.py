@@ -25,8 +25,32 @@ vector_index_size = Gauge(
 )
 plugin_load_failures_total = Counter("plugin_load_failures_total", "Plugins that failed to load.", ["plugin"])
 
+model_opcode_audit_total = Counter(
+    "model_opcode_audit_total", "Opcodes seen in audit mode, each as often as it occurs.", ["opcode"]
+)
+model_security_fail_total = Counter(
+    "model_security_fail_total",
+    "Models refused: size_exceeded, magic_invalid, hash_mismatch, malformed, opcode_blocked,"
+    " opcode_whitelist_violation.",
+    ["reason"],
+)
+model_reload_total = Counter("model_reload_total", "Model reloads: success or failure.", ["status"])
+model_load_seq = Gauge(
+    "model_load_seq", "Number of the model that serves; 0 for none.", multiprocess_mode="livemax"
+)
+analysis_requests_total = Counter("analysis_requests_total", "Files analysed by the server.", ["status"])
+analysis_errors_total = Counter(
+    "analysis_errors_total", "Files that the server could not analyse.", ["stage", "code"]
+)
+
 __all__ = [
+    "analysis_errors_total",
+    "analysis_requests_total",
     "feature_extraction_latency_seconds",
+    "model_load_seq",
+    "model_opcode_audit_total",
+    "model_reload_total",
+    "model_security_fail_total",
     "parse_failures_total",
     "parse_latency_seconds",
     "plugin_load_failures_total",

@@ -34,7 +34,7 @@ def denial(module: str, name: str) -> str | None:
         return None
     root = module.partition(".")[0]
     if root in sys.stdlib_module_names or root in lists.denied_packages:
-        return f"everything else of {root} is denied"
+        return f"the module {root} is denied"
     if "." in name:
         return "it reaches through one object to another"
     if any(_is_dunder(part) for part in (*module.split("."), name)):

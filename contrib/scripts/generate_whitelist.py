@@ -1,0 +1,383 @@
+"""Make the built-in whitelist from real fitted models, so that nobody types it by hand.
+
+Two steps, because the models come from several releases of scikit-learn and numpy, each in an environment
+of its own, while reading them needs cadml only::
+
+    python contrib/scripts/generate_whitelist.py fit FOLDER        # once in each environment
+    python contrib/scripts/generate_whitelist.py collect FOLDER    # once, where cadml is installed
+
+``fit`` fits every estimator of scikit-learn, once for each of its documented options, and pickles it with
+every protocol. ``collect`` scans those pickles and writes what they name, call and build.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import importlib
+import inspect
+import itertools
+import json
+import pickle
+import sys
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+PROTOCOLS = (0, 2, 4, 5)  # 1 and 3 write nothing that these do not
+TARGET = Path(__file__).resolve().parents[2] / "plugins/cadml_plugins/policies/_whitelist.json"
+UFUNCS = (
+    *("abs", "arctan", "cbrt", "ceil", "cos", "exp", "expm1", "floor", "log", "log10", "log1p", "log2"),
+    *("negative", "reciprocal", "rint", "sign", "sin", "sqrt", "square", "tan", "tanh"),
+)
+
+
+# ---------------------------------------------------------------- fitting
+
+
+def data_sets() -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Return small problems: features (60, 4), all positive, and one target each."""
+    random = np.random.default_rng(7)
+    features = np.abs(random.normal(size=(60, 4))) + 0.1
+    classes = np.arange(60) % 3
+    features += classes[:, None] * 0.5
+    return {
+        "classes": (features, classes),
+        "binary": (features, classes % 2),
+        "words": (features, np.array(["bolt", "nut", "screw"])[classes]),
+        "objects": (features, np.array(["bolt", "nut", "screw"], dtype=object)[classes]),
+        "numbers": (features, features @ np.array([1.0, 2.0, 3.0, 4.0])),
+        "integers": ((features * 4).astype(np.int64), classes),
+        "single": (features.astype(np.float32), classes),
+        "outputs": (features, np.column_stack([classes % 2, (classes + 1) % 2])),
+        "two numbers": (features, features[:, :2] * 2.0),
+    }
+
+
+def estimators() -> Iterator[object]:
+    """Yield unfitted estimators: every class, every documented option, and common combinations."""
+    from sklearn.utils import all_estimators
+
+    for name, kind in all_estimators():
+        yield from variants(name, kind)
+    yield from combinations()
+
+
+def variants(name: str, kind: type) -> Iterator[object]:
+    """Yield one class with its defaults, then with each option of each text, flag or missing parameter."""
+    made = build(name, kind)
+    if made is None:
+        return
+    yield made
+    for parameter, values in options(kind).items():
+        for value in values:
+            changed = build(name, kind)
+            try:
+                changed.set_params(**{parameter: value})
+            except (ValueError, TypeError):
+                continue
+            yield changed
+
+
+def options(kind: type) -> dict[str, list[object]]:
+    """Return the values that scikit-learn documents for each parameter of a class."""
+    found: dict[str, list[object]] = {}
+    for parameter, constraints in getattr(kind, "_parameter_constraints", {}).items():
+        values: list[object] = []
+        for constraint in constraints if isinstance(constraints, list) else []:
+            if constraint == "boolean":
+                values += [True, False]
+            elif constraint is None:
+                values.append(None)
+            elif type(constraint).__name__ in {"StrOptions", "Options"}:
+                values += sorted(constraint.options, key=str)
+        found[parameter] = values
+    found.pop("verbose", None)
+    return found
+
+
+def build(name: str, kind: type) -> object | None:
+    """Make an estimator cheap to fit, giving those that wrap others something to wrap."""
+    from sklearn.linear_model import LogisticRegression, Ridge
+    from sklearn.neighbors import KNeighborsClassifier
+    from sklearn.preprocessing import MinMaxScaler, StandardScaler
+    from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
+
+    regressor = name.endswith("Regressor")
+    inner = Ridge() if regressor else LogisticRegression()
+    several = (
+        [("a", Ridge()), ("b", DecisionTreeRegressor(max_depth=3))]
+        if regressor
+        else [("a", LogisticRegression()), ("b", DecisionTreeClassifier(max_depth=3))]
+    )
+    wanted = {
+        "estimators": several,
+        "base_estimator": inner,
+        "estimator": inner,
+        "param_grid": {"C": [0.1, 1.0]},
+        "param_distributions": {"C": [0.1, 1.0]},
+        "n_estimators": 4,
+        "n_iter": 2,
+        "n_iter_search": 2,
+        "max_iter": 30,
+        "transformers": [("s", StandardScaler(), [0, 1]), ("m", MinMaxScaler(), [2])],
+        "transformer_list": [("s", StandardScaler()), ("m", MinMaxScaler())],
+        "steps": [("s", StandardScaler()), ("c", KNeighborsClassifier(3))],
+        "dictionary": np.eye(4),
+        "cv": None,
+        "n_jobs": None,
+        "random_state": 0,
+        "n_components": 2,
+        "n_clusters": 3,
+        "hidden_layer_sizes": (5,),
+    }
+    try:
+        accepted = inspect.signature(kind).parameters
+        keep = {key: value for key, value in wanted.items() if key in accepted}
+        if "estimator" in accepted and accepted["estimator"].default is None and name.startswith("Bagging"):
+            keep.pop("estimator")
+        return kind(**keep)
+    except (TypeError, ValueError):
+        return None
+
+
+def combinations() -> Iterator[object]:
+    """Yield what people build from several estimators."""
+    from sklearn import ensemble, linear_model, model_selection, neighbors, pipeline, preprocessing, svm, tree
+    from sklearn.calibration import CalibratedClassifierCV
+    from sklearn.compose import ColumnTransformer, TransformedTargetRegressor
+    from sklearn.gaussian_process import GaussianProcessClassifier, GaussianProcessRegressor, kernels
+
+    for metric in ["euclidean", "manhattan", "chebyshev", "cosine", "hamming", "canberra", "braycurtis"]:
+        for algorithm in ["auto", "brute", "kd_tree", "ball_tree"]:
+            yield neighbors.KNeighborsClassifier(3, metric=metric, algorithm=algorithm)
+    for metric, extra in [
+        ("minkowski", {"p": 1.5}),
+        ("seuclidean", {"V": np.ones(4)}),
+        ("mahalanobis", {"VI": np.eye(4)}),
+    ]:
+        yield neighbors.KNeighborsClassifier(3, metric=metric, metric_params=extra, algorithm="brute")
+        yield neighbors.KNeighborsClassifier(3, metric=metric, metric_params=extra, algorithm="ball_tree")
+    for kernel in [
+        kernels.RBF(),
+        kernels.Matern(),
+        kernels.RationalQuadratic(),
+        kernels.ExpSineSquared(),
+        kernels.DotProduct() + kernels.WhiteKernel(),
+        kernels.ConstantKernel() * kernels.RBF(),
+        kernels.RBF() ** 2,
+        kernels.PairwiseKernel(),
+    ]:
+        yield GaussianProcessRegressor(kernel)
+        yield GaussianProcessClassifier(kernel)
+    for inner in [svm.SVC(), ensemble.RandomForestClassifier(4), tree.DecisionTreeClassifier()]:
+        yield CalibratedClassifierCV(inner, cv=2)
+        yield CalibratedClassifierCV(inner, method="isotonic", cv=2)
+        yield model_selection.GridSearchCV(inner, {"random_state": [0, 1]}, cv=2)
+        yield model_selection.RandomizedSearchCV(inner, {"random_state": [0, 1]}, n_iter=2, cv=2)
+        yield pipeline.make_pipeline(
+            preprocessing.StandardScaler(), preprocessing.PolynomialFeatures(), inner
+        )
+        for splitter in [
+            model_selection.StratifiedKFold(2),
+            model_selection.KFold(2),
+            model_selection.ShuffleSplit(2),
+            model_selection.StratifiedShuffleSplit(2),
+            model_selection.RepeatedStratifiedKFold(n_splits=2, n_repeats=1),
+        ]:
+            yield model_selection.GridSearchCV(
+                inner, {"random_state": np.array([0, 1])}, cv=splitter, scoring="f1_macro", n_jobs=None
+            )
+    yield model_selection.GridSearchCV(
+        linear_model.LogisticRegression(),
+        {"C": np.logspace(-1, 1, 3)},
+        cv=2,
+        scoring=["accuracy"],
+        refit="accuracy",
+    )
+    yield ColumnTransformer(
+        [
+            ("one", preprocessing.OneHotEncoder(handle_unknown="ignore"), slice(0, 1)),
+            ("rest", "passthrough", [1, 2]),
+        ]
+    )
+    yield TransformedTargetRegressor(
+        linear_model.Ridge(), transformer=preprocessing.QuantileTransformer(n_quantiles=10)
+    )
+    for function in UFUNCS:
+        yield preprocessing.FunctionTransformer(getattr(np, function))
+    yield preprocessing.FunctionTransformer(np.log1p, inverse_func=np.expm1, check_inverse=False)
+    yield preprocessing.FunctionTransformer()
+    for state in [np.random.RandomState(0), np.random.default_rng(0)]:
+        yield Holder(state)
+
+
+class Holder:
+    """Marks something that is pickled as it is."""
+
+    def __init__(self, content: object) -> None:
+        self.content = content
+
+
+def plain_values() -> Iterator[object]:
+    """Yield numpy and scipy values as models hold them."""
+    from scipy import sparse
+
+    for code in "?bBhHiIlLqQefdgFDG":
+        yield np.arange(4).astype(code)
+        yield np.arange(4).astype(code)[1]
+        yield np.asfortranarray(np.arange(6).reshape(2, 3).astype(code))
+        yield np.dtype(code)
+        yield np.dtype(code).type
+    yield np.array(["bolt", "nut"])
+    yield np.array([b"bolt", b"nut"])
+    yield np.array(["bolt", None, 3.0, (1, 2)], dtype=object)
+    yield np.array("2026-01-01", dtype="M8[D]")
+    yield np.array([1, 2], dtype="m8[s]")
+    yield np.array(["bolt"])[0]
+    yield np.array([(1, 2.0)], dtype=[("a", "i4"), ("b", "f8")])
+    yield np.zeros((0, 3))
+    yield np.array(3.5)
+    yield np.ma.masked_array([1.0, 2.0, 3.0], mask=[0, 1, 0])
+    yield np.ma.masked_array(["a", "b"], mask=[0, 1], dtype=object)
+    yield np.arange(12.0).reshape(3, 4).T[::2]
+    yield np.arange(12.0).astype(">f8")
+    yield np.matrix([[1.0, 2.0]])
+    for layout in ["csr", "csc", "coo", "lil", "dok", "dia", "bsr"]:
+        yield sparse.eye(4, format=layout)
+        if hasattr(sparse, f"{layout}_array"):
+            yield getattr(sparse, f"{layout}_array")(np.eye(4))
+    for kind in ["MT19937", "PCG64", "PCG64DXSM", "Philox", "SFC64"]:
+        yield np.random.Generator(getattr(np.random, kind)(1))
+        yield getattr(np.random, kind)(1)
+    yield np.random.RandomState(3)
+    yield np.random.SeedSequence(3)
+    yield {"complex": 1 + 2j, "slice": slice(1, 2), "range": range(3), "set": {1}, "frozen": frozenset({2})}
+    yield {"bytes": b"\xff\x00", "empty": b"", "array": bytearray(b"ab"), "big": 1 << 80, "text": "ä" * 300}
+    yield {
+        "types": [int, float, str, bool, object, bytes, list, tuple, dict, set, complex],
+        "more": [NotImplemented, ...],
+    }
+
+
+def write_pickles(folder: Path) -> None:
+    """Fit everything and write each different pickle to the folder."""
+    import scipy
+    import sklearn
+
+    warnings.simplefilter("ignore")
+    folder.mkdir(parents=True, exist_ok=True)
+    stamp = f"scikit-learn {sklearn.__version__}, numpy {np.__version__}, scipy {scipy.__version__}"
+    (folder / f"{sklearn.__version__}.txt").write_text(f"{stamp}, Python {sys.version.split()[0]}\n")
+    count = 0
+    known: set[type] = set()
+    for item in itertools.chain(map(Holder, plain_values()), estimators()):
+        most = 2 if type(item) in known else len(data_sets())
+        known.add(type(item))
+        for content in fitted(item, most):
+            for protocol in PROTOCOLS:
+                count += write(folder, sklearn.__version__, content, protocol)
+    print(f"{stamp}: {count} pickles")
+
+
+def fitted(item: object, most: int) -> Iterator[object]:
+    """Yield the item unfitted, and fitted to the data sets it accepts, ``most`` of them."""
+    if isinstance(item, Holder):
+        yield item.content
+        return
+    yield item
+    clone = importlib.import_module("sklearn.base").clone
+    seen = 0
+    for features, target in data_sets().values():
+        try:
+            yield clone(item).fit(features, target)
+        except Exception:  # noqa: BLE001  (most combinations of option and data do not fit, by design)
+            continue
+        seen += 1
+        if seen == most:
+            return
+    text = ["a bolt", "a nut and a bolt", "a screw"] * 5
+    if not seen:
+        for features in (text, [{"a": 1, "b": "x"}, {"a": 2, "b": "y"}]):
+            try:
+                yield clone(item).fit(features)
+            except Exception:  # noqa: BLE001
+                continue
+
+
+def write(folder: Path, version: str, content: object, protocol: int) -> int:
+    """Write one pickle unless that very one is there; return how many were written."""
+    try:
+        data = pickle.dumps(content, protocol)
+    except Exception:  # noqa: BLE001  (some objects refuse some protocols)
+        return 0
+    if len(data) > 1_000_000:
+        return 0
+    path = folder / f"{version}-{hashlib.sha256(data).hexdigest()[:20]}.pkl"
+    if path.exists():
+        return 0
+    path.write_bytes(data)
+    return 1
+
+
+# ---------------------------------------------------------------- collecting
+
+
+def collect(folder: Path) -> None:
+    """Scan every pickle of the folder and write the whitelist."""
+    from cadml_core.models.opcodes import CODE_OF
+    from cadml_core.models.scan import scan_pickle
+    from cadml_plugins.policies._arguments import ARGUMENT_RULES
+    from cadml_plugins.policies._globals import denial
+    from cadml_plugins.policies._patterns import canonical, pattern
+
+    opcodes: set[str] = set()
+    found: dict[str, dict[str, set[str]]] = {}
+    for path in sorted(folder.glob("*.pkl")):
+        scan = scan_pickle(path.read_bytes())
+        if scan.malformed or scan.oddities:
+            print(f"passed over {path.name}: {[f.message for f in (*scan.malformed, *scan.oddities)]}")
+            continue
+        if denied := [g.label for g in scan.globals if denial(g.module or "", g.name or "")]:
+            print(f"passed over {path.name}: the blacklist denies {denied}")
+            continue
+        opcodes |= scan.opcode_counts.keys()
+        for reference in scan.globals:
+            uses = found.setdefault(canonical(reference.label), {})
+            for use in reference.uses:
+                uses.setdefault(use, set())
+        for call in scan.calls:
+            callee = canonical(call.callee)
+            patterns = found.setdefault(callee, {}).setdefault(call.opcode, set())
+            if (callee, call.opcode) not in ARGUMENT_RULES and callee != "copyreg:_reconstructor":
+                patterns.add(pattern(call.arguments))
+    for uses in found.values():  # an object that one protocol makes with NEWOBJ, another makes with copyreg
+        if "BUILD" in uses and "data" in uses and "NEWOBJ" in uses and not uses["NEWOBJ"]:
+            uses["NEWOBJ"].add("()")
+    result = {
+        "made_with": sorted(path.read_text().strip() for path in folder.glob("*.txt")),
+        "opcodes": sorted(opcodes, key=lambda name: CODE_OF[name]),
+        "globals": {
+            label: {use: sorted(p) for use, p in sorted(uses.items())}
+            for label, uses in sorted(found.items())
+        },
+    }
+    TARGET.write_text(json.dumps(result, indent=1, ensure_ascii=True) + "\n")
+    print(f"{len(opcodes)} opcodes, {len(found)} globals -> {TARGET}")
+
+
+def main() -> None:
+    """Run one of the two steps."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("step", choices=["fit", "collect"])
+    parser.add_argument("folder", type=Path)
+    arguments = parser.parse_args()
+    {"fit": write_pickles, "collect": collect}[arguments.step](arguments.folder)
+
+
+if __name__ == "__main__":
+    main()
