@@ -17,7 +17,7 @@ import pluggy
 from cadml_core import hookspecs
 from cadml_core.contracts import FeatureVersion, FormatAdapter, OpcodePolicy, VectorBackend
 from cadml_core.errors import CadmlError, PluginUnavailable
-from cadml_core.extraction.processes import pickled
+from cadml_core.extraction.pickling import pickled
 from cadml_core.metrics import plugin_load_failures_total
 from cadml_core.registry import Registry, Table
 from cadml_core.settings import Settings

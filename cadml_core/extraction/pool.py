@@ -16,16 +16,16 @@ import msgspec
 
 from cadml_core import metrics
 from cadml_core.contracts import FeatureVersion, FormatAdapter, ReadLimits
-from cadml_core.errors import CadmlError, ReaderCrashed, ReaderTimeout
+from cadml_core.errors import CadmlError, PluginUnavailable, ReaderCrashed, ReaderTimeout
 from cadml_core.extraction.detection import detect, display
 from cadml_core.extraction.messages import Answer, Task, error_of
+from cadml_core.extraction.pickling import pickled
 from cadml_core.extraction.processes import (
     LauncherDied,
     LauncherProcess,
     OutOfTime,
     WorkerDied,
     WorkerProcess,
-    pickled,
     signal_name,
 )
 from cadml_core.extraction.reading import Reading, feature_version
@@ -252,8 +252,14 @@ class ReaderPool:
         """Return the launcher, started if need be. Call it with the lock held."""
         if self._closed:
             raise CadmlError("the reader pool was closed", stage="parse")
+        if self._launcher is not None and self._launcher.hopeless:
+            self._launcher.close()
+            self._launcher = None
         if self._launcher is None:
-            self._launcher = LauncherProcess(self._readers, self.limits)
+            try:
+                self._launcher = LauncherProcess(self._readers, self.limits)
+            except OSError as error:
+                raise _cannot_start(error) from error
         return self._launcher
 
     def _serve(self, number: int) -> None:
@@ -329,7 +335,10 @@ class ReaderPool:
         self._discard(number)
         with self._lock:
             launcher = self._current_launcher()
-        process = launcher.fork()
+        try:
+            process = launcher.fork()
+        except OSError as error:
+            raise _cannot_start(error) from error
         with self._lock:
             self._processes[number] = process
             self._counts["started"] += 1
@@ -404,6 +413,14 @@ class ReaderPool:
             signal=killed,
             exit_code=exit_code,
         )
+
+
+def _cannot_start(error: OSError) -> PluginUnavailable:
+    return PluginUnavailable(
+        f"the reader processes cannot start: {error}; they need a temporary folder with space (TMPDIR), and"
+        " a few open files for each worker (ulimit -n)",
+        reason=str(error),
+    )
 
 
 def _outcome(future: Future[Reading]) -> Reading | CadmlError:

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import importlib
-import io
 import logging
 import os
-import pickle
 import shutil
 import signal
 import socket
@@ -16,15 +13,13 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Mapping
 from multiprocessing.connection import wait
 from pathlib import Path
-from types import ModuleType
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import msgspec
 
-from cadml_core.contracts import FeatureVersion, FormatAdapter, ReadLimits
+from cadml_core.contracts import ReadLimits
 from cadml_core.errors import PluginUnavailable
 from cadml_core.extraction.launcher import FORK
 from cadml_core.extraction.messages import EXIT, Answer, Frames, Ready, Start, Task, frame, receive
@@ -34,6 +29,8 @@ log = logging.getLogger(__name__)
 START_SECONDS = 120.0
 """Longest wait for the launcher: a CAD kernel on a cold disk takes its time."""
 END_SECONDS = 5.0
+RETRY_SECONDS = 10.0
+"""How long a failure to start is taken as the answer before another launcher is tried."""
 LOG_TAIL = 4096
 _BOOT = (
     "import sys; sys.path[:] = sys.argv[2:];"
@@ -152,6 +149,7 @@ class LauncherProcess:
         self._output = tempfile.TemporaryFile()  # noqa: SIM115 (lives as long as the process)
         self._lock = threading.Lock()
         self._ready: Ready | None = None
+        self._greeted = 0.0
         self._control, theirs = socket.socketpair()
         with theirs:
             self._process = self._spawn(theirs.fileno())
@@ -176,6 +174,12 @@ class LauncherProcess:
     def pid(self) -> int:
         """The launcher's process id; its workers are its children."""
         return self._process.pid
+
+    @property
+    def hopeless(self) -> bool:
+        """True where it could not start, long enough ago that another may."""
+        failed = self._ready is not None and bool(self._ready.error)
+        return failed and time.monotonic() - self._greeted > RETRY_SECONDS
 
     def await_ready(self) -> None:
         """Wait until workers can be forked.
@@ -236,47 +240,10 @@ class LauncherProcess:
             ready = Ready(error=self._last_words())
         for warning in ready.warnings:
             log.warning("%s", warning)
-        self._ready = ready
+        self._ready, self._greeted = ready, time.monotonic()
 
     def _last_words(self) -> str:
         return tail(self._output) or "it ended at once"
-
-
-def pickled(formats: Mapping[str, FormatAdapter], features: Mapping[str, FeatureVersion]) -> bytes:
-    """Pickle the plugins for the launcher: classes and functions by name, modules too.
-
-    Raises:
-        PluginUnavailable: One of them cannot be found by name from another process.
-    """
-    for kind, items in (("format adapter", formats), ("feature version", features)):
-        for name, item in items.items():
-            _pickle(item, f"the {kind} {name}")
-    return _pickle((dict(formats), dict(features)), "the plugins")
-
-
-class _Pickler(pickle.Pickler):
-    def reducer_override(self, obj: Any) -> Any:
-        return (importlib.import_module, (obj.__name__,)) if isinstance(obj, ModuleType) else NotImplemented
-
-
-def _pickle(item: object, what: str) -> bytes:
-    buffer = io.BytesIO()
-    try:
-        _Pickler(buffer).dump(item)
-    # Pickling runs the plugin's code, which may raise anything.
-    except Exception as error:
-        raise PluginUnavailable(
-            f"{what} cannot be sent to the reader processes: {error}; define its class at the top level of"
-            " an importable module",
-            reason=str(error),
-        ) from error
-    if getattr(type(item), "__module__", "") == "__main__":
-        raise PluginUnavailable(
-            f"{what} is defined in the main script, where reader processes cannot import it from; move it"
-            " into a module",
-            reason="defined in __main__",
-        )
-    return buffer.getvalue()
 
 
 def tail(file: BinaryIO) -> str:

@@ -8,8 +8,10 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from pathlib import Path
 
 import psutil
@@ -27,6 +29,7 @@ from cadml_core.errors import (
     ReaderTimeout,
     UnreadableInput,
 )
+from cadml_core.extraction import processes
 from cadml_core.extraction.pool import ReaderPool
 from cadml_core.extraction.reading import Reading
 from tests.integration.evil_readers import FEATURES, FORMATS, Evil, good
@@ -326,9 +329,9 @@ def test_closing_ends_every_process_and_removes_every_file(sample):
     pool = ReaderPool(FORMATS, {}, limits=LIMITS, workers=2)
     folder = Path(pool.read(sample("litters")).document.properties["folder"]).parent.parent
     futures = [pool.submit(sample("hangs", str(number))) for number in range(4)]
-    assert eventually(lambda: sum(future.running() for future in futures) == 2 == pool.statistics.alive)
-    pids = children(pool.statistics.launcher_pid)
-    assert len(pids) == 3
+    launcher = pool.statistics.launcher_pid
+    assert eventually(lambda: len(children(launcher)) == 3 and sum(map(Future.running, futures)) == 2)
+    pids = children(launcher)
     pool.close()
     pool.close()
     assert all(map(gone, pids))
@@ -391,9 +394,8 @@ def host(sample, tmp_path) -> Iterator[Callable[[str], tuple[subprocess.Popen[st
         started.append(process)
         assert process.stdout is not None
         launcher, folder = process.stdout.readline().split()
-        pids = children(int(launcher))
-        assert len(pids) == 3
-        return process, pids, Path(folder)
+        assert eventually(lambda: len(children(int(launcher))) == 3)
+        return process, children(int(launcher)), Path(folder)
 
     yield start
     for process in started:
@@ -463,6 +465,50 @@ def test_readers_that_cannot_start_say_why(sample):
                 pool.read(sample("good"))
         with pytest.raises(PluginUnavailable, match="not a number"):
             pool.start(wait=True)
+
+
+def revive(obstacle: str) -> Evil:
+    """Make an adapter unless the obstacle is there."""
+    if Path(obstacle).exists():
+        raise OSError("the kernel's licence server is down")
+    return FORMATS["good"]
+
+
+class Recovering(Evil):
+    """An adapter that cannot be made for a while."""
+
+    obstacle = ""
+
+    def __reduce__(self):
+        return (revive, (self.obstacle,))
+
+
+def test_a_start_that_failed_is_tried_again(sample, tmp_path, monkeypatch):
+    """A server need not be restarted once the cause is gone; until then each file tells it at once."""
+    adapter = Recovering("good", good)
+    adapter.obstacle = str(tmp_path / "obstacle")
+    (tmp_path / "obstacle").touch()
+    with ReaderPool({"good": adapter}, {}, limits=LIMITS, workers=1) as pool:
+        with pytest.raises(PluginUnavailable, match="licence server"):
+            pool.read(sample("good"))
+        launcher = pool.statistics.launcher_pid
+        (tmp_path / "obstacle").unlink()
+        with pytest.raises(PluginUnavailable, match="licence server"):
+            pool.read(sample("good"))
+        assert pool.statistics.launcher_pid == launcher
+        monkeypatch.setattr(processes, "RETRY_SECONDS", 0.0)
+        assert pool.read(sample("good")).format == "good"
+
+
+def test_a_temporary_folder_that_is_gone_is_named(sample, tmp_path, monkeypatch):
+    """Where no process can be started, the message says what it needs."""
+    path = sample("good")
+    with ReaderPool(FORMATS, {}, limits=LIMITS, workers=1) as pool:
+        monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
+        with pytest.raises(PluginUnavailable, match=r"cannot start: .*gone.*TMPDIR"):
+            pool.read(path)
+        monkeypatch.undo()
+        assert pool.read(path).format == "good"
 
 
 class Preloading(Evil):
