@@ -65,6 +65,15 @@ def wheel(session: nox.Session) -> None:
 
 
 @nox.session
+def contrib(session: nox.Session) -> None:
+    """Install the plugins of contrib as strangers' wheels, run their tests, and see a broken one do no harm."""
+    session.install(".[testing]", *map(str, sorted(Path("contrib/plugins").iterdir())))
+    session.run("python", "contrib/scripts/check_plugins.py")
+    for tests in sorted(Path("contrib/plugins").glob("*/tests")):
+        session.run("pytest", str(tests), "--import-mode=importlib")
+
+
+@nox.session
 def fuzz(session: nox.Session) -> None:
     """Damage good files of every format and read them; options go to tests/fuzz/fuzz_readers.py."""
     session.install("-e", ".", *group("test"))

@@ -32,13 +32,13 @@ def compute_shape_entropy(type_counts: Mapping[str, int]) -> float:
     Source: C. E. Shannon, "A Mathematical Theory of Communication", Bell System Technical Journal
     27 (1948), section 6.
     """
-    counts = [count for count in type_counts.values() if count > 0]
-    kinds, total = len(counts), sum(counts)
-    if kinds <= 1:
+    smoothed = [count + 1 for count in type_counts.values() if count > 0]
+    if len(smoothed) <= 1:
         return 0.0
-    shares = [(count + 1) / (total + kinds) for count in counts]
-    entropy = -sum(share * math.log(share) for share in shares)
-    return min(1.0, max(0.0, entropy / math.log(kinds)))
+    total = sum(smoothed)
+    # -sum(p ln p) with p = c / total, rearranged so that each kind costs one logarithm and no division.
+    entropy = math.log(total) - sum([count * math.log(count) for count in smoothed]) / total
+    return min(1.0, max(0.0, entropy / math.log(len(smoothed))))
 
 
 def _ratio(part: float, whole: float) -> float:
