@@ -57,7 +57,7 @@ class Incoming:
         found = self.size + len(data)
         if found > self._max_bytes:
             raise UploadTooLarge(
-                f"the file has more than {self._max_bytes:,} bytes; raise ANALYSIS_MAX_FILE_MB if it is wanted",
+                f"the file has more than {self._max_bytes:,} bytes; raise ANALYSIS_MAX_FILE_MB for such",
                 found=found,
                 allowed=self._max_bytes,
             )

@@ -16,8 +16,10 @@ COMMANDS = {
     "extract": "extract",
     "import": "transfer",
     "ingest": "ingest",
+    "keys": "keys",
     "plugins": "plugins",
     "search": "search",
+    "serve": "serve",
     "settings": "settings",
 }
 """Subcommand -> module of this package that defines it under the same name."""

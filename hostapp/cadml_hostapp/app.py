@@ -1,0 +1,123 @@
+"""The Litestar application over a runtime."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from importlib.metadata import version
+
+from litestar import Litestar, Router
+from litestar.config.cors import CORSConfig
+from litestar.datastructures import State
+from litestar.di import Provide
+from litestar.middleware import DefineMiddleware
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.spec import Components, SecurityScheme
+from litestar.plugins.prometheus import PrometheusConfig
+
+from cadml_core.runtime import Runtime, build_runtime
+from cadml_core.settings import Settings, load_settings
+from cadml_hostapp import problems
+from cadml_hostapp.auth import ADMIN_HEADER, KEY_HEADER, Gatekeeper, KeyCheck
+from cadml_hostapp.edge import Edge
+from cadml_hostapp.host import Services
+from cadml_hostapp.limits import known_query_only, rate_limit
+from cadml_hostapp.routes import analyze, docs, features, operations, parts, vectors
+from cadml_hostapp.routes.declare import MAX_JSON_BYTES
+
+API = "/api/v1"
+
+
+def create_app(source: Settings | Runtime | None = None) -> Litestar:
+    """Return the application.
+
+    Args:
+        source: Settings, from which a runtime is built; or a runtime. The application closes it when it
+            ends. Where None, the settings are worked out from the environment.
+
+    Raises:
+        InvalidSetting: A setting is impossible, or there is no API key.
+        PluginUnavailable: What the settings chose is not there.
+        CatalogueUnavailable: The database cannot be opened.
+    """
+    settings = source.settings if isinstance(source, Runtime) else source or load_settings()
+    gatekeeper = Gatekeeper(settings)  # before anything is opened: without keys there is no server
+    services = Services(source if isinstance(source, Runtime) else build_runtime(settings))
+    app = Litestar(
+        route_handlers=[
+            operations.root,
+            Router(
+                API,
+                route_handlers=[
+                    analyze.router,
+                    parts.router,
+                    vectors.router,
+                    features.router,
+                    *operations.api,
+                ],
+            ),
+        ],
+        dependencies={"services": Provide(lambda: services, use_cache=True, sync_to_thread=False)},
+        state=State({"gatekeeper": gatekeeper}),
+        lifespan=[_lifespan(services)],
+        middleware=_middleware(settings, gatekeeper),
+        before_request=known_query_only,
+        exception_handlers=problems.handlers(settings.data_path),
+        cors_config=_cors(settings),
+        openapi_config=_openapi(),
+        request_max_body_size=MAX_JSON_BYTES,
+        logging_config=None,
+    )
+    app.asgi_handler = Edge(app.asgi_handler, body_timeout=settings.upload_timeout_seconds, pages=docs.PATH)
+    return app
+
+
+def _lifespan(services: Services) -> Callable[[Litestar], AbstractAsyncContextManager[None]]:
+    @asynccontextmanager
+    async def lifespan(_: Litestar) -> AsyncIterator[None]:
+        await asyncio.to_thread(services.open)
+        try:
+            yield
+        finally:
+            await asyncio.to_thread(services.close)
+
+    return lifespan
+
+
+def _middleware(settings: Settings, gatekeeper: Gatekeeper) -> list[DefineMiddleware]:
+    found = [
+        PrometheusConfig(app_name="cadml", prefix="http", group_path=True).middleware,
+        DefineMiddleware(KeyCheck, gatekeeper=gatekeeper, prefix=f"{API}/"),
+    ]
+    if settings.rate_limit_per_minute:
+        found.append(rate_limit(settings.rate_limit_per_minute, settings.server_workers))
+    return found
+
+
+def _cors(settings: Settings) -> CORSConfig | None:
+    if not settings.cors_origins:
+        return None
+    return CORSConfig(
+        allow_origins=list(settings.cors_origins),
+        allow_headers=["Content-Type", KEY_HEADER, ADMIN_HEADER, "X-Request-ID"],
+        expose_headers=["X-Request-ID", "Retry-After"],
+    )
+
+
+def _openapi() -> OpenAPIConfig:
+    page = docs.Page()
+    return OpenAPIConfig(
+        title="cadml",
+        version=version("cadml"),
+        description="Find similar parts in CAD files: DXF, STL, STEP and IGES.",
+        path=docs.PATH,
+        render_plugins=[page, docs.Document()],
+        use_handler_docstrings=True,
+        components=Components(
+            security_schemes={
+                "ApiKey": SecurityScheme(type="apiKey", name=KEY_HEADER, security_scheme_in="header"),
+                "AdminToken": SecurityScheme(type="apiKey", name=ADMIN_HEADER, security_scheme_in="header"),
+            }
+        ),
+    )

@@ -1,0 +1,47 @@
+"""``cadml keys``: show or replace the keys in the data folder."""
+
+from __future__ import annotations
+
+import rich_click as click
+from rich.markup import escape
+
+from cadml_core.errors import NotFound
+from cadml_hostapp.auth import KeyFile, StoredKeys
+from cadml_hostapp.cli.console import Options, json_option, out, print_json, reports_errors
+
+
+@click.group(invoke_without_command=True)
+@json_option
+@click.pass_context
+@reports_errors
+def keys(ctx: click.Context, as_json: bool) -> None:
+    """Show the keys that `cadml serve` made. They have no meaning where API_KEYS and ADMIN_TOKEN are set."""
+    if ctx.invoked_subcommand is None:
+        file = KeyFile(ctx.obj.settings().data_path)
+        found = file.load()
+        if found is None:
+            raise NotFound(
+                f"there are no keys in {file.path} yet; `cadml serve` or `cadml keys rotate` makes them",
+                stage="keys",
+                path=str(file.path),
+            )
+        _show(found, file, as_json)
+
+
+@keys.command()
+@json_option
+@click.pass_obj
+@reports_errors
+def rotate(options: Options, as_json: bool) -> None:
+    """Replace both keys. A running server uses the old ones until it is started again."""
+    file = KeyFile(options.settings().data_path)
+    _show(file.create(replace=True), file, as_json)
+
+
+def _show(found: StoredKeys, file: KeyFile, as_json: bool) -> None:
+    if as_json:
+        print_json(found)
+        return
+    out.print(f"API key      {escape(found.api_key)}  (header X-API-Key)")
+    out.print(f"admin token  {escape(found.admin_token)}  (header X-Admin-Token)")
+    out.print(f"made {found.created}, kept in {escape(str(file.path))}")

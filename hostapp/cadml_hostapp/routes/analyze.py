@@ -1,0 +1,166 @@
+"""``/analyze``: upload files, have them read, stored and compared."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Literal
+
+import msgspec
+from litestar import Request, Response, Router
+from litestar.openapi.datastructures import ResponseSpec
+
+from cadml_core.errors import CadmlError, InvalidInput
+from cadml_hostapp import problems
+from cadml_hostapp.analysis import Facts
+from cadml_hostapp.host import Services, ServicesDependency
+from cadml_hostapp.routes.declare import REF, invalid, route
+from cadml_hostapp.schemas import (
+    AnalyzeAnswer,
+    AnalyzeOptions,
+    BatchAnswer,
+    BatchItem,
+    PartId,
+    Text,
+)
+from cadml_hostapp.uploads import Form, FormReader, UploadedFile
+
+STAGE = "analyze"
+_FACTS = ("material", "project", "label")
+_READ_ERRORS = (
+    "UNSUPPORTED_FORMAT",
+    "PARSE_FAILED",
+    "PARSE_TIMEOUT",
+    "PARSE_CRASHED",
+    "LIMIT_EXCEEDED",
+    "EMPTY_DOCUMENT",
+)
+_BINARY = {"type": "string", "format": "binary"}
+_FORM_TEXT = {
+    **{name: {"type": "string"} for name in _FACTS},
+    "options": {"$ref": REF.format(name="AnalyzeOptions"), "description": "JSON."},
+}
+_ONE = {
+    "type": "object",
+    "required": ["file"],
+    "properties": {
+        "file": _BINARY,
+        **_FORM_TEXT,
+        "id": {"type": "string", "maxLength": 200, "description": "Id of the part; made up where absent."},
+        "name": {"type": "string", "description": "Name of the part; the file's where absent."},
+    },
+    "additionalProperties": False,
+}
+_MANY = {
+    "type": "object",
+    "required": ["files"],
+    "properties": {"files": {"type": "array", "minItems": 1, "items": _BINARY}, **_FORM_TEXT},
+    "additionalProperties": False,
+}
+
+
+@route(
+    "POST",
+    "/",
+    *_READ_ERRORS,
+    stage=STAGE,
+    form=_ONE,
+    status_code=200,
+    responses={
+        201: ResponseSpec(AnalyzeAnswer, description="The part is new.", generate_examples=False),
+    },
+    request_max_body_size=None,
+)
+async def analyze(request: Request[Any, Any, Any], services: ServicesDependency) -> Response[AnalyzeAnswer]:
+    """Read one file, extract its features, store it, and find what is like it.
+
+    A content that is known already is not read again. Sending the same file under the same name again
+    changes nothing; `id` names the part, so that a newer file can take its place.
+    """
+    async with Form(services.blobs) as form:
+        await _reader(services, frozenset({"file"}), ("id", "name"), max_files=1).read(request, form)
+        if not form.files:
+            raise InvalidInput("the field 'file' is missing", stage=STAGE, field="file")
+        facts, options = _said(form)
+        answer = await services.analyzer.analyze(form.files[0], facts, options)
+    return Response(answer, status_code=201 if answer.status == "added" else 200)
+
+
+@route("POST", "/batch", *_READ_ERRORS, stage=STAGE, form=_MANY, status_code=200, request_max_body_size=None)
+async def analyze_batch(request: Request[Any, Any, Any], services: ServicesDependency) -> BatchAnswer:
+    """Read several files at once. One that cannot be read does not fail the others."""
+    async with Form(services.blobs) as form:
+        settings = services.runtime.settings
+        reader = _reader(
+            services,
+            frozenset({"files", "file"}),
+            (),
+            max_files=settings.analysis_max_batch_files,
+            tolerant=True,
+        )
+        await reader.read(request, form)
+        if not form.files:
+            raise InvalidInput("the field 'files' is missing", stage=STAGE, field="files")
+        facts, options = _said(form)
+        items = await asyncio.gather(*(_item(services, file, facts, options) for file in form.files))
+    failed = sum(item.status == "error" for item in items)
+    return BatchAnswer(total=len(items), succeeded=len(items) - failed, failed=failed, items=list(items))
+
+
+async def _item(services: Services, file: UploadedFile, facts: Facts, options: AnalyzeOptions) -> BatchItem:
+    try:
+        answer = await services.analyzer.analyze(file, facts, options)
+    except CadmlError as error:
+        problem = problems.public(error, services.runtime.settings.data_path)
+        return BatchItem(file_name=file.name, status="error", error=problem)
+    # Whatever happens to one file must not fail the others.
+    except Exception as error:  # noqa: BLE001
+        return BatchItem(file_name=file.name, status="error", error=problems.internal(error, STAGE).problem())
+    finally:
+        file.incoming.close()
+    return BatchItem(file_name=file.name, status="success", result=answer)
+
+
+def _reader(
+    services: Services,
+    file_fields: frozenset[str],
+    more_fields: tuple[Literal["id", "name"], ...],
+    *,
+    max_files: int,
+    tolerant: bool = False,
+) -> FormReader:
+    return FormReader(
+        services.blobs,
+        text_fields=frozenset((*_FACTS, "options", *more_fields)),
+        file_fields=file_fields,
+        max_files=max_files,
+        max_bytes=services.runtime.settings.read_limits.max_bytes,
+        stage=STAGE,
+        tolerant=tolerant,
+    )
+
+
+class _FormFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """The text fields of a form, as they must be."""
+
+    id: PartId | None = None
+    name: Text | None = None
+    material: Text | None = None
+    project: Text | None = None
+    label: Text | None = None
+
+
+def _said(form: Form) -> tuple[Facts, AnalyzeOptions]:
+    """Check the text fields; an empty one counts as not given."""
+    given = {name: value for name, value in form.fields.items() if value != ""}
+    text = given.pop("options", "{}")
+    try:
+        checked = msgspec.convert(given, _FormFacts)
+        options = msgspec.json.decode(text, type=AnalyzeOptions)
+    except msgspec.ValidationError as error:
+        raise invalid(error, STAGE) from None
+    except msgspec.DecodeError as error:
+        raise InvalidInput(f"options: not valid JSON: {error}", stage=STAGE, field="options") from None
+    return Facts(**{field: getattr(checked, field) for field in Facts.__struct_fields__}), options
+
+
+router = Router("/analyze", route_handlers=[analyze, analyze_batch], tags=["analysis"])

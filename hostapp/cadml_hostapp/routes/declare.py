@@ -1,0 +1,130 @@
+"""How routes are declared, so that each tells OpenAPI its body, its errors and the keys it needs."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import msgspec
+from litestar import Request, delete, get, patch, post
+from litestar.handlers import HTTPRouteHandler
+from litestar.openapi.spec import OpenAPIMediaType, Operation, Reference, RequestBody
+
+from cadml_core.errors import CadmlError, InvalidInput
+from cadml_hostapp import problems
+from cadml_hostapp.auth import PUBLIC, admin_only
+
+T = TypeVar("T", bound=msgspec.Struct)
+
+KEY: list[dict[str, list[str]]] = [{"ApiKey": []}]
+ADMIN: list[dict[str, list[str]]] = [{"ApiKey": [], "AdminToken": []}]
+REF = "#/components/schemas/{name}"
+MAX_JSON_BYTES = 8 * 1024**2
+
+_METHODS = {"GET": get, "POST": post, "PATCH": patch, "DELETE": delete}
+_ALWAYS = ("INPUT_VALIDATION_FAILED", "RATE_LIMITED", "CATALOGUE_UNAVAILABLE", "INTERNAL_ERROR")
+_WITH_BODY = ("INPUT_FORMAT_INVALID", "INPUT_SIZE_EXCEEDED", "INPUT_TIMEOUT")
+
+
+def route(
+    method: str,
+    path: str,
+    *codes: str,
+    stage: str,
+    body: type[msgspec.Struct] | None = None,
+    form: dict[str, Any] | None = None,
+    admin: bool = False,
+    public: bool = False,
+    **options: Any,
+) -> Callable[[Callable[..., Any]], HTTPRouteHandler]:
+    """Declare a route.
+
+    Args:
+        method: The HTTP method.
+        path: Below the router's path.
+        codes: The error codes it may answer with, beyond those that every route may.
+        stage: The stage of errors that have none of their own.
+        body: What its JSON body must be; the handler reads it with ``json_body``.
+        form: The JSON schema of its multipart form.
+        admin: It needs the admin token too.
+        public: It needs no key.
+        options: For Litestar.
+    """
+    known = [*_ALWAYS, *codes]
+    known += _WITH_BODY if body or form else ()
+    known += () if public else ("AUTH_FAILED",)
+    known += ("PERMISSION_DENIED",) if admin else ()
+    responses = {**problems.responses(*dict.fromkeys(known)), **options.pop("responses", {})}
+    declared: Callable[[Callable[..., Any]], HTTPRouteHandler] = _METHODS[method](
+        path,
+        opt={"stage": stage, PUBLIC: public, "body": body},
+        guards=[admin_only] if admin else None,
+        security=None if public else (ADMIN if admin else KEY),
+        responses=responses,
+        operation_class=_operation(body, form),
+        **options,
+    )
+    return declared
+
+
+async def json_body(request: Request[Any, Any, Any], kind: type[T]) -> T:
+    """Decode and check a JSON body in one step.
+
+    Raises:
+        InvalidInput: It does not fit; the message names the field.
+        CadmlError: INPUT_FORMAT_INVALID where it is not declared to be JSON.
+    """
+    declared = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
+    if declared != "application/json" and not declared.endswith("+json"):
+        raise CadmlError(
+            f"expected a body of the type application/json, found {declared[:100]}",
+            code="INPUT_FORMAT_INVALID",
+        )
+    stage = request.route_handler.opt["stage"]
+    try:
+        found: T = _decoder(kind).decode(await request.body())
+        return found
+    except msgspec.ValidationError as error:
+        raise invalid(error, stage) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise InvalidInput(f"the body is not valid JSON: {error}", stage=stage, field="body") from None
+
+
+def invalid(error: msgspec.ValidationError, stage: str) -> InvalidInput:
+    """Say which field does not fit, and why."""
+    reason, _, where = str(error).partition(" - at `")
+    field = where.rstrip("`").removeprefix("$").removeprefix(".")
+    if "unknown field" in reason or "missing required field" in reason:
+        field = ".".join(filter(None, [field, reason.split("`")[1]]))
+    return InvalidInput(f"{field or 'body'}: {reason}", stage=stage, field=field or "body")
+
+
+@functools.cache
+def _decoder(kind: type[T]) -> msgspec.json.Decoder[T]:
+    return msgspec.json.Decoder(kind)
+
+
+def _operation(body: type[msgspec.Struct] | None, form: dict[str, Any] | None) -> type[Operation]:
+    """Return an operation that knows its request body and takes its summary from the docstring."""
+
+    @dataclass
+    class Described(Operation):
+        def __post_init__(self) -> None:
+            self.summary, _, rest = (self.description or "").partition("\n")
+            self.description = rest.strip() or None
+            if self.responses is not None:  # Litestar's own shape for what fails validation: ours is 422
+                self.responses.pop("400", None)
+            if body is not None:
+                self.request_body = _request_body(
+                    "application/json", Reference(REF.format(name=body.__name__))
+                )
+            elif form is not None:
+                self.request_body = _request_body("multipart/form-data", form)
+
+    return Described
+
+
+def _request_body(media_type: str, schema: Any) -> RequestBody:
+    return RequestBody(content={media_type: OpenAPIMediaType(schema=schema)}, required=True)

@@ -1,0 +1,43 @@
+"""``/features``: the feature versions and their slots."""
+
+from __future__ import annotations
+
+from litestar import Router
+
+from cadml_core.errors import NotFound
+from cadml_core.features import FeatureSlot
+from cadml_hostapp.host import ServicesDependency
+from cadml_hostapp.routes.declare import route
+from cadml_hostapp.schemas import FeatureVersionAnswer, Text
+
+STAGE = "features"
+
+
+@route("GET", "/versions", stage=STAGE)
+async def versions(services: ServicesDependency) -> list[FeatureVersionAnswer]:
+    """List the installed feature versions."""
+    return [
+        FeatureVersionAnswer(
+            name=name,
+            dimension=len(feature.slots),
+            metric=feature.metric,
+            needs_mesh=feature.needs_mesh,
+            default=feature is services.runtime.feature,
+        )
+        for name, feature in services.runtime.registry.features.items()
+    ]
+
+
+@route("GET", "/slots", "DATA_NOT_FOUND", stage=STAGE)
+async def slots(services: ServicesDependency, version: Text | None = None) -> list[FeatureSlot]:
+    """List the slots of a feature version, by default the configured one, in stored order."""
+    features = services.runtime.registry.features
+    if version is not None and version not in features:
+        raise NotFound(
+            f"no feature version {version!r}; installed: {', '.join(features)}", stage=STAGE, version=version
+        )
+    feature = services.runtime.feature if version is None else features[version]
+    return list(feature.slots)
+
+
+router = Router("/features", route_handlers=[versions, slots], tags=["features"])

@@ -1,0 +1,78 @@
+"""Health, readiness, metrics and plugins: what operators and machines ask."""
+
+from __future__ import annotations
+
+import time
+from importlib.metadata import version
+
+from litestar import Router
+from litestar.plugins.prometheus import PrometheusController
+
+from cadml_core.errors import CadmlError
+from cadml_hostapp.host import Services, ServicesDependency
+from cadml_hostapp.routes.declare import route
+from cadml_hostapp.schemas import HealthAnswer, PluginAnswer, ReadyAnswer
+
+STAGE = "health"
+
+
+def _health(services: Services) -> HealthAnswer:
+    settings = services.runtime.settings
+    return HealthAnswer(
+        status="ok",
+        version=version("cadml"),
+        feature_version=settings.feature_version,
+        vector_backend=settings.vector_store_backend,
+        uptime_seconds=round(time.monotonic() - services.started, 3),
+    )
+
+
+@route("GET", "/health", stage=STAGE, public=True, operation_id="health")
+async def health(services: ServicesDependency) -> HealthAnswer:
+    """Tell that the process lives."""
+    return _health(services)
+
+
+@route("GET", "/health", stage=STAGE, public=True, operation_id="apiHealth", tags=["health"])
+async def api_health(services: ServicesDependency) -> HealthAnswer:
+    """Tell that the process lives."""
+    return _health(services)
+
+
+@route("GET", "/ready", "NOT_READY", stage=STAGE, public=True)
+async def ready(services: ServicesDependency) -> ReadyAnswer:
+    """Tell whether the server can do its job: the catalogue answers and the index is built."""
+    checks = {"catalogue": await services.read(_catalogue, services)}
+    checks["index"] = "ok" if services.warm else "is being built"
+    if any(found != "ok" for found in checks.values()):
+        told = ", ".join(f"{name}: {found}" for name, found in checks.items() if found != "ok")
+        raise CadmlError(f"not ready; {told}", code="NOT_READY", **checks)
+    return ReadyAnswer(ready=True, checks=checks)
+
+
+def _catalogue(services: Services) -> str:
+    try:
+        services.runtime.catalog.last_change()
+    except CadmlError as error:
+        return error.code
+    return "ok"
+
+
+@route("GET", "/plugins", stage="plugins", tags=["plugins"])
+async def plugins(services: ServicesDependency) -> list[PluginAnswer]:
+    """List every plugin: what it provides, or why it does not."""
+    return [
+        PluginAnswer(**{field: getattr(record, field) for field in PluginAnswer.__struct_fields__})
+        for record in services.runtime.plugins.records
+    ]
+
+
+class Metrics(PrometheusController):
+    """The metrics for Prometheus."""
+
+    path = "/metrics"
+    include_in_schema = False
+
+
+root = Router("/", route_handlers=[health, ready, Metrics], tags=["health"])
+api = (api_health, plugins)

@@ -1,0 +1,206 @@
+"""``/vectors``: register, list, delete and search feature vectors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from litestar import Request, Response, Router
+from litestar.openapi.datastructures import ResponseSpec
+
+from cadml_core.catalog.store import Catalog
+from cadml_core.contracts import FeatureVersion
+from cadml_core.errors import InvalidInput
+from cadml_core.runtime import Runtime
+from cadml_core.similarity.search import SearchResult, checked_values, contributions
+from cadml_core.similarity.spaces import Space
+from cadml_hostapp.host import ServicesDependency
+from cadml_hostapp.routes.declare import json_body, route
+from cadml_hostapp.routes.parts import Cursor, after
+from cadml_hostapp.schemas import (
+    PageSize,
+    RegisterVector,
+    SearchAnswer,
+    SearchRequest,
+    SimilarityAnswer,
+    SimilarityRequest,
+    Text,
+    VectorAnswer,
+    VectorPage,
+    VectorRegistered,
+    VectorSummary,
+    search_answer,
+)
+
+STAGE = "vectors"
+SEARCH = "similarity"
+
+
+@route(
+    "POST",
+    "/register",
+    "DIMENSION_MISMATCH",
+    "PLUGIN_UNAVAILABLE",
+    stage=STAGE,
+    body=RegisterVector,
+    status_code=200,
+    responses={201: ResponseSpec(VectorRegistered, description="The part is new.", generate_examples=False)},
+)
+async def register(
+    request: Request[Any, Any, Any], services: ServicesDependency
+) -> Response[VectorRegistered]:
+    """Give a part a vector that was computed elsewhere. A part of that id is made where there is none."""
+    body = await json_body(request, RegisterVector)
+    runtime = services.runtime
+    feature = _feature(runtime, body.feature_version)
+    values = checked_values(body.vector, feature)
+    outcome = await services.write(
+        runtime.catalog.register_vector, body.id, feature.name, values, meta=body.meta
+    )
+    answer = VectorRegistered(
+        id=outcome.id, status=outcome.status, feature_version=feature.name, dimension=len(values)
+    )
+    return Response(answer, status_code=201 if outcome.status == "added" else 200)
+
+
+@route("GET", "/", stage=STAGE)
+async def list_vectors(
+    services: ServicesDependency, cursor: Cursor = None, limit: PageSize = 100
+) -> VectorPage:
+    """List the parts with the feature versions they have, a page at a time."""
+    return await services.read(_page, services.runtime.catalog, after(cursor), limit)
+
+
+@route("GET", "/{part_id:str}", "DATA_NOT_FOUND", "PLUGIN_UNAVAILABLE", stage=STAGE)
+async def show_vector(
+    services: ServicesDependency, part_id: str, version: Text | None = None
+) -> VectorAnswer:
+    """Show a part's raw values under one feature version, by default the configured one."""
+    feature = _feature(services.runtime, version)
+    vector = await services.read(services.runtime.catalog.vector, part_id, feature.name)
+    return VectorAnswer(
+        id=part_id,
+        feature_version=feature.name,
+        source=vector.source,
+        values=vector.values.tolist(),
+        slots=[slot.name for slot in feature.slots],
+    )
+
+
+@route("DELETE", "/{part_id:str}", "DATA_NOT_FOUND", stage=STAGE)
+async def delete_vector(services: ServicesDependency, part_id: str) -> None:
+    """Delete a part's vectors; the part itself too where it has no file."""
+    await services.write(services.runtime.catalog.remove_vectors, part_id)
+
+
+@route(
+    "POST",
+    "/search",
+    "DATA_NOT_FOUND",
+    "DIMENSION_MISMATCH",
+    stage=SEARCH,
+    body=SearchRequest,
+    status_code=200,
+)
+async def search(request: Request[Any, Any, Any], services: ServicesDependency) -> SearchAnswer:
+    """Find the parts most similar to a vector or to a part. Filters apply before the cut to k."""
+    body = await json_body(request, SearchRequest)
+    if (body.vector is None) == (body.id is None):
+        raise InvalidInput("give either `vector` or `id`", stage=SEARCH, field="vector")
+    return search_answer(await services.read(_search, services.runtime, body))
+
+
+@route("POST", "/similarity", "DATA_NOT_FOUND", stage=SEARCH, body=SimilarityRequest, status_code=200)
+async def similarity(request: Request[Any, Any, Any], services: ServicesDependency) -> SimilarityAnswer:
+    """Compare two parts: score, distance, and each slot's share of the distance."""
+    body = await json_body(request, SimilarityRequest)
+    return await services.read(_compare, services.runtime, body)
+
+
+def _feature(runtime: Runtime, version: str | None) -> FeatureVersion:
+    """Return a feature version by name, the configured one where None.
+
+    Raises:
+        InvalidInput: There is none of that name.
+    """
+    features = runtime.registry.features
+    if version is not None and version not in features:
+        raise InvalidInput(
+            f"feature_version: there is no {version!r}; installed: {', '.join(features)}",
+            stage=STAGE,
+            field="feature_version",
+        )
+    return runtime.feature if version is None else features[version]
+
+
+def _search(runtime: Runtime, body: SearchRequest) -> SearchResult:
+    if body.vector is not None:
+        return runtime.search.by_values(
+            body.vector,
+            k=body.k,
+            metric=body.metric,
+            which=body.which(),
+            min_score=body.min_score,
+            explain=body.explain,
+        )
+    assert body.id is not None
+    return runtime.search.by_id(
+        body.id,
+        k=body.k,
+        metric=body.metric,
+        which=body.which(),
+        min_score=body.min_score,
+        include_self=body.include_self,
+        explain=body.explain,
+    )
+
+
+def _compare(runtime: Runtime, body: SimilarityRequest) -> SimilarityAnswer:
+    feature = runtime.feature
+    one, two = (runtime.catalog.vector(part_id, feature.name).values for part_id in (body.id_a, body.id_b))
+    space = Space(feature, body.metric)
+    explanation = contributions(space, one, two)
+    distance = _distance(space, one, two)
+    return SimilarityAnswer(
+        id_a=body.id_a,
+        id_b=body.id_b,
+        score=float(space.score(np.array([distance]))[0]),
+        distance=float(np.sqrt(distance)) if space.metric == "l2" else distance,
+        feature_version=feature.name,
+        metric=body.metric,
+        explanation=explanation,
+    )
+
+
+def _distance(space: Space, one: Any, two: Any) -> float:
+    """Return what an index would: the squared Euclidean distance, or 1 - cosine."""
+    pair = np.asarray(space.project(np.stack([one, two])), dtype=np.float64)
+    if space.metric == "l2":
+        return float(((pair[0] - pair[1]) ** 2).sum())
+    lengths = np.linalg.norm(pair, axis=1)
+    if not lengths.all():
+        return 0.0 if not lengths.any() else 1.0
+    return float(max(0.0, 1.0 - (pair[0] / lengths[0]) @ (pair[1] / lengths[1])))
+
+
+def _page(catalog: Catalog, start: int, limit: int) -> VectorPage:
+    found = catalog.parts(after=start, limit=limit + 1)
+    page = found[:limit]
+    vectors = catalog.vectors_of(part.row for part in page)
+    items = [
+        VectorSummary(
+            id=part.id,
+            name=part.name,
+            vectors={version: vector.source for version, vector in vectors[part.row].items()},
+        )
+        for part in page
+        if part.row in vectors
+    ]
+    return VectorPage(items, str(page[-1].row) if len(found) > limit else None)
+
+
+router = Router(
+    "/vectors",
+    route_handlers=[register, list_vectors, show_vector, delete_vector, search, similarity],
+    tags=["vectors"],
+)
