@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 import struct
 from collections.abc import Callable
 from typing import Any
@@ -68,11 +70,14 @@ class Answer(msgspec.Struct, frozen=True):
     """The worker ends itself after this answer, to give back memory."""
 
 
-_encoder = msgspec.msgpack.Encoder(enc_hook=str)
+_encoder = msgspec.msgpack.Encoder()
+_UNSHOWABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+_LONGEST_TEXT = 2000
+_INTEGERS = range(-(2**63), 2**63)
 
 
 def frame(message: msgspec.Struct) -> bytes:
-    """Encode a message with its length in front. A context value of a foreign type becomes text."""
+    """Encode a message with its length in front."""
     body = _encoder.encode(message)
     return _LENGTH.pack(len(body)) + body
 
@@ -115,10 +120,36 @@ def failure_of(error: CadmlError, traceback: str = "") -> Failure:
         kind=known.__name__,
         code=error.code,
         stage=error.stage,
-        message=error.message,
-        context=error.context,
-        traceback=traceback,
+        message=showable(error.message),
+        context={showable(str(key)): plain(value) for key, value in error.context.items()},
+        traceback=showable(traceback, 10 * _LONGEST_TEXT),
     )
+
+
+def showable(text: str, longest: int = _LONGEST_TEXT) -> str:
+    """Return text that any encoder and terminal accepts.
+
+    Messages quote damaged files. Control characters and badly decoded bytes become escapes; of a
+    text that is too long the middle is left out.
+    """
+    if len(text) > longest:
+        text = f"{text[: longest // 2]} ... {text[-longest // 4 :]}"
+    return _UNSHOWABLE.sub(lambda found: found.group().encode("unicode_escape").decode(), text)
+
+
+def plain(value: Any) -> Any:
+    """Return a value as plain data that any encoder accepts; what is no plain data becomes text."""
+    if isinstance(value, list | tuple | set | frozenset):
+        return [plain(item) for item in value]
+    if isinstance(value, dict):
+        return {showable(str(key)): plain(item) for key, item in value.items()}
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, float) and math.isfinite(value):
+        return float(value)
+    if isinstance(value, int) and value in _INTEGERS:
+        return int(value)
+    return showable(str(value))
 
 
 def error_of(failure: Failure) -> CadmlError:

@@ -23,6 +23,7 @@ from cadml_core.extraction.pickling import pickled
 from cadml_core.extraction.processes import (
     LauncherDied,
     LauncherProcess,
+    NeverBegan,
     OutOfTime,
     WorkerDied,
     WorkerProcess,
@@ -32,6 +33,8 @@ from cadml_core.extraction.reading import Reading, feature_version
 
 log = logging.getLogger(__name__)
 
+_ATTEMPTS = 3
+"""How often a file is given to a new process while processes end that had not begun with it."""
 _MEMORY_WORDS = ("bad_alloc", "MemoryError", "out of memory", "OutOfMemory")
 _MEMORY_SHARE = 0.9
 """A worker that dies this close to its memory limit is taken to have died of it."""
@@ -291,14 +294,20 @@ class ReaderPool:
         return reading
 
     def _attempted(self, number: int, task: Task) -> Reading:
-        for _ in range(2):
+        """Read a file; try again where a process ended that had not begun with it."""
+        for _ in range(_ATTEMPTS):
             try:
                 return self._read(number, task)
+            except NeverBegan as error:
+                died: Exception = error
+                self._discard(number)
             except LauncherDied as error:
-                log.warning("the launcher of the reader processes ended; starting another")
                 died = error
-                self._replace_launcher(number, died.launcher)
-        raise CadmlError("the reader processes ended twice without a reason", stage="parse") from died
+                log.warning("the launcher of the reader processes ended; starting another")
+                self._replace_launcher(number, error.launcher)
+        raise PluginUnavailable(
+            f"the reader processes end before they begin: {died}", reason=str(died)
+        ) from died
 
     def _read(self, number: int, task: Task) -> Reading:
         process = self._process(number)
@@ -328,12 +337,10 @@ class ReaderPool:
         raise error_of(answer.failure)
 
     def _process(self, number: int) -> WorkerProcess:
-        """Return the thread's process, a new one where there is none or it died idle."""
-        process = self._processes.get(number)
-        if process is not None and not process.ended:
-            return process
-        self._discard(number)
+        """Return the thread's process, a new one where there is none."""
         with self._lock:
+            if process := self._processes.get(number):
+                return process
             launcher = self._current_launcher()
         try:
             process = launcher.fork()

@@ -62,6 +62,10 @@ class WorkerDied(Exception):
         """The end of what it printed."""
 
 
+class NeverBegan(Exception):
+    """The worker was dead before it took the task; the file is not to blame."""
+
+
 class OutOfTime(Exception):
     """The worker did not answer in time."""
 
@@ -82,6 +86,7 @@ class WorkerProcess:
 
         Raises:
             OutOfTime: There was no answer after ``seconds``.
+            NeverBegan: The worker had ended before it took the task.
             WorkerDied: The worker ended, or answered what is no answer.
             LauncherDied: The launcher ended.
         """
@@ -92,17 +97,14 @@ class WorkerProcess:
             return msgspec.msgpack.decode(self._receive(deadline), type=Answer)
         except TimeoutError:
             raise OutOfTime from None
+        except (BrokenPipeError, ConnectionResetError):  # closed with the task unread
+            raise self._innocent() from None
         except (OSError, EOFError):
             raise self._obituary() from None
         except ValueError as error:
             log.warning("a reader process answered nonsense and was ended: %s", error)
             self.kill()
             raise self._obituary() from error
-
-    @property
-    def ended(self) -> bool:
-        """True where the worker died while it had nothing to do, so that no file is to blame."""
-        return bool(wait([self._leash], 0))
 
     def kill(self) -> None:
         """End the worker and every child it started; returns at once."""
@@ -127,6 +129,10 @@ class WorkerProcess:
                 raise EOFError
             if (body := frames.feed(chunk)) is not None:
                 return body
+
+    def _innocent(self) -> Exception:
+        died = self._obituary()
+        return NeverBegan(died.said) if isinstance(died, WorkerDied) else died
 
     def _obituary(self) -> Exception:
         """Return how the worker ended, as the launcher reports it."""

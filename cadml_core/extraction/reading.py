@@ -208,9 +208,11 @@ def _settled(adapter: str, document: Any) -> CadDocument:
 
 
 def _clean(value: Any, where: str) -> Any:
-    """Refuse NaN and infinity; replace the lone surrogates of badly decoded text."""
+    """Refuse numbers that no database takes; replace the lone surrogates of badly decoded text."""
     if isinstance(value, float) and not math.isfinite(value):
         raise ValueError(f"{where} is {value}")
+    if isinstance(value, int) and value.bit_length() > 63:
+        raise ValueError(f"{where} is an integer of {value.bit_length()} bits")
     if isinstance(value, str):
         return value.encode("utf-8", "replace").decode("utf-8")
     if isinstance(value, dict):

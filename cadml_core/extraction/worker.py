@@ -137,9 +137,11 @@ def _memory_answer() -> Answer:
 
 def _out_of_memory(error: BaseException | None) -> bool:
     """Tell whether an error, or one that it wraps, came from the memory limit."""
-    while error is not None:
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
         if isinstance(error, MemoryError) or "OutOfMemory" in type(error).__name__:
             return True
+        seen.add(id(error))
         error = error.__cause__ or error.__context__
     return False
 
@@ -151,9 +153,10 @@ def _unforeseen(error: CadmlError) -> str:
 
 
 def _framed(answer: Answer) -> bytes:
+    """Encode an answer; one that does not fit becomes a refusal that does."""
     try:
         data = frame(answer)
-    except (MemoryError, RecursionError):
+    except MemoryError:
         return frame(_memory_answer())
     if len(data) <= MAX_FRAME:
         return data

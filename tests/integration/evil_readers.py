@@ -165,6 +165,16 @@ def infinite(path: Path, limits: ReadLimits) -> CadDocument:
     return document("infinite", area=float("inf"))
 
 
+def countless(path: Path, limits: ReadLimits) -> CadDocument:
+    """Return a count that no database takes."""
+    return document("countless", surface_count=2**69)
+
+
+def quotes(path: Path, limits: ReadLimits) -> CadDocument:
+    """Refuse with a message that quotes undecodable bytes of the file."""
+    raise MalformedFile("line 7: '\udcff'", value="\udcff", found=10**30)
+
+
 def surrogate(path: Path, limits: ReadLimits) -> CadDocument:
     """Return a name that was decoded badly."""
     return document("surrogate", layers=("caf\udce9",))
@@ -185,7 +195,7 @@ def grows(path: Path, limits: ReadLimits) -> CadDocument:
 KEPT: list[bytearray] = []
 DEEDS = (
     good, segfault, killed, leaves, exits, hangs, sleeps, devours, devours_quietly, aborts, verbose, stubborn,
-    refuses, chatters, litters, breeds, nothing, infinite, surrogate, touches, grows,
+    refuses, chatters, litters, breeds, nothing, infinite, countless, quotes, surrogate, touches, grows,
 )  # fmt: skip
 FORMATS = {deed.__name__: Evil(deed.__name__, deed) for deed in DEEDS}
 

@@ -51,6 +51,21 @@ def test_a_context_of_foreign_types_becomes_text():
     assert through(MalformedFile("x", where=Path("a/b"), odd={1, 2})).context["where"] == "a/b"
 
 
+def test_a_message_that_quotes_a_damaged_file_can_be_shown():
+    """Badly decoded bytes and terminal escapes are made visible, and a long line is shortened."""
+    there = through(MalformedFile("bad \udcff line \x1b[2J\n\ttab", line="\udc80", **{"k\udc81": 1}))
+    assert there.message == "bad \\udcff line \\x1b[2J\n\ttab"
+    assert there.context == {"line": "\\udc80", "k\\udc81": 1}
+    assert 1000 < len(through(MalformedFile("x" * 10**6)).message) < 2000
+
+
+def test_a_context_may_hold_any_numbers():
+    """What no encoder takes, or JSON has no word for, becomes text."""
+    found = {"nan": float("nan"), "huge": 10**30, "deep": {"list": [1, (2.5, None, True)]}}
+    there = through(MalformedFile("x", **found))
+    assert there.context == {"nan": "nan", "huge": str(10**30), "deep": {"list": [1, [2.5, None, True]]}}
+
+
 def test_frames_are_put_together_from_any_pieces():
     """A frame may arrive byte by byte."""
     data = frame(Answer(retires=True))

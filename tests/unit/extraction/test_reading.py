@@ -91,6 +91,7 @@ def test_a_broken_feature_version_is_blamed_not_the_file(tmp_path, version, faul
         ("exits", "SystemExit: goodbye"),
         ("nothing", "returned NoneType, expected a CadDocument"),
         ("infinite", "bad document: document.area is inf"),
+        ("countless", "bad document: document.surface_count is an integer of 70 bits"),
         ("refuses", "line 7: no such entity"),
     ],
 )
