@@ -18,6 +18,9 @@ from cadml_plugins.formats._occt import Failure, Shape
 
 Placement = NDArray[np.float64]
 
+SurfaceName = Callable[[Shape, str], str]
+"""Names a face, given the kind of its surface as it is written."""
+
 VALIDITY_FACES = 2_000
 """Up to this many distinct faces the kernel's validity check runs; it costs as much as reading."""
 
@@ -175,10 +178,8 @@ class _Tree:
         return node
 
 
-def measure(
-    shape: Shape, limits: ReadLimits, name_surface: Callable[[Shape], str] = _geometry.surface_kind
-) -> Census:
-    """Count and measure everything a shape holds; ``name_surface`` names the kind of a face.
+def measure(shape: Shape, limits: ReadLimits, name_surface: SurfaceName) -> Census:
+    """Count and measure everything a shape holds; ``name_surface`` names a face.
 
     Raises:
         LimitExceeded: See ``find_parts``.
@@ -204,7 +205,7 @@ def measure(
     return census
 
 
-def _measure_part(part: Part, name_surface: Callable[[Shape], str]) -> tuple[Census, Mass | None, bool]:
+def _measure_part(part: Part, name_surface: SurfaceName) -> tuple[Census, Mass | None, bool]:
     """Count and measure one part at the origin; also tell whether its shells are closed."""
     counts = Census(solids=int(part.solid))
     faces = _distinct(part.shapes, _topology.FACE)
@@ -216,17 +217,18 @@ def _measure_part(part: Part, name_surface: Callable[[Shape], str]) -> tuple[Cen
         if not counts.edges:
             counts.points = len(_distinct(part.shapes, _topology.VERTEX))
         return counts, None, True
-    integrals = _geometry.FaceIntegrals(_reference(faces))
+    integrals = _geometry.FaceIntegrals(_middle(part.shapes))
     failed = 0
     for face in faces:
-        kind = name_surface(face)
-        counts.faces[kind] += 1
+        kind = _geometry.surface_kind(face)
+        name = name_surface(face, kind)
+        counts.faces[name] += 1
         try:
             area = integrals.add(face, kind)
         except Failure:
             failed += 1
             continue
-        counts.areas[kind] = counts.areas.get(kind, 0.0) + abs(area)
+        counts.areas[name] = counts.areas.get(name, 0.0) + abs(area)
     if failed:
         counts.warnings.append(f"{failed} of {len(faces)} faces could not be measured")
     return counts, Mass(*integrals.volume()), not failed and all(map(_topology.is_closed, shells))
@@ -236,12 +238,14 @@ def _distinct(shapes: Sequence[Shape], kind: Any) -> list[Shape]:
     return [found for shape in shapes for found in _topology.distinct(shape, kind)]
 
 
-def _reference(faces: Sequence[Shape]) -> tuple[float, float, float]:
-    """Return a point near the part, so that the volume integrals keep their digits."""
-    box = _geometry.bounds(faces[0])
-    if box is None:
+def _middle(shapes: Sequence[Shape]) -> tuple[float, float, float]:
+    """Return a point amid the shapes: volume integrals about it keep their digits."""
+    boxes = [box for shape in shapes if (box := _geometry.bounds(shape))]
+    if not boxes:
         return (0.0, 0.0, 0.0)
-    return ((box[0] + box[3]) / 2, (box[1] + box[4]) / 2, (box[2] + box[5]) / 2)
+    low, high = np.min(boxes, axis=0)[:3], np.max(boxes, axis=0)[3:]
+    middle = np.clip((low + high) / 2, -1e50, 1e50)
+    return (float(middle[0]), float(middle[1]), float(middle[2]))
 
 
 def _mass_properties(masses: Sequence[Mass], *, reliable: bool, census: Census) -> MassProperties | None:

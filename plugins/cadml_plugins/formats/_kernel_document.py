@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from cadml_core.contracts import ReadLimits
 from cadml_core.document import CadDocument
 from cadml_core.errors import LimitExceeded, MalformedFile, UnreadableInput
-from cadml_plugins.formats import _brep, _geometry, _tessellation
+from cadml_plugins.formats import _brep, _recognition, _tessellation
 from cadml_plugins.formats._occt import Failure, Shape, reason
 
 
@@ -40,14 +40,12 @@ def build(
     properties: dict[str, str | int | float | bool],
     warnings: Sequence[str],
     faces_expected: int = 0,
-    name_surface: Callable[[Shape], str] = _geometry.surface_kind,
 ) -> CadDocument:
     """Measure a shape and describe it.
 
     Args:
         faces_expected: How many distinct faces the file defines, 0 where that is not known. Where
             the shape has fewer, a warning says so.
-        name_surface: Names the kind of a face.
 
     Raises:
         LimitExceeded: A bound of ``limits`` was crossed.
@@ -58,7 +56,7 @@ def build(
         notes.append("the file holds no geometry")
         return CadDocument(format=format_name, unit=unit, properties=properties, warnings=tuple(notes))
     try:
-        census = _brep.measure(shape, limits, name_surface)
+        census = _brep.measure(shape, limits, _recognition.Namer())
         _compare(census.distinct_faces, faces_expected, notes)
         mesh = _tessellation.tessellate(shape, limits, census.box, notes)
     except Failure as error:

@@ -13,8 +13,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 
-import numpy as np
-
 from cadml_core.errors import MalformedFile
 
 MAGIC = b"ISO-10303-21;"
@@ -42,8 +40,6 @@ class Skeleton:
     """Faces that the data sections define, each once; assemblies may place them many times."""
     assembly_depth: int
     """Longest chain of assemblies within assemblies; 0 for a lone part."""
-    dangling: tuple[int, ...]
-    """Record numbers that are used and not defined, ascending."""
     warnings: tuple[str, ...]
 
 
@@ -72,7 +68,6 @@ def read_skeleton(data: bytes) -> Skeleton:
         products=tuple(dict.fromkeys(_product_names(data))),
         faces=data.count(b"ADVANCED_FACE") + data.count(b"FACE_SURFACE"),
         assembly_depth=_assembly_depth(data),
-        dangling=_dangling(data, body.end()),
         warnings=tuple(warnings),
     )
 
@@ -157,37 +152,6 @@ def _assembly_depth(data: bytes) -> int:
             f"an assembly contains itself: {chain}; no such product can exist", reason="assembly cycle"
         ) from error
     return max(depth.values(), default=0)
-
-
-def _dangling(data: bytes, body: int) -> tuple[int, ...]:
-    """Return the numbers of records that are referred to and nowhere defined.
-
-    Works on columns of bytes: a real file has millions of references. Text in quotes may hold ``#7``
-    too, so what this finds first is looked at again without strings and comments.
-    """
-    missing = _undefined(data[body:])
-    if missing:
-        missing = _undefined(re.sub(rb"'(?:[^']|'')*'|/\*.*?\*/", b"''", data[body:], flags=re.DOTALL))
-    return missing
-
-
-def _undefined(data: bytes) -> tuple[int, ...]:
-    text = np.frombuffer(data + b" " * 12, np.uint8)
-    at = np.flatnonzero(text == ord("#")) + 1
-    at = at[at < len(data)]
-    numbers = np.zeros(len(at), np.int64)
-    active = np.ones(len(at), bool)
-    for _ in range(11):
-        digit = text[at].astype(np.int64) - ord("0")
-        active &= (digit >= 0) & (digit <= 9)
-        numbers = np.where(active, numbers * 10 + digit, numbers)
-        at = at + active
-        if not active.any():
-            break
-    for _ in range(4):
-        at = at + (text[at] == ord(" "))
-    defined = text[at] == ord("=")
-    return tuple(np.setdiff1d(numbers[~defined & (numbers > 0)], numbers[defined]).tolist())
 
 
 _EXTENDED = re.compile(

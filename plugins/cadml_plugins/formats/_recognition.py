@@ -1,6 +1,6 @@
 """Elementary surfaces in disguise: planes, cylinders, cones, spheres and tori written as something else.
 
-IGES writers turn a cylinder into a surface of revolution, or everything into B-splines. A part must count
+Writers turn a cylinder into a surface of revolution, or everything into B-splines. A part must count
 the same faces in whatever format it came. Only the name of the face changes; its geometry stays.
 """
 
@@ -17,6 +17,9 @@ from cadml_plugins.formats._occt import Failure, Shape, kernel_class, kernel_fun
 
 TOLERANCE = 1e-4
 """Millimetres that a free-form surface may stand off the elementary one that it is taken for."""
+
+FREE_FORM_FACES = 2_000
+"""So many faces of a file are looked at, at up to half a millisecond each; later ones keep their kind."""
 
 PARALLEL = 1e-6
 """Sine of the angle up to which two directions are one."""
@@ -36,20 +39,26 @@ _LINE, _CIRCLE = kernel_class("GeomAbs_Line"), kernel_class("GeomAbs_Circle")
 _as_face = kernel_function("TopoDS", "Face")
 
 
-def canonical_kind(face: Shape) -> str:
-    """Name the face's surface, an elementary one where it is that within ``TOLERANCE``."""
-    kind = _geometry.surface_kind(face)
-    if kind in _geometry.ELEMENTARY:
-        return kind
-    surface = _Surface(_as_face(face), False)
-    try:
-        if kind == "revolution":
-            return _revolved(surface) or kind
-        if kind == "extrusion":
-            return _extruded(surface) or kind
-        return _recognised(face) or kind
-    except Failure:
-        return kind
+class Namer:
+    """Names the faces of one file, at most ``FREE_FORM_FACES`` of them with a closer look."""
+
+    def __init__(self) -> None:
+        self._left = FREE_FORM_FACES
+
+    def __call__(self, face: Shape, kind: str) -> str:
+        """Return the name of an elementary surface where the face is that, else ``kind``."""
+        if kind in _geometry.ELEMENTARY or not self._left:
+            return kind
+        self._left -= 1
+        surface = _Surface(_as_face(face), False)
+        try:
+            if kind == "revolution":
+                return _revolved(surface) or kind
+            if kind == "extrusion":
+                return _extruded(surface) or kind
+            return _recognised(face) or kind
+        except Failure:
+            return kind
 
 
 def _recognised(face: Shape) -> str | None:

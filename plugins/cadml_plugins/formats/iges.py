@@ -35,7 +35,7 @@ class IgesAdapter:
             UnreadableInput: The file cannot be opened.
         """
         # Imported here, in the worker: loading the kernel takes a second and 235 MB.
-        from cadml_plugins.formats import _exchange, _kernel_document, _recognition, _sewing
+        from cadml_plugins.formats import _exchange, _kernel_document, _sewing
 
         sections = _iges_sections.read_sections(_kernel_document.read_bytes(path, limits))
         if sections.faces > limits.max_entities:
@@ -64,7 +64,6 @@ class IgesAdapter:
             properties=dict(_properties(sections)),
             warnings=warnings,
             faces_expected=sections.faces,
-            name_surface=_recognition.canonical_kind,
         )
 
 

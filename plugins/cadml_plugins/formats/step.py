@@ -65,7 +65,7 @@ class StepAdapter:
             unit=unit,
             layers=skeleton.products,
             properties=dict(_properties(skeleton)),
-            warnings=[*skeleton.warnings, *warnings, *_faults(skeleton, transfer)],
+            warnings=[*skeleton.warnings, *warnings, *_faults(transfer)],
             faces_expected=skeleton.faces,
         )
 
@@ -100,12 +100,7 @@ def _properties(skeleton: _part21.Skeleton) -> Iterator[tuple[str, str | int]]:
         yield "assembly_depth", skeleton.assembly_depth
 
 
-def _faults(skeleton: _part21.Skeleton, transfer: Transfer) -> Iterator[str]:
-    if skeleton.dangling:
-        yield (
-            f"{len(skeleton.dangling)} records are used but not defined (#{skeleton.dangling[0]} first);"
-            " what depends on them is missing"
-        )
+def _faults(transfer: Transfer) -> Iterator[str]:
     if transfer.transferred < transfer.roots:
         yield f"{transfer.roots - transfer.transferred} of {transfer.roots} roots could not be built"
     if transfer.faults:
