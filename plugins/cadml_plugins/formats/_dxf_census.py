@@ -63,6 +63,8 @@ class Census:
         self.kinds: Counter[str] = Counter()
         self.measures: Counter[str] = Counter()
         self.layers: set[str] = set()
+        self.total = 0
+        """How many entities there are."""
         self.height = 0
         self._boxes = array("d")
         self._anchors = array("d")
@@ -93,12 +95,8 @@ class Census:
             LimitExceeded: There are too many now.
         """
         self.kinds[kind] += number
+        self.total += number
         self._blocks.check_count(self.total)
-
-    @property
-    def total(self) -> int:
-        """How many entities there are."""
-        return self.kinds.total()
 
     @property
     def has_geometry(self) -> bool:
@@ -106,14 +104,18 @@ class Census:
         return bool(self._boxes)
 
     def add_box(self, box: Iterable[float]) -> None:
-        """Add the extents of a geometric entity: minimum and maximum, six finite numbers."""
+        """Add the extents of a geometric entity: two opposite corners, six finite numbers."""
         self._boxes.extend(box)
+
+    def add_anchor(self, box: Iterable[float]) -> None:
+        """Add the place of an annotation likewise."""
+        self._anchors.extend(box)
 
     def extent(self) -> Extent | None:
         """Return the extents of the geometry, or where there is none, of the points that anchor
         the annotations; None without either."""
         numbers = self._boxes or self._anchors
-        return robust_extent(np.array(numbers).reshape(-1, 6)) if numbers else None
+        return robust_extent(np.frombuffer(numbers).reshape(-1, 6)) if numbers else None
 
     def tally(self) -> Tally:
         """Return the whole, for a block; needs ``keep_outlines``."""
@@ -154,15 +156,16 @@ class Census:
         self._locate(body.points, entity, geometric=True)
 
     def _place(self, insert: Any) -> None:
-        if attribs := len(insert.attribs):
-            self.count("ATTRIB", attribs)
+        for attrib in insert.attribs:
+            self.add(attrib)
         content = self._blocks.content(str(insert.dxf.get("name", "")))
         if content is None or not content.kinds:
             self.count("INSERT")
             self._locate(self._outline(insert), insert, geometric=False)
             return
         columns, rows = max(1, insert.dxf.column_count), max(1, insert.dxf.row_count)
-        self._blocks.check_count(self.total + columns * rows * content.kinds.total())
+        self.total += columns * rows * content.kinds.total()
+        self._blocks.check_count(self.total)
         self.kinds.update({name: number * columns * rows for name, number in content.kinds.items()})
         self.measures.update({name: number * columns * rows for name, number in content.measures.items()})
         self.layers |= content.layers

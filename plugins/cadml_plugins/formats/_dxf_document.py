@@ -9,12 +9,23 @@ from typing import Any
 
 import numpy as np
 
-from cadml_core import BoundingBox, CadDocument, CadmlError, MalformedFile, ReadLimits
+from cadml_core import BoundingBox, CadDocument, CadmlError, MalformedFile, MeshRequest, ReadLimits
 from cadml_plugins.formats._dxf_census import GEOMETRY, Blocks, Census
-from cadml_plugins.formats._dxf_load import PARSER_FAILURES, audit, load, refuse_foreign
+from cadml_plugins.formats._dxf_load import (
+    BINARY_SENTINEL,
+    PARSER_FAILURES,
+    Loaded,
+    audit,
+    load,
+    refuse_foreign,
+)
+from cadml_plugins.formats._dxf_mesh import triangle_mesh
 from cadml_plugins.formats._dxf_names import code_page
+from cadml_plugins.formats._dxf_stream import NotStreamable, StreamedModel, find_sections, open_rest
 from cadml_plugins.formats._dxf_units import UNITS
 
+STREAM_BYTES = 4 * 1024**2
+"""From this size on a file is streamed; below, it is opened whole and audited."""
 _MOST_LAYERS = 10_000
 _TEXT_SAMPLE = 2000
 
@@ -24,7 +35,10 @@ def read_document(path: Path, limits: ReadLimits) -> CadDocument:
     with path.open("rb") as file:
         refuse_foreign(file.read(4096))
     try:
-        return _read_in_memory(path, limits)
+        large = path.stat().st_size >= STREAM_BYTES and limits.mesh is None
+        if large and (document := read_streamed(path, limits)):
+            return document
+        return _read_patiently(path, limits)
     except CadmlError:
         raise
     except PARSER_FAILURES as error:
@@ -33,55 +47,103 @@ def read_document(path: Path, limits: ReadLimits) -> CadDocument:
         ) from error
 
 
-def _read_in_memory(path: Path, limits: ReadLimits) -> CadDocument:
-    loaded = load(path)
+def _read_patiently(path: Path, limits: ReadLimits) -> CadDocument:
+    """Read in memory; where that cannot be opened, as a stream that passes over what is at fault."""
+    try:
+        loaded = load(path)
+    except MalformedFile:
+        document = read_streamed(path, limits, tolerant=True)
+        if document is None or document.empty:
+            raise
+        return document
+    return read_in_memory(loaded, limits)
+
+
+def read_in_memory(loaded: Loaded, limits: ReadLimits) -> CadDocument:
+    """Read from a whole ezdxf document, and audit it."""
     blocks = Blocks(loaded.document, limits)
     census = Census(blocks)
     for entity in loaded.document.modelspace():
         if entity.is_alive:
             census.add(entity)
+    texts, paper_entities = _texts(loaded.document), _paper_entities(loaded.document)
     findings = [*loaded.findings, *blocks.warnings]
+    if not loaded.recovered:
+        findings += audit(loaded.document)
     return summarise(
-        loaded.document,
+        loaded,
         census,
-        insunits=loaded.insunits,
-        texts=_texts(loaded.document),
-        paper_entities=_paper_entities(loaded.document),
-        findings=findings if loaded.recovered else [*findings, *audit(loaded.document)],
+        texts=texts,
+        paper_entities=paper_entities,
+        findings=findings,
         properties={"repaired": loaded.recovered},
+        mesh=limits.mesh,
+    )
+
+
+def read_streamed(path: Path, limits: ReadLimits, *, tolerant: bool = False) -> CadDocument | None:
+    """Read with little memory; None where the file is not regular enough for that.
+
+    Where ``tolerant``, entities that cannot be understood are passed over and counted in a warning.
+    """
+    with path.open("rb") as file:
+        if file.read(len(BINARY_SENTINEL)) == BINARY_SENTINEL:
+            return None
+        try:
+            sections = find_sections(file)
+            loaded = open_rest(path, file, sections)
+            blocks = Blocks(loaded.document, limits)
+            census = Census(blocks)
+            for entity in loaded.document.modelspace():
+                census.add(entity)
+            model = StreamedModel(loaded, census, tolerant=tolerant)
+            for section in sections:
+                if section.name == b"ENTITIES":
+                    model.count(file, section)
+        except CadmlError:
+            raise
+        except (NotStreamable, *PARSER_FAILURES):
+            return None
+    return summarise(
+        loaded,
+        census,
+        texts=[*_texts(loaded.document), *model.measures.texts],
+        paper_entities=_paper_entities(loaded.document) + model.measures.paper_entities,
+        findings=[*loaded.findings, *blocks.warnings, *model.warnings],
+        properties={"repaired": False, "streamed": True},
     )
 
 
 def summarise(
-    document: Any,
+    loaded: Loaded,
     census: Census,
     *,
-    insunits: int,
     texts: list[str],
     paper_entities: int,
     findings: list[str],
     properties: dict[str, str | int | float | bool],
+    mesh: MeshRequest | None = None,
 ) -> CadDocument:
     """Put a document together.
 
     Args:
-        document: The ezdxf document; its header and tables are what matters here.
+        loaded: The ezdxf document; its header and tables are what matters here.
         census: The entities of the model.
-        insunits: The drawing units as the file states them, 0 where it does not.
         texts: Texts that help to recognise the encoding.
         paper_entities: How many entities lie in paper space.
         findings: Sentences about the file so far.
         properties: What is known so far.
+        mesh: The mesh that is wanted; needs a document with its entities.
     """
-    unit = UNITS.get(insunits)
-    box, warnings = _bounding_box(census, unit.millimetres if unit else 1.0)
+    unit = UNITS.get(loaded.insunits)
+    millimetres = unit.millimetres if unit else 1.0
+    box, warnings = _bounding_box(census, millimetres)
     if unit is None:
         warnings.append("the drawing states no unit ($INSUNITS); millimetres are assumed")
     if paper_entities:
         warnings.append(f"{paper_entities:,} entities in paper space (sheets) are not counted")
-    layer_names = {layer.dxf.name for layer in document.layers} | census.layers
-    version = document.loaded_dxfversion or document.dxfversion
-    page = code_page("utf-8" if version >= "AC1021" else document.encoding, [*layer_names, *texts])
+    layer_names = {layer.dxf.name for layer in loaded.document.layers} | census.layers
+    page = code_page(loaded.encoding, [*layer_names, *texts])
     if page.lies:
         warnings.append(f"the text is {page.actual}, though the file declares {page.declared}")
     layers = sorted({page.readable(name) for name in layer_names})
@@ -97,8 +159,9 @@ def summarise(
         layers=tuple(layers[:_MOST_LAYERS]),
         bounding_box=box,
         unit=unit.name if unit else None,
-        properties={"dxf_version": version, "encoding": page.actual, **properties, **_extras(census)},
+        properties={"dxf_version": loaded.version, "encoding": page.actual, **properties, **_extras(census)},
         warnings=(*warnings, *(page.readable(finding) for finding in findings)),
+        mesh=triangle_mesh(loaded.document, millimetres, mesh.max_triangles) if mesh else None,
     )
 
 
@@ -129,7 +192,7 @@ def _extras(census: Census) -> dict[str, str | int | float | bool]:
 
 def _paper_entities(document: Any) -> int:
     """Count what lies on sheets; every sheet has a viewport of its own, which is no content."""
-    sheets = [layout for layout in document.layouts if not layout.is_modelspace]
+    sheets = [block for block in document.blocks if block.name.casefold().startswith("*paper_space")]
     return sum(entity.dxftype() != "VIEWPORT" for sheet in sheets for entity in sheet)
 
 

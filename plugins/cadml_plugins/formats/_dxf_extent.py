@@ -25,14 +25,14 @@ class Extent(NamedTuple):
 
 
 def robust_extent(boxes: Points) -> Extent:
-    """Return the box around the entities' boxes (n, 6; minimum, maximum), n > 0, without strays.
+    """Return the box around the entities' boxes (n, 6; opposite corners), n > 0, without strays.
 
     A stray has a coordinate beyond 1e15 (CAD programs write 1e20 for "nowhere"); or, among ten and
     more entities, it is one of the furthest percent and stands apart from the rest by 1,000
     diagonals of the rest, or reaches 1,000,000 of them beyond.
     """
-    low, high = boxes[:, :3], boxes[:, 3:]
-    stray: NDArray[np.bool_] = np.any(np.abs(boxes) > _BEYOND_ANY_PART, axis=1)
+    low, high = np.minimum(boxes[:, :3], boxes[:, 3:]), np.maximum(boxes[:, :3], boxes[:, 3:])
+    stray: NDArray[np.bool_] = np.maximum(-low.min(axis=1), high.max(axis=1)) > _BEYOND_ANY_PART
     if stray.all():
         stray[:] = False
     near = np.flatnonzero(~stray)

@@ -25,6 +25,8 @@ PARSER_FAILURES = (
 error is a RuntimeError."""
 
 _MOST_FINDINGS = 50
+_UTF8_VERSION = "AC1021"
+"""From R2007 on every DXF is UTF-8."""
 _ADDRESS = re.compile(r"\(#\d{12,}\)")
 _TAIL_BYTES = 1 << 16
 _HEADER_BYTES = 1 << 18
@@ -38,6 +40,10 @@ class Loaded(NamedTuple):
 
     document: Any
     recovered: bool
+    version: str
+    """``$ACADVER`` of the file, as AC1015."""
+    encoding: str
+    """What its text was decoded with, undecodable bytes as surrogate escapes."""
     insunits: int
     """``$INSUNITS`` as the file states it, 0 where it does not."""
     findings: list[str]
@@ -82,10 +88,10 @@ def load(path: Path) -> Loaded:
     Raises:
         MalformedFile: Neither as it stands nor repaired can it be read; the message has both reasons.
     """
-    with _findings() as findings:
+    with collected_log() as findings:
         try:
             document = readfile(path)
-            return Loaded(document, False, _insunits(path, document), findings)
+            return describe(path, document, findings)
         except (*PARSER_FAILURES, OSError) as error:
             reason = _reason(error)
         _refuse_truncated(path, reason)
@@ -97,12 +103,19 @@ def load(path: Path) -> Loaded:
         findings, [f"repaired while reading: {entry.message}" for entry in (*auditor.errors, *auditor.fixes)]
     )
     findings.insert(0, f"the file breaks the rules of DXF and was repaired ({reason})")
-    return Loaded(document, True, _insunits(path, document), findings)
+    return describe(path, document, findings, recovered=True)
+
+
+def describe(path: Path, document: Any, findings: list[str], *, recovered: bool = False) -> Loaded:
+    """Describe a document that was opened."""
+    version = document.loaded_dxfversion or document.dxfversion
+    encoding = "utf-8" if version >= _UTF8_VERSION else document.encoding
+    return Loaded(document, recovered, version, encoding, _insunits(path, document), findings)
 
 
 def audit(document: Any) -> list[str]:
     """Return what ezdxf's auditor finds; this repairs the document, so everything else comes first."""
-    with _findings():
+    with collected_log():
         try:
             auditor = document.audit()
         except PARSER_FAILURES as error:
@@ -163,7 +176,8 @@ def _note(findings: list[str], messages: list[str]) -> None:
 
 def _plain(message: str) -> str:
     """Put a message on one line, without the memory addresses that stand in for missing handles."""
-    return _ADDRESS.sub("", " ".join(message.split()))[:300]
+    text = _ADDRESS.sub("", " ".join(message.split()))[:300]
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 class _Collector(logging.Handler):
@@ -177,7 +191,7 @@ class _Collector(logging.Handler):
 
 
 @contextmanager
-def _findings() -> Iterator[list[str]]:
+def collected_log() -> Iterator[list[str]]:
     """Turn ezdxf's log into findings, in place of lines on the terminal."""
     findings: list[str] = []
     logger, collector = logging.getLogger("ezdxf"), _Collector()

@@ -21,9 +21,11 @@ Points = NDArray[np.float64]
 Triple = tuple[float, float, float]
 
 _STEP = math.radians(2.0)
+_QUARTER = math.pi / 2.0
+_QUARTER_TURNS = ((1.0, 0.0), (0.0, 1.0), (-1.0, 0.0), (0.0, -1.0))
 _FLAT_BULGE = 1e-9
 _MOST_CONTROL_POINTS = 2000
-_SPLINE_FRAME_POINT = 16
+SPLINE_FRAME_POINT = 16
 
 
 def outline(entity: Any) -> Points:
@@ -55,25 +57,63 @@ def arc(centre: Triple, radius: float, start: float, end: float) -> Points:
     return conic(centre, (radius, 0.0, 0.0), (0.0, radius, 0.0), start, end)
 
 
+def arc_box(centre: Triple, radius: float, start: float, end: float) -> tuple[float, ...]:
+    """Return the box of ``arc`` without making its points."""
+    x, y, z = centre
+    span = (end - start) % math.tau or math.tau
+    quarters = range(math.ceil(start / _QUARTER), math.floor((start + span) / _QUARTER) + 1)
+    turns = [_QUARTER_TURNS[quarter % 4] for quarter in quarters]
+    turns += [(math.cos(angle), math.sin(angle)) for angle in (start, start + span)]
+    xs, ys = [x + radius * cosine for cosine, _ in turns], [y + radius * sine for _, sine in turns]
+    return min(xs), min(ys), z, max(xs), max(ys), z
+
+
+def bulged_box(
+    vertices: Sequence[tuple[float, float, float]], closed: bool, elevation: float
+) -> tuple[float, ...]:
+    """Return the box of ``bulged`` without making its points; empty without vertices."""
+    if not vertices:
+        return ()
+    xs, ys, bulges = (list(column) for column in zip(*vertices, strict=True))
+    if any(bulges):
+        for one, other, bulge in _segments(vertices, closed):
+            x0, y0, _, x1, y1, _ = arc_box(*_bulge_arc(*one, *other, bulge, elevation))
+            xs += x0, x1
+            ys += y0, y1
+    return min(xs), min(ys), elevation, max(xs), max(ys), elevation
+
+
 def bulged(vertices: Sequence[tuple[float, float, float]], closed: bool, elevation: float) -> Points:
     """Return points of a polyline from (x, y, bulge); a bulge is the tangent of a quarter of the
     angle of the arc to the next vertex."""
     parts = [np.array([(x, y, elevation) for x, y, _ in vertices]).reshape(-1, 3)]
-    following = [*vertices[1:], vertices[0]] if closed and vertices else vertices[1:]
-    for (x0, y0, bulge), (x1, y1, _) in zip(vertices, following, strict=False):
-        if abs(bulge) > _FLAT_BULGE and (x0, y0) != (x1, y1):
-            parts.append(_bulge_arc(x0, y0, x1, y1, bulge, elevation))
+    parts += [
+        arc(*_bulge_arc(*one, *other, bulge, elevation)) for one, other, bulge in _segments(vertices, closed)
+    ]
     return np.concatenate(parts)
 
 
-def _bulge_arc(x0: float, y0: float, x1: float, y1: float, bulge: float, z: float) -> Points:
+def _segments(
+    vertices: Sequence[tuple[float, float, float]], closed: bool
+) -> Iterator[tuple[tuple[float, float], tuple[float, float], float]]:
+    """Yield start, end and bulge of the segments that are arcs."""
+    following = [*vertices[1:], vertices[0]] if closed and vertices else vertices[1:]
+    for (x0, y0, bulge), (x1, y1, _) in zip(vertices, following, strict=False):
+        if abs(bulge) > _FLAT_BULGE and (x0, y0) != (x1, y1):
+            yield (x0, y0), (x1, y1), bulge
+
+
+def _bulge_arc(
+    x0: float, y0: float, x1: float, y1: float, bulge: float, z: float
+) -> tuple[Triple, float, float, float]:
+    """Return centre, radius, start and end angle of the arc from one vertex to the next."""
     offset = (1.0 - bulge * bulge) / (4.0 * bulge)
     cx = (x0 + x1) / 2.0 - (y1 - y0) * offset
     cy = (y0 + y1) / 2.0 + (x1 - x0) * offset
     from_angle, to_angle = math.atan2(y0 - cy, x0 - cx), math.atan2(y1 - cy, x1 - cx)
     if bulge < 0.0:
         from_angle, to_angle = to_angle, from_angle
-    return arc((cx, cy, z), math.hypot(x0 - cx, y0 - cy), from_angle, to_angle)
+    return (cx, cy, z), math.hypot(x0 - cx, y0 - cy), from_angle, to_angle
 
 
 def _to_world(points: Points, entity: Any) -> Points:
@@ -128,7 +168,7 @@ def _lwpolyline(entity: Any) -> Points:
 
 def _polyline(entity: Any) -> Points | list[Triple]:
     vertices = [v for v in entity.vertices if v.dxf.hasattr("location") and not v.is_face_record]
-    vertices = [v for v in vertices if not v.dxf.flags & _SPLINE_FRAME_POINT]
+    vertices = [v for v in vertices if not v.dxf.flags & SPLINE_FRAME_POINT]
     if not entity.is_2d_polyline:
         return [Vec3(v.dxf.location).xyz for v in vertices]
     flat = [(v.dxf.location.x, v.dxf.location.y, v.dxf.get("bulge", 0.0)) for v in vertices]

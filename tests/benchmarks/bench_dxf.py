@@ -1,0 +1,96 @@
+"""Compare reading a large DXF with ezdxf.readfile, in time and in memory.
+
+``python tests/benchmarks/bench_dxf.py [megabytes]``; each reading runs in a process of its own.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import ezdxf
+import psutil
+from ezdxf import recover
+
+from cadml_core import ReadLimits
+from cadml_plugins.formats import _dxf_document  # noqa: F401  (imported before the clock starts)
+from cadml_plugins.formats.dxf import DxfAdapter
+
+MIB = 1024**2
+
+
+def write_drawing(path: Path, megabytes: int) -> None:
+    """Write an R2000 drawing of lines, arcs, circles, polylines, texts, faces and block references."""
+    document = ezdxf.new("R2000")
+    document.units = 4
+    block = document.blocks.new("BOLT")
+    block.add_circle((0, 0), 4)
+    block.add_circle((0, 0), 2.5)
+    for index in range(40):
+        document.layers.add(f"LAYER_{index}")
+    model = document.modelspace()
+    for index in range(megabytes * 1260):
+        x, y, layer = index % 977 * 3.7, index // 977 * 2.9, {"layer": f"LAYER_{index % 40}"}
+        model.add_line((x, y, 0.5), (x + 3.1, y + 1.7, 0.25), layer)
+        model.add_line((x + 1 / 3, y), (x, y + 1 / 7), layer)
+        model.add_circle((x, y), 1.25, layer)
+        model.add_arc((x, y), 2.5, 15, 200, dxfattribs=layer)
+        model.add_lwpolyline([(x, y), (x + 2, y, 0, 0, 0.4), (x + 2, y + 2), (x, y + 2)], dxfattribs=layer)
+        if index % 4 == 0:
+            model.add_3dface([(x, y, 0), (x + 1, y, 0), (x + 1, y + 1, 2)], dxfattribs=layer)
+            model.add_text(f"POS {index}", dxfattribs=layer).set_placement((x, y))
+        if index % 8 == 0:
+            model.add_blockref("BOLT", (x, y), layer)
+            model.add_spline([(x, y), (x + 1, y + 1), (x + 2, y)], dxfattribs=layer)
+    document.saveas(path)
+
+
+def _measure(job: Callable[[Path], object], path: Path, answer: object) -> None:
+    process = psutil.Process()
+    before = process.memory_info().rss
+    started = time.perf_counter()
+    kept = job(path)
+    seconds = time.perf_counter() - started
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    answer.send((seconds, peak - before, kept is not None))  # type: ignore[attr-defined]
+
+
+def measure(job: Callable[[Path], object], path: Path) -> tuple[float, float]:
+    """Return seconds and the growth of the peak memory in MiB, in a fresh process."""
+    context = multiprocessing.get_context("spawn")
+    receiver, sender = context.Pipe(duplex=False)
+    process = context.Process(target=_measure, args=(job, path, sender))
+    process.start()
+    seconds, growth, _ = receiver.recv()
+    process.join()
+    return seconds, growth / MIB
+
+
+def cadml_read(path: Path) -> object:
+    """Read as the product does."""
+    return DxfAdapter().read(path, ReadLimits(max_bytes=1 << 40))
+
+
+def main() -> None:
+    """Print the table."""
+    megabytes = int(sys.argv[1]) if len(sys.argv) > 1 else 48
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "large.dxf"
+        write_drawing(path, megabytes)
+        print(f"{path.stat().st_size / MIB:.1f} MiB of DXF")
+        jobs = {"ezdxf.readfile": ezdxf.readfile, "ezdxf.recover": recover.readfile, "cadml": cadml_read}
+        results = {name: measure(job, path) for name, job in jobs.items()}
+    seconds, growth = results["ezdxf.readfile"]
+    print(f"{'':16}{'seconds':>9}{'of readfile':>13}{'growth MiB':>12}{'of readfile':>13}")
+    for name, (took, grew) in results.items():
+        print(f"{name:16}{took:9.2f}{took / seconds:13.2f}{grew:12.0f}{grew / growth:13.2f}")
+
+
+if __name__ == "__main__":
+    main()
