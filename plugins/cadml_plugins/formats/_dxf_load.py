@@ -19,7 +19,7 @@ from cadml_core.errors import MalformedFile, UnsupportedContent
 BINARY_SENTINEL = b"AutoCAD Binary DXF\r\n\x1a\x00"
 PARSER_FAILURES = (
     *(DXFError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError),
-    *(AssertionError, RuntimeError, EOFError, struct.error),
+    *(AssertionError, RuntimeError, EOFError, StopIteration, struct.error),
 )
 """What a parser that trusts its input may raise on input that should not be trusted; a recursion
 error is a RuntimeError."""

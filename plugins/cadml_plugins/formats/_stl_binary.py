@@ -62,8 +62,9 @@ def looks_binary(head: bytes) -> bool:
     if not facets or not visible:
         return len(head) == HEADER_BYTES and not facets
     count = min(facets, visible)
-    numbers = np.frombuffer(head, _PROBE, count=count, offset=HEADER_BYTES)["numbers"].astype(np.float64)
+    single = np.frombuffer(head, _PROBE, count=count, offset=HEADER_BYTES)["numbers"]
     with np.errstate(over="ignore", invalid="ignore"):
+        numbers = single.astype(np.float64)
         squares = (numbers[:, :3] ** 2).sum(axis=1)
         sizes = np.abs(numbers[:, 3:])
     normals = (squares == 0) | (np.abs(squares - 1) < 0.02)
