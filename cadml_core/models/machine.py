@@ -291,7 +291,8 @@ class Machine:
             if callee.label is None:
                 shape, origin = UNKNOWN, _COMPUTED
             else:
-                shape, origin = self.record(callee.label, self.shown(arguments)), callee.label
+                shown = self.shown(arguments)
+                shape, origin = self.record(callee.label, shown), _maker(callee.label, shown)
         elif type(callee) is Node and callee.origin is not None:
             self.note("computed-call", f"{opcode} calls what another call returned")
             shape, origin = UNKNOWN, _COMPUTED
@@ -366,6 +367,15 @@ class Machine:
             return NEW_DICT
         keys, values = map(self.shown, items[::2]), map(self.shown, items[1::2])
         return Shape("dict", None, tuple(zip(keys, values, strict=True)))
+
+
+def _maker(callee: str, arguments: Any) -> str:
+    """Return what an object counts as made by: protocols 0 and 1 name its class as an argument."""
+    match callee, arguments:
+        case "copyreg:_reconstructor", (Shape(kind="global", name=str() as made), *_):
+            return made
+        case _:
+            return callee
 
 
 def _leaves(value: Any) -> int:

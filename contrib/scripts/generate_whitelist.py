@@ -353,9 +353,6 @@ def collect(folder: Path) -> None:
             patterns = found.setdefault(callee, {}).setdefault(call.opcode, set())
             if (callee, call.opcode) not in ARGUMENT_RULES and callee != "copyreg:_reconstructor":
                 patterns.add(pattern(call.arguments))
-    for uses in found.values():  # an object that one protocol makes with NEWOBJ, another makes with copyreg
-        if "BUILD" in uses and "data" in uses and "NEWOBJ" in uses and not uses["NEWOBJ"]:
-            uses["NEWOBJ"].add("()")
     result = {
         "made_with": sorted(path.read_text().strip() for path in folder.glob("*.txt")),
         "opcodes": sorted(opcodes, key=lambda name: CODE_OF[name]),

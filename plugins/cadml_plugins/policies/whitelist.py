@@ -21,6 +21,7 @@ _CALLS = frozenset({"REDUCE", "NEWOBJ", "NEWOBJ_EX"})
 _NEVER = frozenset(
     {"INST", "OBJ", "EXT1", "EXT2", "EXT4", "PERSID", "BINPERSID", "NEXT_BUFFER", "READONLY_BUFFER"}
 )
+_DICTS = frozenset({"dict", "mapping"})
 _SETTING = "MODEL_OPCODE_WHITELIST"
 
 Uses = Mapping[str, tuple[str, ...]]
@@ -121,12 +122,11 @@ class Whitelist:
     def _admits_reconstruction(self, call: Call) -> bool:
         """Protocol 0 and 1 make an object so: (class, base, state of the base)."""
         match call.arguments:
-            case (
-                Shape(kind="global", name=str() as made),
-                Shape(kind="global", name="builtins:object"),
-                None,
-            ):
-                return made in self._extra or "NEWOBJ" in (self._uses(made) or {})
+            case (Shape(kind="global", name=str() as made), Shape(kind="global", name=base), state):
+                plain = base == "builtins:object" and state is None
+                mapped = base == "builtins:dict" and isinstance(state, Shape) and state.kind in _DICTS
+                known = made in self._extra or not {"NEWOBJ", "BUILD"}.isdisjoint(self._uses(made) or ())
+                return known and (plain or mapped)
             case _:
                 return False
 
