@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -23,6 +22,7 @@ from cadml_core.contracts import ReadLimits
 from cadml_core.errors import PluginUnavailable
 from cadml_core.extraction.launcher import FORK
 from cadml_core.extraction.messages import EXIT, Answer, Frames, Ready, Start, Task, frame, receive
+from cadml_core.extraction.scratch import Scratch
 
 log = logging.getLogger(__name__)
 
@@ -151,7 +151,7 @@ class LauncherProcess:
     """The launcher as the host sees it. Starting it returns at once; ``fork`` waits until it is ready."""
 
     def __init__(self, readers: bytes, limits: ReadLimits) -> None:
-        self._folder = Path(tempfile.mkdtemp(prefix="cadml-readers-"))
+        self._scratch = Scratch()
         self._output = tempfile.TemporaryFile()  # noqa: SIM115 (lives as long as the process)
         self._lock = threading.Lock()
         self._ready: Ready | None = None
@@ -160,7 +160,7 @@ class LauncherProcess:
         with theirs:
             self._process = self._spawn(theirs.fileno())
         self._control.settimeout(START_SECONDS)
-        start = Start(readers=readers, limits=limits, folder=os.fsencode(self._folder))
+        start = Start(readers=readers, limits=limits, folder=os.fsencode(self._scratch.path))
         with contextlib.suppress(OSError):  # if it is already gone, the wait for its answer says why
             self._control.sendall(frame(start))
 
@@ -173,7 +173,7 @@ class LauncherProcess:
             stderr=self._output,
             pass_fds=[descriptor],
             start_new_session=True,
-            env={**os.environ, **_ONE_THREAD, "TMPDIR": str(self._folder)},
+            env={**os.environ, **_ONE_THREAD, "TMPDIR": str(self._scratch.path)},
         )
 
     @property
@@ -232,7 +232,7 @@ class LauncherProcess:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        self._scratch.remove()
         self._output.close()
 
     def _greet(self) -> None:

@@ -429,11 +429,16 @@ def test_a_host_that_forgets_to_close_ends_at_once(host):
 
 
 def test_readers_end_with_a_killed_launcher(host):
-    """If both the launcher and the host go, the kernel ends the workers."""
-    process, pids, _ = host("time.sleep(1000)")
+    """If both the launcher and the host go, the kernel ends the workers, and the next pool cleans up."""
+    process, pids, folder = host("time.sleep(1000)")
     for pid in (process.pid, pids[0]):
         os.kill(pid, signal.SIGKILL)
     assert eventually(lambda: all(map(gone, pids)))
+    process.wait()
+    assert folder.exists()
+    with ReaderPool(FORMATS, {}, limits=LIMITS, workers=1) as pool:
+        pool.start()
+        assert not folder.exists()
 
 
 def test_an_adapter_of_the_main_script_is_refused_with_advice(tmp_path):
