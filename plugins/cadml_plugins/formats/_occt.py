@@ -68,8 +68,22 @@ def kernel_function(owner: str, method: str) -> Any:
     raise ImportError(f"this build of {BINDING} has no {owner}.{method}")
 
 
-Failure: type[Exception] = kernel_class("Standard_Failure") if BINDING == "OCP" else RuntimeError
-"""What the binding raises where the kernel throws."""
+def _failures() -> tuple[type[Exception], ...]:
+    """Return the kernel's exceptions. In OCP they do not derive from one another."""
+    if BINDING != "OCP":
+        return (RuntimeError,)
+    names = "Standard StdFail gp Geom Geom2d GProp LProp BRepExtrema TopoDS Interface Transfer OSD math Units"
+    found: list[type[Exception]] = [RuntimeError]
+    for name in names.split():
+        module = importlib.import_module(f"{BINDING}.{name}")
+        found += [
+            kind for kind in vars(module).values() if isinstance(kind, type) and issubclass(kind, Exception)
+        ]
+    return tuple(found)
+
+
+Failure = _failures()
+"""What the binding raises where the kernel throws; for ``except``."""
 
 
 def reason(error: BaseException) -> str:
