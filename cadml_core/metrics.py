@@ -23,6 +23,30 @@ vector_query_latency_seconds = Histogram(
 vector_index_size = Gauge(
     "vector_index_size", "Vectors in the index.", ["backend"], multiprocess_mode="livemax"
 )
+similarity_degraded_total = Counter(
+    "similarity_degraded_total", "The vector index went out of service or came back.", ["event"]
+)
+degraded_duration_seconds = Gauge(
+    "degraded_duration_seconds",
+    "How long a stand-in has been answering for the vector index; 0 while it works.",
+    multiprocess_mode="livemax",
+)
+faiss_recovery_attempts_total = Counter(
+    "faiss_recovery_attempts_total", "Attempts to rebuild the vector index: success or failure.", ["result"]
+)
+batch_similarity_parallel_savings_seconds = Histogram(
+    "batch_similarity_parallel_savings_seconds",
+    "What threads saved on one batch: the sum of the chunks' own times minus the time that passed.",
+    buckets=_MICRO_SECONDS,
+)
+vector_migrate_total = Counter(
+    "vector_migrate_total", "Vectors migrated: recomputed, by_name, or failed.", ["status"]
+)
+vector_migrate_dimension_delta = Histogram(
+    "vector_migrate_dimension_delta",
+    "Length after minus length before, of each migrated vector.",
+    buckets=(-20, -15, -10, -5, -1, 0, 1, 5, 10, 15, 20, 50, 100),
+)
 plugin_load_failures_total = Counter("plugin_load_failures_total", "Plugins that failed to load.", ["plugin"])
 
 model_opcode_audit_total = Counter(
@@ -46,6 +70,9 @@ analysis_errors_total = Counter(
 __all__ = [
     "analysis_errors_total",
     "analysis_requests_total",
+    "batch_similarity_parallel_savings_seconds",
+    "degraded_duration_seconds",
+    "faiss_recovery_attempts_total",
     "feature_extraction_latency_seconds",
     "model_load_seq",
     "model_opcode_audit_total",
@@ -54,6 +81,9 @@ __all__ = [
     "parse_failures_total",
     "parse_latency_seconds",
     "plugin_load_failures_total",
+    "similarity_degraded_total",
     "vector_index_size",
+    "vector_migrate_dimension_delta",
+    "vector_migrate_total",
     "vector_query_latency_seconds",
 ]

@@ -11,6 +11,7 @@ from cadml_core.extraction.pool import ReaderPool
 from cadml_core.plugins import LoadedPlugins, load_plugins, require_chosen
 from cadml_core.registry import Registry
 from cadml_core.settings import Settings, load_settings
+from cadml_core.similarity.recovery import RecoveryPolicy
 from cadml_core.similarity.search import SimilaritySearch
 
 
@@ -76,5 +77,12 @@ def build_runtime(settings: Settings | None = None) -> Runtime:
         registry.features[settings.feature_version],
         backend,
         settings.vector_config.get(backend.name),
+        # ``get`` would raise: an unknown plugin is no mere KeyError.
+        fallback=registry.vectors["memory"] if "memory" in registry.vectors else None,  # noqa: SIM401
+        recovery=RecoveryPolicy(
+            settings.faiss_recovery_interval_seconds,
+            settings.faiss_recovery_backoff_multiplier,
+            settings.faiss_recovery_max_backoff,
+        ),
     )
     return Runtime(settings, plugins, catalog, readers, search)

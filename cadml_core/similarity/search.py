@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
+import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
 
 from cadml_core.catalog.records import Part, PartFilter
 from cadml_core.catalog.store import Catalog
+from cadml_core.clock import Clock, SystemClock
 from cadml_core.contracts import FeatureVersion, Hits, Int64Array, VectorBackend
 from cadml_core.errors import DimensionMismatch, InvalidInput, NotFound
-from cadml_core.features import FloatVector
-from cadml_core.similarity.follower import IndexFollower, backend_config
+from cadml_core.features import FloatMatrix, FloatVector
+from cadml_core.similarity.filters import Admission, SlotRange
+from cadml_core.similarity.follower import backend_config
+from cadml_core.similarity.recovery import Answer, BackendChoice, RecoveryPolicy, ResilientIndexes
 from cadml_core.similarity.spaces import Space, SpaceName
 
 MAX_K = 10_000
-_ATTEMPTS = 5
+IMMEDIATE_SIZE = 20_000
+"""Up to so many vectors, comparing all of them takes less time than handing the question to a thread."""
+_ATTEMPTS = 3
 
 
 class Contribution(msgspec.Struct, frozen=True):
@@ -65,6 +70,11 @@ class SimilaritySearch:
         feature: FeatureVersion,
         backend: VectorBackend,
         options: Mapping[str, Any] | None = None,
+        *,
+        fallback: VectorBackend | None = None,
+        recovery: RecoveryPolicy | None = None,
+        clock: Clock | None = None,
+        probing: bool = True,
     ) -> None:
         """Prepare a search; the index is built when it is first asked.
 
@@ -73,19 +83,29 @@ class SimilaritySearch:
             feature: The version that vectors are compared by.
             backend: Makes the index.
             options: The backend's own, checked against its ``config_type``.
+            fallback: Makes the index that stands in when the chosen one fails.
+            recovery: How long to wait between two attempts to mend it.
+            clock: Tells the time.
+            probing: Whether a background thread attempts it; where False, ``indexes.tick`` does.
 
         Raises:
             InvalidSetting: An option is impossible.
         """
         self.feature = feature
         self.catalog = catalog
-        self._backend = backend
-        config = backend_config(backend, options or {})
-        self._followers: dict[SpaceName, IndexFollower] = {
-            name: IndexFollower(catalog, Space(feature, name), backend, config)
-            for name in ("scaled", "cosine_raw")
+        self.spaces: dict[SpaceName, Space] = {
+            name: Space(feature, name) for name in ("scaled", "cosine_raw")
         }
-        self._filters = _FilterCache(catalog)
+        self.indexes = ResilientIndexes(
+            catalog,
+            self.spaces,
+            BackendChoice(backend, backend_config(backend, options or {})),
+            None if fallback is None else BackendChoice(fallback, backend_config(fallback, {})),
+            policy=recovery or RecoveryPolicy(),
+            clock=clock or SystemClock(),
+            probing=probing,
+        )
+        self._admission = Admission(catalog, feature)
 
     def by_id(
         self,
@@ -94,6 +114,7 @@ class SimilaritySearch:
         k: int = 10,
         metric: SpaceName = "scaled",
         which: PartFilter | None = None,
+        ranges: Sequence[SlotRange] = (),
         min_score: float = 0.0,
         include_self: bool = False,
         explain: bool = False,
@@ -114,7 +135,8 @@ class SimilaritySearch:
                 version=self.feature.name,
             )
         exclude = None if include_self else part.row
-        return self._search(raw[0], k, metric, which, min_score, explain, exclude)
+        question = _Question(raw[0], k, metric, which, tuple(ranges), min_score, explain, exclude)
+        return self._search(question)
 
     def by_values(
         self,
@@ -123,6 +145,7 @@ class SimilaritySearch:
         k: int = 10,
         metric: SpaceName = "scaled",
         which: PartFilter | None = None,
+        ranges: Sequence[SlotRange] = (),
         min_score: float = 0.0,
         explain: bool = False,
     ) -> SearchResult:
@@ -133,68 +156,116 @@ class SimilaritySearch:
             InvalidInput: A value is not a finite number, or an argument is out of bounds.
         """
         raw = checked_values(values, self.feature)
-        return self._search(raw, k, metric, which, min_score, explain, None)
+        question = _Question(raw, k, metric, which, tuple(ranges), min_score, explain, None)
+        return self._search(question)
 
-    def _search(
-        self,
-        raw: FloatVector,
-        k: int,
-        metric: SpaceName,
-        which: PartFilter | None,
-        min_score: float,
-        explain: bool,
-        exclude: int | None,
-    ) -> SearchResult:
-        check_bounds(k, min_score)
-        follower = self._follower(metric)
-        query = follower.space.project(raw[np.newaxis, :])
-        wanted = k if exclude is None else k + 1
+    def pair(self, id_a: str, id_b: str, *, metric: SpaceName = "scaled") -> Hit:
+        """Compare two parts: the second as a hit of the first, with its explanation.
+
+        Raises:
+            NotFound: A part is unknown, or has no vector of this feature version.
+        """
+        space = self.space(metric)
+        one = self.catalog.vector(id_a, self.feature.name).values
+        other = self.catalog.vector(id_b, self.feature.name).values
+        distance = space.distance(one, other)
+        score = float(space.score(np.array([distance]))[0])
+        shown = math.sqrt(distance) if space.metric == "l2" else distance
+        return Hit(self.catalog.part(id_b), score, shown, contributions(space, one, other))
+
+    def space(self, metric: SpaceName) -> Space:
+        """Return a space by the name of its metric.
+
+        Raises:
+            InvalidInput: There is no such metric.
+        """
+        return self.spaces.get(metric) or Space(self.feature, metric)
+
+    def _search(self, question: _Question) -> SearchResult:
+        check_bounds(question.k, question.min_score)
+        space = self.space(question.metric)
+        allowed = self._admission.rows(question.which, question.ranges)
+        query = space.project(question.raw[np.newaxis, :])
+        wanted = question.k if question.exclude is None else question.k + 1
+        answer, parts = self.answer(question.metric, query, wanted, allowed)
+        rows, distances = nearest(answer.hits, 0, question.exclude, question.k)
+        hits = make_hits(space, rows, distances, parts, question.min_score)
+        if question.explain:
+            hits = self._explained(space, question.raw, hits)
+        return SearchResult(hits, self.feature.name, question.metric, answer.backend, answer.degraded)
+
+    def answer(
+        self, metric: SpaceName, queries: FloatMatrix, k: int, allowed: Int64Array | None
+    ) -> tuple[Answer, dict[int, Part]]:
+        """Search for projected queries, and fetch every part that was found.
+
+        A part that was removed in between makes room for another, so the search is done again. An
+        index that keeps naming parts that do not exist is taken out of service.
+        """
         for _ in range(_ATTEMPTS):
-            hits = follower.search(query, wanted, self._filters.rows(which))
-            rows, distances = _one_query(hits, exclude, k)
-            found = self.catalog.parts_by_row(rows)
-            if len(found) == len(rows):  # else a part was removed meanwhile: its place is another's
-                break
-        result = [
-            (found[row], distance) for row, distance in zip(rows, distances, strict=True) if row in found
-        ]
-        return SearchResult(
-            hits=self._hits(follower.space, raw, result, min_score, explain),
-            feature_version=self.feature.name,
-            metric=metric,
-            backend=self._backend.name,
+            primary = self.indexes.primary
+            answer = self.indexes.search(metric, queries, k, allowed)
+            found = np.unique(answer.hits.ids[answer.hits.ids >= 0]).tolist()
+            parts = self.catalog.parts_by_row(found)
+            if len(parts) == len(found):
+                return answer, parts
+        self.indexes.degrade(primary, "search: returned ids that no part has")
+        answer = self.indexes.search(metric, queries, k, allowed)
+        return answer, self.catalog.parts_by_row(np.unique(answer.hits.ids).tolist())
+
+    def _explained(self, space: Space, raw: FloatVector, hits: Sequence[Hit]) -> tuple[Hit, ...]:
+        rows, values = self.catalog.vectors(self.feature.name, [hit.part.row for hit in hits])
+        others = dict(zip(rows.tolist(), values, strict=True))
+        return tuple(
+            msgspec.structs.replace(hit, explanation=contributions(space, raw, others[hit.part.row]))
+            if hit.part.row in others
+            else hit
+            for hit in hits
         )
-
-    def _hits(
-        self,
-        space: Space,
-        raw: FloatVector,
-        found: Sequence[tuple[Part, float]],
-        min_score: float,
-        explain: bool,
-    ) -> tuple[Hit, ...]:
-        distances = np.array([distance for _, distance in found])
-        scores = space.score(distances).tolist()
-        shown = (np.sqrt(distances) if space.metric == "l2" else distances).tolist()
-        kept = [index for index, score in enumerate(scores) if score >= min_score]
-        explanations = self._explain(space, raw, [found[i][0].row for i in kept]) if explain else {}
-        return tuple(Hit(found[i][0], scores[i], shown[i], explanations.get(found[i][0].row)) for i in kept)
-
-    def _explain(
-        self, space: Space, raw: FloatVector, rows: Sequence[int]
-    ) -> dict[int, tuple[Contribution, ...]]:
-        found, values = self.catalog.vectors(self.feature.name, rows)
-        return {int(row): contributions(space, raw, other) for row, other in zip(found, values, strict=True)}
-
-    def _follower(self, metric: SpaceName) -> IndexFollower:
-        if metric not in self._followers:
-            Space(self.feature, metric)  # raises what the caller should see
-        return self._followers[metric]
 
     def close(self) -> None:
         """Release the indexes; closing twice is allowed."""
-        for follower in self._followers.values():
-            follower.close()
+        self.indexes.close()
+
+
+class _Question(NamedTuple):
+    """Everything about one search but where to search."""
+
+    raw: FloatVector
+    k: int
+    metric: SpaceName
+    which: PartFilter | None
+    ranges: tuple[SlotRange, ...]
+    min_score: float
+    explain: bool
+    exclude: int | None
+    """A row that is not to be found: the query part itself."""
+
+
+def nearest(hits: Hits, line: int, exclude: int | None, k: int) -> tuple[list[int], list[float]]:
+    """Return rows and distances of one query of a batch, without the excluded row, at most k."""
+    rows: list[int] = hits.ids[line].tolist()
+    distances: list[float] = hits.distances[line].tolist()
+    kept = [index for index, row in enumerate(rows) if row >= 0 and row != exclude][:k]
+    return [rows[index] for index in kept], [distances[index] for index in kept]
+
+
+def make_hits(
+    space: Space,
+    rows: Sequence[int],
+    distances: Sequence[float],
+    parts: Mapping[int, Part],
+    min_score: float,
+) -> tuple[Hit, ...]:
+    """Put hits together, those below the least score left out."""
+    exact = np.array(distances)
+    scores = space.score(exact).tolist()
+    shown = np.sqrt(exact).tolist() if space.metric == "l2" else distances
+    return tuple(
+        Hit(parts[row], score, distance)
+        for row, score, distance in zip(rows, scores, shown, strict=True)
+        if score >= min_score and row in parts
+    )
 
 
 def contributions(space: Space, query: FloatVector, other: FloatVector) -> tuple[Contribution, ...]:
@@ -239,31 +310,3 @@ def check_bounds(k: int, min_score: float) -> None:
             stage="similarity",
             min_score=str(min_score),
         )
-
-
-def _one_query(hits: Hits, exclude: int | None, k: int) -> tuple[list[int], list[float]]:
-    ids, distances = hits.ids[0], hits.distances[0]
-    kept = ids >= 0
-    if exclude is not None:
-        kept &= ids != exclude
-    return ids[kept][:k].tolist(), distances[kept][:k].astype(np.float64).tolist()
-
-
-class _FilterCache:
-    """Remembers which rows a filter admits until the catalogue changes."""
-
-    def __init__(self, catalog: Catalog, capacity: int = 32) -> None:
-        self._catalog = catalog
-        self._capacity = capacity
-        self._entries: OrderedDict[PartFilter, tuple[int, Int64Array]] = OrderedDict()
-
-    def rows(self, which: PartFilter | None) -> Int64Array | None:
-        if which is None or which == PartFilter():
-            return None
-        newest = self._catalog.last_change()
-        entry = self._entries.get(which)
-        if entry is None or entry[0] != newest:
-            entry = self._entries[which] = (newest, self._catalog.rows(which))
-            while len(self._entries) > self._capacity:
-                self._entries.popitem(last=False)
-        return entry[1]

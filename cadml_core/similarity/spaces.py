@@ -48,6 +48,16 @@ class Space:
             return 1.0 / (1.0 + np.sqrt(exact))
         return np.clip(1.0 - exact, 0.0, 1.0)
 
+    def distance(self, one: FloatVector, other: FloatVector) -> float:
+        """Return the distance of two raw vectors, as an index measures it (squared for ``l2``)."""
+        pair: FloatVector = np.asarray(self.project(np.stack([one, other])), dtype=np.float64)
+        if self.metric == "cosine":
+            pair = unit_rows(pair)
+            if pair[0].any() != pair[1].any():  # one of them has no direction
+                return 1.0
+        squared = float(((pair[0] - pair[1]) ** 2).sum())
+        return squared * 0.5 if self.metric == "cosine" else squared
+
     def shares(self, one: FloatVector, other: FloatVector) -> FloatVector:
         """Return each slot's share of the squared distance between two raw vectors.
 

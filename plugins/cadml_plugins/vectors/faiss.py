@@ -115,6 +115,7 @@ class FaissBackend:
 
     name = "faiss"
     config_type: type[msgspec.Struct] = FaissConfig
+    in_process = True
 
     def open(self, config: FaissConfig, *, dimension: int, metric: Metric) -> VectorIndex:
         """Open an empty index. Faiss itself is imported here, so that its absence is an error of the

@@ -99,6 +99,7 @@ class MemoryBackend:
 
     name = "memory"
     config_type: type[msgspec.Struct] = MemoryConfig
+    in_process = True
 
     def open(self, config: MemoryConfig, *, dimension: int, metric: Metric) -> VectorIndex:  # noqa: ARG002
         """Open an empty index."""
