@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import resource
 import sys
 import tempfile
 import time
@@ -14,7 +15,6 @@ from pathlib import Path
 
 import ezdxf
 import psutil
-from ezdxf import recover
 
 from cadml_core import ReadLimits
 from cadml_plugins.formats import _dxf_document  # noqa: F401  (imported before the clock starts)
@@ -55,8 +55,6 @@ def _measure(job: Callable[[Path], object], path: Path, answer: object) -> None:
     started = time.perf_counter()
     kept = job(path)
     seconds = time.perf_counter() - started
-    import resource
-
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     answer.send((seconds, peak - before, kept is not None))  # type: ignore[attr-defined]
 
@@ -84,7 +82,7 @@ def main() -> None:
         path = Path(folder) / "large.dxf"
         write_drawing(path, megabytes)
         print(f"{path.stat().st_size / MIB:.1f} MiB of DXF")
-        jobs = {"ezdxf.readfile": ezdxf.readfile, "ezdxf.recover": recover.readfile, "cadml": cadml_read}
+        jobs = {"ezdxf.readfile": ezdxf.readfile, "cadml": cadml_read}
         results = {name: measure(job, path) for name, job in jobs.items()}
     seconds, growth = results["ezdxf.readfile"]
     print(f"{'':16}{'seconds':>9}{'of readfile':>13}{'growth MiB':>12}{'of readfile':>13}")

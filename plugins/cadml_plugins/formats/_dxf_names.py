@@ -15,6 +15,7 @@ _SAMPLE_BYTES = 1 << 16
 _CERTAIN_ENOUGH = 0.5
 _MARGIN = 0.15
 _WESTERN_SIGNS = frozenset("°±²³µ·×÷ØøÅå½¼¾§©®€–—’“”«»ßäöüÄÖÜéèàç")
+_RUSSIAN_VOWELS = frozenset("АЕЁИОУЫЭЮЯаеёиоуыэюя")
 
 
 class CodePage(msgspec.Struct, frozen=True):
@@ -132,13 +133,15 @@ def _gbk(text: str) -> float:
 
 
 def _cyrillic(text: str) -> float:
-    """Judge Russian: whole words of Cyrillic letters, capitals only in front or throughout."""
+    """Judge Russian: whole words of Cyrillic letters with vowels, capitals in front or throughout."""
     scores: list[float] = []
     for word in re.findall(r"\w+", text):
         letters = [char for char in word if not char.isascii()]
-        regular = word.islower() or word.isupper() or word.istitle()
         known = all("\u0410" <= char <= "\u044f" or char in "Ёё№" for char in letters)
-        scores += [1.1 if known and regular and len(word) > 1 else 0.3 if known else -0.5] * len(letters)
+        regular = len(word) > 1 and (word.islower() or word.isupper() or word.istitle())
+        spoken = sum(char in _RUSSIAN_VOWELS for char in letters) >= 0.2 * len(letters)
+        score = -0.5 if not known else 1.1 if regular and spoken else 0.6 if regular else 0.3
+        scores += [score] * len(letters)
     return _mean(scores)
 
 
