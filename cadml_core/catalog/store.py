@@ -264,6 +264,11 @@ class Catalog:
 
     # Changes
 
+    @property
+    def local(self) -> bool:
+        """True where a query is a call in this process, so that it never waits for a network."""
+        return self._database.sqlite
+
     def last_change(self) -> int:
         """Return the newest committed change number; costs a few microseconds on SQLite."""
         found: int = self._database.fetch("SELECT change FROM counters")[0][0]

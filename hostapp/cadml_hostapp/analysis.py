@@ -122,6 +122,8 @@ class Analyzer:
         with incoming.path.open("rb") as opened:
             adapter = identify(incoming.path, opened.read(HEAD_BYTES), self._runtime.registry.formats)
         catalog = self._runtime.catalog
+        if not catalog.stored_contents([incoming.sha256]):
+            return None
         content = catalog.contents([incoming.sha256]).get(incoming.sha256)
         if content is None or (content.format, content.adapter_version) != (adapter.name, adapter.version):
             return None

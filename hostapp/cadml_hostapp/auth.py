@@ -203,7 +203,7 @@ class KeyCheck:
         await self._app(scope, receive, send)
 
 
-def admin_only(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
+async def admin_only(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
     """Guard of the operations that need the admin token as well."""
     gatekeeper: Gatekeeper = connection.app.state.gatekeeper
     gatekeeper.check_admin(_header(connection.scope, b"x-admin-token"))

@@ -66,7 +66,7 @@ async def _has_key(request: Request[Any, Any, Any]) -> bool:
     return "api_key" in request.scope["state"]
 
 
-def known_query_only(request: Request[Any, Any, Any]) -> None:
+async def known_query_only(request: Request[Any, Any, Any]) -> None:
     """Refuse a query parameter that the route does not know: a misspelt filter must not select everything.
 
     Raises:
