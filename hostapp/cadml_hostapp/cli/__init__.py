@@ -16,6 +16,7 @@ COMMANDS = {
     "extract": "extract",
     "import": "transfer",
     "ingest": "ingest",
+    "model": "model",
     "keys": "keys",
     "plugins": "plugins",
     "search": "search",
