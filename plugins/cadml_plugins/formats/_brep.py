@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from cadml_core.contracts import ReadLimits
 from cadml_core.document import BoundingBox, MassProperties
 from cadml_core.errors import LimitExceeded
-from cadml_plugins.formats import _extents, _geometry, _topology
+from cadml_plugins.formats import _extents, _geometry, _tessellation, _topology
 from cadml_plugins.formats._occt import Failure, Shape
 
 Placement = NDArray[np.float64]
@@ -91,6 +91,13 @@ class Census:
         self.points += other.points * times
         self.facets += other.facets * times
         self.distinct_faces += other.faces.total()
+
+    def is_exact(self, face: Shape) -> bool:
+        """Tell whether a face has a surface; count the facets of one that has only those."""
+        exact = _geometry.has_surface(face)
+        if not exact:
+            self.facets += _tessellation.triangle_count(face)
+        return exact
 
     @property
     def area(self) -> float | None:
@@ -208,7 +215,7 @@ def measure(shape: Shape, limits: ReadLimits, name_surface: SurfaceName) -> Cens
 def _measure_part(part: Part, name_surface: SurfaceName) -> tuple[Census, Mass | None, bool]:
     """Count and measure one part at the origin; also tell whether its shells are closed."""
     counts = Census(solids=int(part.solid))
-    faces = _distinct(part.shapes, _topology.FACE)
+    faces = [face for face in _distinct(part.shapes, _topology.FACE) if counts.is_exact(face)]
     shells = _distinct(part.shapes, _topology.SHELL)
     counts.shells = len(shells)
     kinds = (_geometry.curve_kind(edge) for edge in _distinct(part.shapes, _topology.EDGE))
@@ -273,7 +280,7 @@ def _mass_properties(masses: Sequence[Mass], *, reliable: bool, census: Census) 
 
 
 def _check_validity(parts: Sequence[Part], census: Census) -> None:
-    if census.distinct_faces > VALIDITY_FACES:
+    if not 0 < census.distinct_faces <= VALIDITY_FACES:
         return
     invalid = sum(not _valid(shape) for part in parts for shape in part.shapes)
     total = sum(len(part.shapes) for part in parts)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -32,13 +33,13 @@ class Transfer(NamedTuple):
     """Length units that a STEP file states, in the kernel's spelling."""
 
 
-def read_step(path: Path) -> Transfer:
-    """Read a STEP file and transfer all its roots.
+def read_step(path: Path, instead: bytes | None = None) -> Transfer:
+    """Read a STEP file, or other content in its stead, and transfer all its roots.
 
     Raises:
         MalformedFile: The kernel gave the file up, or threw.
     """
-    with _guarded(), _kernel_name(path) as name:
+    with _guarded(), _kernel_name(path, instead) as name:
         reader = _StepReader()
         # Facets only where there is no exact shape for the same item.
         _set_option("read.step.tessellated", "OnNoBRep")
@@ -49,13 +50,13 @@ def read_step(path: Path) -> Transfer:
         return _transfer(reader)._replace(units=units)
 
 
-def read_iges(path: Path) -> Transfer:
-    """Read an IGES file and transfer all its roots.
+def read_iges(path: Path, instead: bytes | None = None) -> Transfer:
+    """Read an IGES file, or other content in its stead, and transfer all its roots.
 
     Raises:
         MalformedFile: The kernel gave the file up, or threw.
     """
-    with _guarded(), _kernel_name(path) as name:
+    with _guarded(), _kernel_name(path, instead) as name:
         _start_iges()
         reader = _IgesReader()
         _load(reader, name)
@@ -73,16 +74,26 @@ def _guarded() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _kernel_name(path: Path) -> Iterator[str]:
-    """Yield a name for the file that the kernel can take: it wants UTF-8."""
-    name = os.fspath(path)
+def _kernel_name(path: Path, instead: bytes | None) -> Iterator[str]:
+    """Yield a name that the kernel can open: it wants UTF-8."""
+    if instead is not None:
+        with tempfile.TemporaryFile() as file:  # has no name, so a crash leaves nothing behind
+            file.write(instead)
+            file.seek(0)
+            yield f"/dev/fd/{file.fileno()}"
+    elif _is_utf8(os.fspath(path)):
+        yield os.fspath(path)
+    else:
+        with path.open("rb") as file:
+            yield f"/dev/fd/{file.fileno()}"
+
+
+def _is_utf8(name: str) -> bool:
     try:
         name.encode()
     except UnicodeEncodeError:
-        with path.open("rb") as file:
-            yield f"/dev/fd/{file.fileno()}"
-    else:
-        yield name
+        return False
+    return True
 
 
 def _load(reader: Any, name: str) -> None:
@@ -113,8 +124,12 @@ def _faults(checks: Any) -> Iterator[str]:
     while checks.More():
         check = checks.Value()
         if check.NbFails() and checks.Number():
-            yield f"record {checks.Number()}: {check.CFail(1, True)}"
+            yield f"record {checks.Number()}: {_words(check)}"
         checks.Next()
 
 
-Reader = Callable[[Path], Transfer]
+def _words(check: Any) -> str:
+    try:
+        return str(check.CFail(1, True))
+    except UnicodeDecodeError:  # it quotes the file, which is in whatever encoding
+        return "not readable"

@@ -66,8 +66,15 @@ _VolumeIntegral = kernel_class("BRepGProp_Vinert")
 _as_face = kernel_function("TopoDS", "Face")
 _as_edge = kernel_function("TopoDS", "Edge")
 _is_degenerated = kernel_function("BRep_Tool", "Degenerated")
+_surface = kernel_function("BRep_Tool", "Surface")
 _add_box = kernel_function("BRepBndLib", "Add")
 _add_tight_box = kernel_function("BRepBndLib", "AddOptimal")
+
+
+def has_surface(face: Shape) -> bool:
+    """Tell whether the face has exact geometry; one from a tessellated model has facets only."""
+    surface = _surface(_as_face(face))
+    return surface is not None and not (hasattr(surface, "IsNull") and surface.IsNull())
 
 
 def surface_kind(face: Shape) -> str:

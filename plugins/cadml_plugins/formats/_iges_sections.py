@@ -7,6 +7,7 @@ told from a whole one: the kernel reads the half and keeps quiet.
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -14,8 +15,9 @@ from dataclasses import dataclass
 
 from cadml_core.errors import MalformedFile, UnsupportedContent
 
+COLUMNS = 80
 SECTIONS = "SGDPT"
-_FIRST_LINE = re.compile(rb"[^\r\n]{60,100}?S {0,6}0*1 *(?:[\r\n]|$)")
+_FIRST_LINE = re.compile(rb"(?:\xef\xbb\xbf)?[^\r\n]{60,100}?S {0,6}0*1 *(?:[\r\n]|$)")
 _MARK = re.compile(rb"([SGDPT]) {0,6}(\d{1,7})\s*$")
 _COUNT = re.compile(r"([SGDP])\s*(\d+)")
 _UNITS = {
@@ -88,6 +90,18 @@ def read_sections(data: bytes) -> Sections:
     )
 
 
+def in_columns(data: bytes) -> bytes | None:
+    """Return the content without a byte order mark and without anything beyond column 80.
+
+    The kernel misreads both. None where there is neither, as in nearly every file.
+    """
+    bare = data.removeprefix(codecs.BOM_UTF8)
+    lines = bare.splitlines()
+    if len(bare) == len(data) and max(map(len, lines), default=0) <= COLUMNS:
+        return None
+    return b"\n".join(line[:COLUMNS] for line in lines) + b"\n"
+
+
 def _lines(data: bytes) -> list[bytes]:
     if not data.strip():
         raise MalformedFile("the file is empty: expected the lines of an IGES file", line=1, reason="empty")
@@ -99,13 +113,12 @@ def _lines(data: bytes) -> list[bytes]:
             line=line,
             reason="NUL byte",
         )
-    lines = data.splitlines()
+    lines = data.removeprefix(codecs.BOM_UTF8).splitlines()
     if lines[0][72:73] in (b"B", b"C"):
         raise UnsupportedContent("binary or compressed IGES: export it again as plain ASCII IGES")
     if not looks_like_iges(data):
-        found = data[:24].decode("latin-1").split("\n")[0].strip()
         raise MalformedFile(
-            f"not an IGES file: it begins with {found!r}, expected S and the number 1 in columns 73 to 80",
+            "not an IGES file: its first line does not end in S and the number 1, in columns 73 to 80",
             line=1,
             reason="no marker",
         )

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from cadml_core.contracts import ReadLimits
 from cadml_core.document import CadDocument
 from cadml_core.errors import LimitExceeded, MalformedFile, UnreadableInput
-from cadml_plugins.formats import _brep, _recognition, _tessellation
+from cadml_plugins.formats import _brep, _faceted, _recognition, _tessellation
+from cadml_plugins.formats._exchange import Transfer
 from cadml_plugins.formats._occt import Failure, Shape, reason
 
 
@@ -28,6 +30,27 @@ def read_bytes(path: Path, limits: ReadLimits) -> bytes:
         raise UnreadableInput(
             f"{path.name}: {error.strerror or error}", reason=str(error.strerror)
         ) from error
+
+
+def transferred_shape(transfer: Transfer, faces: int, warnings: list[str]) -> Shape | None:
+    """Return what the kernel built of a file with so many faces, None where it holds no geometry.
+
+    Warnings are appended for what could not be interpreted or built.
+
+    Raises:
+        MalformedFile: There are faces, and nothing could be built.
+    """
+    if transfer.shape is None and faces:
+        why = transfer.faults[0] if transfer.faults else "the kernel gives no reason"
+        raise MalformedFile(f"no shape could be built of {faces} faces: {why}", reason="no shape")
+    if transfer.transferred < transfer.roots:
+        missing = transfer.roots - transfer.transferred
+        warnings.append(f"{missing} of {transfer.roots} roots could not be built")
+    if transfer.faults:
+        warnings.append(
+            f"{len(transfer.faults)} records could not be interpreted, the first: {transfer.faults[0]}"
+        )
+    return transfer.shape
 
 
 def build(
@@ -52,38 +75,52 @@ def build(
         MalformedFile: The kernel threw, or built fewer than half of the faces.
     """
     notes = list(warnings)
-    if shape is None:
-        notes.append("the file holds no geometry")
-        return CadDocument(format=format_name, unit=unit, properties=properties, warnings=tuple(notes))
-    try:
-        census = _brep.measure(shape, limits, _recognition.Namer())
-        _compare(census.distinct_faces, faces_expected, notes)
-        mesh = _tessellation.tessellate(shape, limits, census.box, notes)
-    except Failure as error:
-        raise MalformedFile(
-            f"Open CASCADE cannot measure the shape: {reason(error)}", reason=reason(error)
-        ) from error
-    notes += census.warnings
-    if census.box is None:
+    fields: dict[str, Any] = {}
+    if shape is not None:
+        try:
+            fields = _describe(shape, limits, faces_expected, notes)
+        except Failure as error:
+            raise MalformedFile(
+                f"Open CASCADE cannot measure the shape: {reason(error)}", reason=reason(error)
+            ) from error
+    if fields.get("bounding_box") is None:
         notes.append("the file holds no geometry")
     return CadDocument(
         format=format_name,
-        entity_counts=_entities(census, notes),
-        surface_count=census.faces.total(),
-        solid_count=census.solids,
-        shell_count=census.shells,
-        facet_count=census.facets,
-        edge_counts=dict(sorted(census.edges.items())),
-        surface_areas=dict(sorted(census.areas.items())),
-        layers=tuple(layers),
-        bounding_box=census.box,
         unit=unit,
-        area=census.area,
-        mass=census.mass,
+        layers=tuple(layers),
         properties=properties,
         warnings=tuple(notes),
-        mesh=mesh,
+        **fields,
     )
+
+
+def _describe(shape: Shape, limits: ReadLimits, faces_expected: int, notes: list[str]) -> dict[str, Any]:
+    census = _brep.measure(shape, limits, _recognition.Namer())
+    _compare(census.distinct_faces, faces_expected, notes)
+    notes += census.warnings
+    if census.facets and not census.faces:
+        fields = _faceted.describe(shape, limits)
+    else:
+        fields = _exact_fields(census, notes)
+    return fields | {"mesh": _tessellation.tessellate(shape, limits, census.box, notes)}
+
+
+def _exact_fields(census: _brep.Census, notes: list[str]) -> dict[str, Any]:
+    if census.facets:
+        notes.append(f"{census.facets:,} facets stand beside the exact faces; they are not measured")
+    return {
+        "entity_counts": _entities(census, notes),
+        "surface_count": census.faces.total(),
+        "solid_count": census.solids,
+        "shell_count": census.shells,
+        "facet_count": census.facets,
+        "edge_counts": dict(sorted(census.edges.items())),
+        "surface_areas": dict(sorted(census.areas.items())),
+        "bounding_box": census.box,
+        "area": census.area,
+        "mass": census.mass,
+    }
 
 
 def _compare(found: int, expected: int, notes: list[str]) -> None:

@@ -25,6 +25,7 @@ _PRODUCT = re.compile(rb"=\s*PRODUCT\s*\(\s*" + _STRING + rb"\s*,\s*" + _STRING)
 _USAGE = re.compile(
     rb"=\s*NEXT_ASSEMBLY_USAGE_OCCURRENCE\s*\((?:\s*(?:'(?:[^']|'')*'|\$)\s*,){3}\s*(#\d+)\s*,\s*(#\d+)"
 )
+_OTHER_FILE = re.compile(rb"=\s*DOCUMENT_FILE\s*\(\s*" + _STRING)
 _ARGUMENT = re.compile(rb"'(?:[^']|'')*'|[(),;]|[^'(),;\s]+")
 
 
@@ -40,7 +41,8 @@ class Skeleton:
     """Faces that the data sections define, each once; assemblies may place them many times."""
     assembly_depth: int
     """Longest chain of assemblies within assemblies; 0 for a lone part."""
-    warnings: tuple[str, ...]
+    other_files: tuple[str, ...]
+    """Names of the files that hold components of this assembly."""
 
 
 def looks_like_step(head: bytes) -> bool:
@@ -55,20 +57,19 @@ def read_skeleton(data: bytes) -> Skeleton:
     Raises:
         MalformedFile: The file is cut off, damaged or not STEP, or an assembly contains itself.
     """
-    warnings: list[str] = []
     _check_head(data)
     body = _DATA.search(data)
     if body is None:
         raise MalformedFile("the file has no DATA section: it is cut off in its header", reason="truncated")
-    _check_end(data, body.end(), warnings)
+    _check_end(data, body.end())
     header = _COMMENT.sub(b"", data[: body.start()])
     return Skeleton(
-        schema=_argument(header, b"FILE_SCHEMA", 0),
+        schema=_argument(header, b"FILE_SCHEMA", 0).partition(" {")[0],
         originating_system=_argument(header, b"FILE_NAME", 5),
         products=tuple(dict.fromkeys(_product_names(data))),
         faces=data.count(b"ADVANCED_FACE") + data.count(b"FACE_SURFACE"),
         assembly_depth=_assembly_depth(data),
-        warnings=tuple(warnings),
+        other_files=tuple(dict.fromkeys(decode_string(name) for name in _OTHER_FILE.findall(data))),
     )
 
 
@@ -95,18 +96,17 @@ def _check_head(data: bytes) -> None:
         )
 
 
-def _check_end(data: bytes, body: int, warnings: list[str]) -> None:
-    """Refuse a file whose end is missing; a complete one that lacks only its last line is let pass."""
+def _check_end(data: bytes, body: int) -> None:
     section_end = data.rfind(b"ENDSEC", body)
-    if section_end < 0:
-        line = line_of(data, len(data.rstrip()) - 1)
-        raise MalformedFile(
-            f"the file is cut off at line {line}: its DATA section has no ENDSEC; export or copy it again",
-            line=line,
-            reason="truncated",
-        )
-    if not _END.search(data, section_end):
-        warnings.append("the end marker END-ISO-10303-21; is missing; all sections are complete")
+    if section_end >= 0 and _END.search(data, section_end):
+        return
+    missing = "ENDSEC" if section_end < 0 else "END-ISO-10303-21"
+    line = line_of(data, len(data.rstrip()) - 1)
+    raise MalformedFile(
+        f"the file is cut off at line {line}: {missing}; is missing; export or copy it again",
+        line=line,
+        reason="truncated",
+    )
 
 
 def _argument(header: bytes, record: bytes, index: int) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from cadml_core.contracts import FormatAdapter, ReadLimits
 from cadml_core.document import CadDocument
-from cadml_core.errors import LimitExceeded, MalformedFile
+from cadml_core.errors import LimitExceeded
 from cadml_core.hookspecs import hookimpl
 from cadml_plugins.formats import _iges_sections
 
@@ -37,24 +37,17 @@ class IgesAdapter:
         # Imported here, in the worker: loading the kernel takes a second and 235 MB.
         from cadml_plugins.formats import _exchange, _kernel_document, _sewing
 
-        sections = _iges_sections.read_sections(_kernel_document.read_bytes(path, limits))
+        data = _kernel_document.read_bytes(path, limits)
+        sections = _iges_sections.read_sections(data)
         if sections.faces > limits.max_entities:
             raise LimitExceeded("max_entities", found=sections.faces, allowed=limits.max_entities)
-        transfer = _exchange.read_iges(path)
-        if transfer.shape is None and sections.faces:
-            raise MalformedFile(
-                f"no shape could be built of {sections.faces} faces:"
-                f" {transfer.faults[0] if transfer.faults else 'the kernel gives no reason'}",
-                reason="no shape",
-            )
+        transfer = _exchange.read_iges(path, _iges_sections.in_columns(data))
         warnings = list(sections.warnings)
-        if transfer.faults:
-            warnings.append(
-                f"{len(transfer.faults)} records could not be interpreted, the first: {transfer.faults[0]}"
-            )
         if sections.unit is None:
             warnings.append("the file states no unit of length; inches are assumed, as the standard says")
-        shape = None if transfer.shape is None else _sewing.close(transfer.shape, warnings)
+        shape = _kernel_document.transferred_shape(transfer, sections.faces, warnings)
+        if shape is not None:
+            shape = _sewing.close(shape, warnings)
         return _kernel_document.build(
             self.name,
             shape,

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from cadml_core.contracts import FormatAdapter, ReadLimits
 from cadml_core.document import CadDocument
-from cadml_core.errors import LimitExceeded, MalformedFile
+from cadml_core.errors import LimitExceeded
 from cadml_core.hookspecs import hookimpl
 from cadml_plugins.formats import _part21
-
-if TYPE_CHECKING:
-    from cadml_plugins.formats._exchange import Transfer
 
 UNITS = {
     "millimetre": "mm",
@@ -49,23 +46,23 @@ class StepAdapter:
         # Imported here, in the worker: loading the kernel takes a second and 235 MB.
         from cadml_plugins.formats import _exchange, _kernel_document
 
-        skeleton = _part21.read_skeleton(_kernel_document.read_bytes(path, limits))
+        data = _kernel_document.read_bytes(path, limits)
+        skeleton = _part21.read_skeleton(data)
         _check_limits(skeleton, limits)
-        transfer = _exchange.read_step(path)
-        if transfer.shape is None and skeleton.faces:
-            raise MalformedFile(
-                f"no shape could be built of {skeleton.faces} faces: {_first(transfer.faults)}",
-                reason="no shape",
-            )
+        bare = data.removeprefix(codecs.BOM_UTF8)  # the kernel stumbles over a byte order mark
+        transfer = _exchange.read_step(path, bare if len(bare) < len(data) else None)
         unit, warnings = _unit(transfer.units)
+        if skeleton.other_files:
+            warnings.append(f"components in other files are not read: {', '.join(skeleton.other_files)}")
+        shape = _kernel_document.transferred_shape(transfer, skeleton.faces, warnings)
         return _kernel_document.build(
             self.name,
-            transfer.shape,
+            shape,
             limits,
             unit=unit,
             layers=skeleton.products,
             properties=dict(_properties(skeleton)),
-            warnings=[*skeleton.warnings, *warnings, *_faults(transfer)],
+            warnings=warnings,
             faces_expected=skeleton.faces,
         )
 
@@ -75,10 +72,6 @@ def _check_limits(skeleton: _part21.Skeleton, limits: ReadLimits) -> None:
         raise LimitExceeded("max_entities", found=skeleton.faces, allowed=limits.max_entities)
     if skeleton.assembly_depth > limits.max_block_depth:
         raise LimitExceeded("max_block_depth", found=skeleton.assembly_depth, allowed=limits.max_block_depth)
-
-
-def _first(faults: tuple[str, ...]) -> str:
-    return faults[0] if faults else "the kernel gives no reason"
 
 
 def _unit(units: tuple[str, ...]) -> tuple[str | None, list[str]]:
@@ -98,13 +91,6 @@ def _properties(skeleton: _part21.Skeleton) -> Iterator[tuple[str, str | int]]:
         yield "originating_system", skeleton.originating_system
     if skeleton.assembly_depth:
         yield "assembly_depth", skeleton.assembly_depth
-
-
-def _faults(transfer: Transfer) -> Iterator[str]:
-    if transfer.transferred < transfer.roots:
-        yield f"{transfer.roots - transfer.transferred} of {transfer.roots} roots could not be built"
-    if transfer.faults:
-        yield f"{len(transfer.faults)} records could not be interpreted, the first: {transfer.faults[0]}"
 
 
 @hookimpl
