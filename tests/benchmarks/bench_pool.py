@@ -7,13 +7,18 @@ from __future__ import annotations
 
 import argparse
 import logging
+import multiprocessing
+import os
 import statistics
 import sys
 import tempfile
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
+for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ[name] = "1"  # as in the workers, before numpy is imported
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from cadml_core.contracts import ReadLimits
@@ -84,6 +89,32 @@ def batch(registry: Registry, paths: list[Path], workers: int) -> float:
         return seconds(lambda: list(pool.map(paths, VERSIONS)))
 
 
+_registry: Registry | None = None
+
+
+def _load() -> None:
+    global _registry
+    logging.disable()
+    _registry = load_plugins(Settings(safe_mode=True)).registry
+
+
+def _read_all(paths: list[Path]) -> None:
+    assert _registry is not None
+    for path in paths:
+        read_file(
+            path, formats=_registry.formats, features=_registry.features, versions=VERSIONS, limits=LIMITS
+        )
+
+
+def ceiling(paths: list[Path], processes: int) -> float:
+    """Return the time for all files by plain processes, each with its share: what the machine can do."""
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(processes, mp_context=context, initializer=_load) as executor:
+        shares = [paths[number::processes] for number in range(processes)]
+        list(executor.map(_read_all, [share[:40] for share in shares]))
+        return seconds(lambda: list(executor.map(_read_all, shares)))
+
+
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -107,6 +138,9 @@ def main() -> None:
         for _ in range(2):
             one, two = batch(registry, paths, 1), batch(registry, paths, 2)
             row(f"{len(paths)} mixed parts, 2 workers", "1 worker", two, one, one / two, ">= 1.7")
+            alone, both = ceiling(paths, 1), ceiling(paths, 2)
+            row("the same by 2 plain processes", "1 process", both, alone, alone / both, "the ceiling")
+            row("the same by 2 workers", "2 plain processes", two, both, two / both, "about 1")
 
 
 def row(job: str, peer: str, mine: float, theirs: float, ratio: float, wanted: str) -> None:
