@@ -17,8 +17,6 @@ from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
-for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-    os.environ[name] = "1"  # as in the workers, before numpy is imported
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from cadml_core.contracts import ReadLimits
@@ -121,6 +119,7 @@ def main() -> None:
     parser.add_argument("--files", type=int, default=500)
     wanted = parser.parse_args()
     logging.disable()
+    os.environ.update({"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"})  # as the pool does for workers
     registry = load_plugins(Settings(safe_mode=True)).registry
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
