@@ -61,7 +61,7 @@ def wheel(session: nox.Session) -> None:
     session.install(*map(str, output.glob("*.whl")))
     session.run("python", "contrib/scripts/check_wheel.py", *map(str, output.iterdir()))
     session.chdir(session.create_tmp())
-    session.run("cadml", "demo", "--json", silent=True)
+    session.run("cadml", "demo", "--json", silent=True, env={"CADML_DATA_DIR": "data"})
 
 
 @nox.session
