@@ -20,8 +20,8 @@ from cadml_plugins.vectors._sharing import SharedLock
 Rows = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
-_BLOCK = 4_000_000
-"""Most float64 numbers that ranking holds at once."""
+_BLOCK = 200_000
+"""Most float64 numbers that ranking holds at once; what fits in the cache is ranked fastest."""
 LARGEST = 1e18
 """Largest magnitude of a value: its square, summed over the dimensions, still fits in float32."""
 
@@ -138,8 +138,7 @@ class ExactIndex:
             self._rank_block(queries[part], candidates[part], Hits(hits.ids[part], hits.distances[part]))
 
     def _rank_block(self, queries: Rows, candidates: Int64Array, hits: Hits) -> None:
-        difference = self._table.rows[candidates].astype(np.float64)
-        difference -= queries[:, np.newaxis, :]
+        difference = np.subtract(self._table.rows[candidates], queries[:, np.newaxis, :], dtype=np.float64)
         distances = np.einsum("qcd,qcd->qc", difference, difference)
         if self._metric == "cosine":
             distances *= 0.5
@@ -197,6 +196,14 @@ def directions(vectors: FloatMatrix) -> Rows:
     length = np.linalg.norm(scaled.astype(np.float64), axis=1, keepdims=True)
     zero = length == 0.0
     return np.hstack([scaled / np.where(zero, 1.0, length), zero]).astype(np.float32)
+
+
+def stacked(lists: list[Int64Array]) -> Int64Array:
+    """Stack position lists of different lengths, -1 at their ends."""
+    result = np.full((len(lists), max(map(len, lists), default=0)), -1, dtype=np.int64)
+    for line, positions in enumerate(lists):
+        result[line, : len(positions)] = positions
+    return result
 
 
 def _ascending(ids: Int64Array, rows: Rows) -> tuple[Int64Array, Rows]:

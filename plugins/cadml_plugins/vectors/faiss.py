@@ -11,11 +11,11 @@ import numpy as np
 
 from cadml_core import Metric, VectorBackend, VectorIndex, hookimpl
 from cadml_core.contracts import Int64Array
-from cadml_plugins.vectors._exact import ExactIndex, Mask, Rows
+from cadml_plugins.vectors._exact import ExactIndex, Mask, Rows, stacked
 
-_CHUNK = 16
-"""Queries of one call: from 20 on Faiss goes through BLAS, which is hardly faster on so few
-dimensions and loses digits by cancellation."""
+_BLAS_FROM = 20
+"""Queries of one call from which on Faiss computes ``|x|² + |q|² - 2 x·q`` with BLAS, which is faster
+but loses digits where the terms cancel."""
 _SPARE = 6
 """Neighbours asked for beyond k, to see that nothing else is as near as the k-th."""
 
@@ -39,7 +39,9 @@ class FlatTable:
         self._faiss = faiss
         self._index = faiss.IndexFlatL2(width)
         self._threads = threads
-        self._margin = (width + 4) * 2.4e-7  # rounding of both distances compared, in float32
+        self._rounding = (width + 4) * 1.2e-7
+        self._longest = 0.0
+        """Squared length of the longest row there ever was."""
         self._view = self._look()
 
     @property
@@ -52,11 +54,16 @@ class FlatTable:
         if len(rows):
             self._index.add(np.ascontiguousarray(rows))
             self._view = self._look()
+            self._measure(rows)
 
     def overwrite(self, positions: Int64Array, rows: Rows) -> None:
         """Replace the rows at these positions."""
         if len(positions):
             self._view[positions] = rows
+            self._measure(rows)
+
+    def _measure(self, rows: Rows) -> None:
+        self._longest = max(self._longest, float(np.einsum("nd,nd->n", rows, rows).max()))
 
     def keep(self, kept: Mask) -> None:
         """Drop the rows whose mask is False."""
@@ -66,28 +73,38 @@ class FlatTable:
         self._view = self._look()
 
     def screen(self, queries: Rows, k: int, allowed: Mask | None) -> Int64Array:
-        """Ask Faiss for a few more than k, and again for more where those may tie with the k-th."""
+        """Ask Faiss for a few more than k; for more yet where those may be as near as the k-th."""
         self._faiss.omp_set_num_threads(self._threads)  # a setting of the calling thread
         parameters, _bitmap = self._parameters(allowed)
-        size = len(self._view)
-        wanted = min(k + _SPARE, size)
-        while True:
-            distances, positions = self._nearest(queries, wanted, parameters)
-            bound = distances[:, k - 1] * (1.0 + self._margin) + 1e-30
-            if wanted == size or bool((distances[:, -1] > bound).all()):
-                return positions
-            wanted = min(wanted * 4, size)
-
-    def _nearest(self, queries: Rows, count: int, parameters: Any) -> tuple[Rows, Int64Array]:
-        if len(queries) <= _CHUNK:
-            found: tuple[Rows, Int64Array] = self._index.search(queries, count, params=parameters)
+        count = min(k + _SPARE, len(self._view))
+        distances, positions = self._index.search(queries, count, params=parameters)
+        unsure = distances[:, -1] <= self._bound(queries, distances[:, k - 1])
+        if count == len(self._view) or not unsure.any():
+            found: Int64Array = positions
             return found
-        distances = np.empty((len(queries), count), dtype=np.float32)
-        positions = np.empty((len(queries), count), dtype=np.int64)
-        for start in range(0, len(queries), _CHUNK):
-            part = slice(start, start + _CHUNK)
-            self._index.search(queries[part], count, params=parameters, D=distances[part], I=positions[part])
-        return distances, positions
+        return stacked(
+            [
+                self._screen_one(queries[line : line + 1], k, 4 * count, parameters) if again else found
+                for line, (found, again) in enumerate(zip(positions, unsure, strict=True))
+            ]
+        )
+
+    def _screen_one(self, query: Rows, k: int, count: int, parameters: Any) -> Int64Array:
+        """Ask for one query, without BLAS, until all that tie with its k-th are among the answers."""
+        while True:
+            count = min(count, len(self._view))
+            distances, positions = self._index.search(query, count, params=parameters)
+            if count == len(self._view) or distances[0, -1] > self._bound(query, distances[:, k - 1])[0]:
+                found: Int64Array = positions[0]
+                return found
+            count *= 4
+
+    def _bound(self, queries: Rows, kth: Rows) -> Rows:
+        """The distance up to which a row may in truth be as near as the k-th of the list."""
+        error = np.full(len(queries), 1e-30, dtype=np.float32)
+        if len(queries) >= _BLAS_FROM:
+            error += 4.0 * self._rounding * (self._longest + np.einsum("nd,nd->n", queries, queries))
+        return kth * np.float32(1.0 + 2.0 * self._rounding) + error
 
     def _parameters(self, allowed: Mask | None) -> tuple[Any, Any]:
         """Return search parameters, and the memory that they point into."""

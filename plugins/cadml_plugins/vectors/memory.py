@@ -10,9 +10,7 @@ import numpy as np
 from cadml_core import Metric, VectorBackend, VectorIndex, hookimpl
 from cadml_core.contracts import Int64Array
 from cadml_plugins.vectors._exact import ExactIndex, Mask, Rows
-
-_CHUNK = 16
-"""Queries screened by one matrix product; bounds its memory to 16 floats a row."""
+from cadml_plugins.vectors._product import screen_by_product, squares
 
 
 class MemoryConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -42,13 +40,13 @@ class ArrayTable:
             self._array = grown
             self._squares = np.resize(self._squares, len(grown))
         self._array[self._size : end] = rows
-        self._squares[self._size : end] = _squares(rows)
+        self._squares[self._size : end] = squares(rows)
         self._size = end
 
     def overwrite(self, positions: Int64Array, rows: Rows) -> None:
         """Replace the rows at these positions."""
         self._array[positions] = rows
-        self._squares[positions] = _squares(rows)
+        self._squares[positions] = squares(rows)
 
     def keep(self, kept: Mask) -> None:
         """Drop the rows whose mask is False."""
@@ -57,41 +55,14 @@ class ArrayTable:
         self._size = len(self._array)
 
     def screen(self, queries: Rows, k: int, allowed: Mask | None) -> Int64Array:
-        """Name the candidates by ``|x|² - 2 x·q``, which is one matrix product."""
-        found: list[Int64Array] = []
-        squares = self._squares[: self._size]
-        longest = float(squares.max())
-        for start in range(0, len(queries), _CHUNK):
-            some = queries[start : start + _CHUNK]
-            approximate = some @ self.rows.T
-            approximate *= -2.0
-            approximate += squares
-            if allowed is not None:
-                approximate[:, ~allowed] = np.inf
-            for query, line in zip(some, approximate, strict=True):
-                # Both terms are rounded in float32 before they cancel: a rounding for each dimension.
-                error = (self._width + 4) * 1.2e-7 * (2.0 * longest + float(query @ query))
-                kth = np.partition(line, k - 1)[k - 1]
-                found.append(np.flatnonzero(line <= kth + 2.0 * error))
-        return _padded(found)
+        """Name the candidates by one matrix product."""
+        return screen_by_product(self.rows, self._squares[: self._size], queries, k, allowed)
 
     def clear(self) -> None:
         """Drop all rows and release their memory."""
         self._array = np.empty((0, self._width), dtype=np.float32)
         self._squares = np.empty(0, dtype=np.float32)
         self._size = 0
-
-
-def _squares(rows: Rows) -> Rows:
-    return np.asarray(np.einsum("nd,nd->n", rows, rows))
-
-
-def _padded(lists: list[Int64Array]) -> Int64Array:
-    """Stack position lists of different lengths, -1 at their ends."""
-    result = np.full((len(lists), max(map(len, lists), default=0)), -1, dtype=np.int64)
-    for row, positions in enumerate(lists):
-        result[row, : len(positions)] = positions
-    return result
 
 
 class MemoryBackend:
