@@ -192,7 +192,7 @@ class Machine:
         elif type(target) is not Node:
             raise Malformed("wrong-target", f"{self.opcode} is applied to what is no {kind.kind}")
         elif target.origin is not None:
-            self.record(target.origin, (), target.shape.parts)
+            self.record(target.origin, (), target)
             self.hold(target, items)
         elif target.shape is kind or (kind is NEW_DICT and target.shape is MAPPING):
             if target.placed:
@@ -302,16 +302,22 @@ class Machine:
         self.hold(result, [arguments])
         self.stack.append(result)
 
-    def record(self, callee: str, arguments: Any, receiver: tuple[Any, ...] = ()) -> Shape:
-        """Record a call and return the shape of its result."""
-        key = (callee, self.opcode, arguments, receiver)
+    def record(self, callee: str, arguments: Any, target: Node | None = None) -> Shape:
+        """Record a call, or a change of a target, and return the shape of the result."""
+        receiver = target.shape.parts if target is not None else ()
+        late = target is not None and target.placed
+        key = (callee, self.opcode, arguments, receiver, late)
         known = self.calls.get(key)
         if known is None:
             if len(self.calls) >= self.limits.max_calls:
                 raise Malformed("limit-calls", f"more than {self.limits.max_calls:,} different calls")
-            parts = arguments if type(arguments) is tuple and is_literal(arguments) else ()
-            call = Call(callee, self.opcode, arguments, receiver, self.position)
-            known = self.calls[key] = (call, Shape("object", callee, parts))
+            call = Call(callee, self.opcode, arguments, receiver, late, self.position)
+            if target is None:
+                parts = arguments if type(arguments) is tuple and is_literal(arguments) else ()
+                result = Shape("object", callee, parts)
+            else:
+                result = Shape("object", target.shape.name, receiver, arguments)
+            known = self.calls[key] = (call, result)
         return known[1]
 
     def build(self, state: Any) -> None:
@@ -325,7 +331,9 @@ class Machine:
         shown = self.shown(state)
         if shown is MAPPING:
             self.note("state-keys", "the state of an object has keys that are no plain text", target.origin)
-        self.record(target.origin, shown, target.shape.parts)
+        built = self.record(target.origin, shown, target)
+        if type(shown) is tuple and target.shape.parts:
+            target.shape = built
         self.hold(target, [state])
 
     # What calls show

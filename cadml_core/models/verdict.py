@@ -22,6 +22,8 @@ class Shape(msgspec.Struct, frozen=True):
     """``module:name`` of a global, or of the callee that made an object."""
     parts: tuple[Any, ...] = ()
     """Literal arguments of an object's callee; pairs of key and value of a small nested dict."""
+    state: Any = None
+    """What ``BUILD`` last gave to an object with literal arguments, where that is a tuple."""
 
 
 class GlobalReference(msgspec.Struct, frozen=True):
@@ -61,6 +63,8 @@ class Call(msgspec.Struct, frozen=True):
     """The argument tuple of a call, the state of ``BUILD``, else ()."""
     receiver: tuple[Any, ...] = ()
     """Literal arguments that the changed object was made with."""
+    late: bool = False
+    """True where something holds the changed object already."""
     position: int = 0
 
 

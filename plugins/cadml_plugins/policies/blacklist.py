@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from cadml_core.contracts import OpcodePolicy
 from cadml_core.hookspecs import hookimpl
 from cadml_core.models.verdict import Call, Finding, PickleScan, Shape, Verdict
+from cadml_plugins.policies._dtypes import is_sound_state
 from cadml_plugins.policies._globals import denial, deny_lists
 
 # Rules of the scan that no ordinary model breaks.
@@ -21,6 +22,7 @@ _DENIED_ODDITIES = frozenset(
         "state-keys",
     }
 )
+_LIST = Shape("list")
 _BYTES_MAKERS = frozenset({"builtins:bytes", "builtins:bytearray"})
 
 
@@ -68,8 +70,16 @@ def _calls(calls: Iterable[Call]) -> Iterator[Finding]:
 
 def _call_denial(call: Call) -> str | None:
     arguments = call.arguments if isinstance(call.arguments, tuple) else ()
-    if call.callee == "_codecs:encode" and arguments[1:] not in (("latin1",), ("latin-1",)):
+    if (
+        call.callee == "_codecs:encode"
+        and call.opcode == "REDUCE"
+        and arguments[1:] not in (("latin1",), ("latin-1",))
+    ):
         return "is called with another codec than latin1"
+    if call.opcode == "BUILD" and call.arguments == _LIST:
+        return "is given a list as its state, whose pairs could set any attribute"
+    if call.callee == "numpy:dtype" and call.opcode == "BUILD" and not is_sound_state(call):
+        return "is given a state that numpy does not write; bytes of the file may become pointers"
     if call.callee in _BYTES_MAKERS and arguments and type(arguments[0]) is int:
         return "is called with a size, which takes that much memory"
     if any(isinstance(item, Shape) and item.name == "builtins:range" for item in arguments):

@@ -115,6 +115,8 @@ class Whitelist:
         callee = canonical(call.callee)
         if callee == "copyreg:_reconstructor":
             return self._admits_reconstruction(call)
+        if call.opcode == "BUILD" and call.late and not isinstance(call.arguments, Shape):
+            return False  # changes an array or type that something already reads from
         if rule := ARGUMENT_RULES.get((callee, call.opcode)):
             return rule(call)
         return pattern(call.arguments) in uses.get(call.opcode, ())

@@ -1,0 +1,127 @@
+"""Whether the state of a pickled numpy type tells the truth about where references lie.
+
+numpy believes the flags and offsets that it finds in the state. A type that hides a reference makes numpy use
+bytes of the file as a pointer; one whose fields lie outside the item makes it read foreign memory.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Any
+
+from cadml_core.models.verdict import Call, Shape
+
+_PLAIN_CODE = re.compile(r"[<>|=]?(?:[biufc](?:1|2|4|8|16|32)|[?bBhHiIlLqQefdgFDG]|[mM]8|[SUV][0-9]{1,7})\Z")
+_OBJECT_CODE = re.compile(r"[<>|=]?O[48]?\Z")
+_PLATFORM_SIZES = {"?": 1, "b": 1, "B": 1, "h": 2, "H": 2, "e": 2, "i": 4, "I": 4, "f": 4}
+_OBJECT_TYPE_FLAGS = 63  # what numpy sets for the type O
+_OBJECT_ITEM_FLAGS = frozenset({27, 63})  # what it sets for items and subarrays that hold objects
+_ALIGNED = 128
+_PLAIN_FLAGS = frozenset({0, 8, 16, 24})
+
+
+def is_known_code(code: str) -> bool:
+    """Tell whether numpy writes this type code."""
+    return bool(_PLAIN_CODE.match(code) or _OBJECT_CODE.match(code))
+
+
+def holds_objects(dtype: Any) -> bool | None:
+    """Tell whether items of a type hold references; None where that is not known."""
+    code = _code(dtype)
+    if _OBJECT_CODE.match(code):
+        return True
+    if not _PLAIN_CODE.match(code):
+        return None
+    match dtype.state:
+        case (_, _, (base, _), None, None, *_) if _is_void(code):
+            return holds_objects(base)
+        case (_, _, None, tuple(), Shape(parts=fields), *_) if _is_void(code):
+            held = [holds_objects(field[0]) for _, field in fields]
+            return None if None in held else any(held)
+        case _:
+            return False
+
+
+def is_sound_state(call: Call) -> bool:
+    """Tell whether ``BUILD`` gives a type the state that numpy writes for its code."""
+    match call.arguments, call.receiver:
+        case (
+            (3 | 4, "<" | ">" | "|" | "=", inner, names, fields, int() as size, int(), int() as flags, *rest),
+            (str() as code, *_),
+        ):
+            if call.late or (rest and not _is_datetime_unit(code, rest)):
+                return False
+            if _OBJECT_CODE.match(code):
+                return (inner, names, fields, flags) == (None, None, None, _OBJECT_TYPE_FLAGS)
+            if inner is None and names is None:
+                return fields is None and bool(_PLAIN_CODE.match(code)) and flags in _PLAIN_FLAGS
+            if code.lstrip("<>|=") != f"V{size}":
+                return False
+            if names is None:
+                return fields is None and _is_subarray(inner, size, flags)
+            return inner is None and _are_fields(names, fields, size, flags)
+        case _:
+            return False
+
+
+def _code(dtype: Any) -> str:
+    """Return the type code that a dtype was made with, empty where it is unknown."""
+    if not isinstance(dtype, Shape) or dtype.name != "numpy:dtype" or not dtype.parts:
+        return ""
+    return dtype.parts[0] if isinstance(dtype.parts[0], str) else ""
+
+
+def _is_void(code: str) -> bool:
+    return "V" in code
+
+
+def _is_datetime_unit(code: str, rest: list[Any]) -> bool:
+    return code.lstrip("<>|=")[0] in "mM" and len(rest) == 1 and isinstance(rest[0], tuple | Shape)
+
+
+def _is_subarray(inner: Any, size: int, flags: int) -> bool:
+    match inner:
+        case (Shape() as base, tuple() as shape) if all(isinstance(n, int) and n > 0 for n in shape):
+            return _size(base) * math.prod(shape) == size and _flags_fit([holds_objects(base)], flags)
+        case _:
+            return False
+
+
+def _are_fields(names: Any, fields: Any, size: int, flags: int) -> bool:
+    """Tell whether the fields lie inside the item, none over another, and the flags own up to references."""
+    if not isinstance(names, tuple) or not isinstance(fields, Shape) or len(fields.parts) != len(names):
+        return False
+    spans: list[tuple[int, int]] = []
+    held: list[bool | None] = []
+    for key, field in fields.parts:
+        match field:
+            case (Shape() as dtype, int() as offset) | (Shape() as dtype, int() as offset, str()):
+                spans.append((offset, offset + _size(dtype)))
+                held.append(holds_objects(dtype))
+            case _:
+                return False
+        if key not in names:
+            return False
+    edges = [edge for span in sorted(spans) for edge in span]
+    inside = all(0 <= edge <= size for edge in edges)
+    return inside and edges == sorted(edges) and _flags_fit(held, flags)
+
+
+def _flags_fit(held: list[bool | None], flags: int) -> bool:
+    if None in held:
+        return False
+    own = flags & ~_ALIGNED
+    return own in _OBJECT_ITEM_FLAGS if any(held) else own in _PLAIN_FLAGS
+
+
+def _size(dtype: Shape) -> int:
+    """Return the bytes of one item; where the platform decides, the most it can be."""
+    code = _code(dtype).lstrip("<>|=")
+    if not code:
+        return 1 << 40
+    if code[0] == "O":
+        return 8
+    if not code[1:]:
+        return _PLATFORM_SIZES.get(code, 16)
+    return int(code[1:]) * (4 if code[0] == "U" else 1)
