@@ -59,7 +59,7 @@ def create_app(source: Settings | Runtime | None = None) -> Litestar:
             ),
         ],
         dependencies={"services": Provide(lambda: services, use_cache=True, sync_to_thread=False)},
-        state=State({"gatekeeper": gatekeeper}),
+        state=State({"gatekeeper": gatekeeper, "services": services}),
         lifespan=[_lifespan(services)],
         middleware=_middleware(settings, gatekeeper),
         before_request=known_query_only,

@@ -7,9 +7,10 @@ import functools
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Annotated, Any, TypeVar
+from typing import Any, TypeVar
 
-from litestar.params import Dependency
+from litestar.di import NamedDependency
+from litestar.params import SkipValidation
 
 from cadml_core.catalog.blobs import BlobStore
 from cadml_core.runtime import Runtime
@@ -79,4 +80,4 @@ class Services:
         self.runtime.close()
 
 
-ServicesDependency = Annotated[Services, Dependency(skip_validation=True)]
+ServicesDependency = NamedDependency[SkipValidation[Services]]

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 import msgspec
+from litestar.params import PathParameter, QueryParameter
 from msgspec import Meta
 
 from cadml_core.catalog.records import Part, PartFilter, Status, Vector
@@ -26,7 +27,12 @@ PartId = Annotated[
 Text = Annotated[str, Meta(max_length=1000, pattern=r"^[^\x00]*\Z")]
 TopK = Annotated[int, Meta(ge=1, le=100, description="How many hits.")]
 Score = Annotated[float, Meta(ge=0, le=1, description="From 0 to 1; 1 is identical.")]
-PageSize = Annotated[int, Meta(ge=1, le=1000, description="Most items of one page.")]
+PageSize = Annotated[int, QueryParameter(ge=1, le=1000, description="Most items of one page.")]
+Cursor = Annotated[
+    str | None, QueryParameter(pattern=r"^[0-9]{1,18}$", description="`next_cursor` of the page before.")
+]
+QueryText = Annotated[str | None, QueryParameter(max_length=1000, pattern=r"^[^\x00]*$")]
+KnownId = Annotated[str, PathParameter(max_length=1000, pattern=r"^[^\x00]+$", description="Id of a part.")]
 Number = Annotated[float, Meta(ge=-1.7976931348623157e308, le=1.7976931348623157e308)]
 """A finite number."""
 

@@ -10,6 +10,7 @@ import msgspec
 from litestar import Request, Response, Router, get
 from litestar.enums import MediaType
 from litestar.openapi.plugins import JsonRenderPlugin, OpenAPIRenderPlugin
+from litestar.params import FromPath
 
 from cadml_core.errors import NotFound
 from cadml_hostapp import schemas
@@ -57,7 +58,7 @@ class Page(OpenAPIRenderPlugin):
 
 
 @get("/{name:str}", sync_to_thread=False)
-def asset(name: str) -> Response[bytes]:
+def asset(name: FromPath[str]) -> Response[bytes]:
     """Return a script or style of the page."""
     if name not in _ASSETS:
         raise NotFound(f"there is no {PATH}/{name}", stage="request", path=f"{PATH}/{name}")

@@ -8,7 +8,7 @@ from cadml_core.errors import NotFound
 from cadml_core.features import FeatureSlot
 from cadml_hostapp.host import ServicesDependency
 from cadml_hostapp.routes.declare import route
-from cadml_hostapp.schemas import FeatureVersionAnswer, Text
+from cadml_hostapp.schemas import FeatureVersionAnswer, QueryText
 
 STAGE = "features"
 
@@ -29,7 +29,7 @@ async def versions(services: ServicesDependency) -> list[FeatureVersionAnswer]:
 
 
 @route("GET", "/slots", "DATA_NOT_FOUND", stage=STAGE)
-async def slots(services: ServicesDependency, version: Text | None = None) -> list[FeatureSlot]:
+async def slots(services: ServicesDependency, version: QueryText = None) -> list[FeatureSlot]:
     """List the slots of a feature version, by default the configured one, in stored order."""
     features = services.runtime.registry.features
     if version is not None and version not in features:

@@ -16,15 +16,17 @@ from cadml_core.similarity.search import SearchResult, checked_values, contribut
 from cadml_core.similarity.spaces import Space
 from cadml_hostapp.host import ServicesDependency
 from cadml_hostapp.routes.declare import json_body, route
-from cadml_hostapp.routes.parts import Cursor, after
+from cadml_hostapp.routes.parts import after
 from cadml_hostapp.schemas import (
+    Cursor,
+    KnownId,
     PageSize,
+    QueryText,
     RegisterVector,
     SearchAnswer,
     SearchRequest,
     SimilarityAnswer,
     SimilarityRequest,
-    Text,
     VectorAnswer,
     VectorPage,
     VectorRegistered,
@@ -73,7 +75,7 @@ async def list_vectors(
 
 @route("GET", "/{part_id:str}", "DATA_NOT_FOUND", "PLUGIN_UNAVAILABLE", stage=STAGE)
 async def show_vector(
-    services: ServicesDependency, part_id: str, version: Text | None = None
+    services: ServicesDependency, part_id: KnownId, version: QueryText = None
 ) -> VectorAnswer:
     """Show a part's raw values under one feature version, by default the configured one."""
     feature = _feature(services.runtime, version)
@@ -88,7 +90,7 @@ async def show_vector(
 
 
 @route("DELETE", "/{part_id:str}", "DATA_NOT_FOUND", stage=STAGE)
-async def delete_vector(services: ServicesDependency, part_id: str) -> None:
+async def delete_vector(services: ServicesDependency, part_id: KnownId) -> None:
     """Delete a part's vectors; the part itself too where it has no file."""
     await services.write(services.runtime.catalog.remove_vectors, part_id)
 
