@@ -22,6 +22,7 @@ from pathlib import Path
 
 import msgspec
 
+from cadml_core.extraction.confinement import private_resident
 from cadml_core.extraction.messages import EXIT, Ready, Start, frame, receive
 from cadml_core.extraction.worker import Readers, serve
 
@@ -75,6 +76,7 @@ class Launcher:
         self._readers = readers
         self._limits = start.limits
         self._folder = folder
+        self._resident = private_resident()
         self._leashes: dict[int, socket.socket] = {}
         self._selector = selectors.DefaultSelector()
 
@@ -151,15 +153,18 @@ class Launcher:
                 return
             _kill_group(ended.si_pid)
             _, status, usage = os.wait4(ended.si_pid, 0)
-            self._report(ended.si_pid, status, usage.ru_maxrss)
+            grown = max(0, usage.ru_maxrss * 1024 - self._resident)
+            self._report(ended.si_pid, status, grown)
 
-    def _report(self, pid: int, status: int, peak: int) -> None:
+    def _report(self, pid: int, status: int, grown: int) -> None:
         shutil.rmtree(self._worker_folder(pid), ignore_errors=True)
-        leash = self._leashes.pop(pid)
+        leash = self._leashes.pop(pid, None)
+        if leash is None:  # not a worker: a plugin started it while it was imported
+            return
         with contextlib.suppress(KeyError):
             self._selector.unregister(leash)
         with contextlib.suppress(OSError):
-            leash.send(EXIT.pack(status, peak))
+            leash.send(EXIT.pack(status, grown))
         leash.close()
 
     def _end_all(self) -> None:

@@ -20,7 +20,7 @@ MAX_FRAME = 64 * 1024**2
 
 _LENGTH = struct.Struct("!I")
 EXIT = struct.Struct("!iQ")
-"""How the launcher reports a worker's end: wait status, peak resident memory in KiB."""
+"""How the launcher reports a worker's end: wait status, and by how many bytes it had grown at its peak."""
 
 
 class Start(msgspec.Struct, frozen=True):

@@ -17,6 +17,7 @@ import msgspec
 from cadml_core import metrics
 from cadml_core.contracts import FeatureVersion, FormatAdapter, ReadLimits
 from cadml_core.errors import CadmlError, PluginUnavailable, ReaderCrashed, ReaderTimeout
+from cadml_core.extraction.confinement import MIB
 from cadml_core.extraction.detection import detect, display
 from cadml_core.extraction.messages import Answer, Task, error_of
 from cadml_core.extraction.pickling import pickled
@@ -36,8 +37,10 @@ log = logging.getLogger(__name__)
 _ATTEMPTS = 3
 """How often a file is given to a new process while processes end that had not begun with it."""
 _MEMORY_WORDS = ("bad_alloc", "MemoryError", "out of memory", "OutOfMemory")
-_MEMORY_SHARE = 0.9
-"""A worker that dies this close to its memory limit is taken to have died of it."""
+_MEMORY_SHARE = 0.7
+"""A worker that dies with this share of its memory limit in use is taken to have died of it: kernels
+do not check whether an allocation failed. Workers that come half as far and live are retired, so it
+was this file."""
 
 
 class PoolStatistics(msgspec.Struct, frozen=True):
@@ -405,7 +408,7 @@ class ReaderPool:
 
     def _died_of_memory(self, death: WorkerDied) -> bool:
         """Tell from the traces of a death whether the memory limit was behind it."""
-        near = death.peak_kib > _MEMORY_SHARE * self.limits.max_memory_mb * 1024
+        near = death.grown > _MEMORY_SHARE * self.limits.max_memory_mb * MIB
         return near or any(word in death.said for word in _MEMORY_WORDS)
 
     def _out_of_memory(

@@ -53,11 +53,12 @@ class LauncherDied(Exception):
 class WorkerDied(Exception):
     """The worker ended before it answered."""
 
-    def __init__(self, status: int, peak_kib: int, said: str) -> None:
+    def __init__(self, status: int, grown: int, said: str) -> None:
         super().__init__(f"wait status {status}")
         self.exit_code = os.waitstatus_to_exitcode(status)
         """As in ``subprocess``: negative for a signal."""
-        self.peak_kib = peak_kib
+        self.grown = grown
+        """By how many bytes its memory had grown at its peak."""
         self.said = said
         """The end of what it printed."""
 
@@ -143,8 +144,8 @@ class WorkerProcess:
             report = b""
         if len(report) != EXIT.size:
             return LauncherDied(self._launcher)
-        status, peak = EXIT.unpack(report)
-        return WorkerDied(status, peak, tail(self._output))
+        status, grown = EXIT.unpack(report)
+        return WorkerDied(status, grown, tail(self._output))
 
 
 class LauncherProcess:

@@ -3,15 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
-import faulthandler
 import os
-import resource
 import shutil
-import signal
 import socket
-import sys
-import tempfile
 import traceback
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,15 +14,23 @@ import msgspec
 
 from cadml_core.contracts import FeatureVersion, FormatAdapter, ReadLimits
 from cadml_core.errors import CadmlError, LimitExceeded, MalformedFile
+from cadml_core.extraction.confinement import (
+    MIB,
+    allow_data,
+    confine,
+    data_in_use,
+    make_folder,
+    peak_resident,
+)
 from cadml_core.extraction.detection import display
 from cadml_core.extraction.messages import MAX_FRAME, Answer, Failure, Task, failure_of, frame, receive
 from cadml_core.extraction.reading import AdapterFault, read_file
 
-MIB = 1024**2
 GROWTH_ALLOWED = 256 * MIB
 """A worker that holds this much more than at its start gives it back by retiring."""
+PEAK_ALLOWED = 0.5
+"""So does one that once came this near to its limit: if it dies later, its peak tells nothing else."""
 MAX_TEMPORARY_FILE = 4096 * MIB
-_PR_SET_PDEATHSIG = 1
 
 
 class Readers(msgspec.Struct, frozen=True):
@@ -42,70 +44,24 @@ def serve(
     connection: socket.socket, log: int, readers: Readers, limits: ReadLimits, folder: Path, parent: int
 ) -> None:
     """Answer tasks until the host closes the connection. Runs in the forked process; never returns."""
-    confine(log, folder, parent)
-    baseline = memory_in_use()
+    confine(log, folder, parent, MAX_TEMPORARY_FILE)
+    make_folder(folder)
+    held, peak = data_in_use(), peak_resident()
     while body := receive(connection.recv):
         task = msgspec.msgpack.decode(body, type=Task)
         os.lseek(log, 0, os.SEEK_SET)
         os.ftruncate(log, 0)
-        allow_memory(limits)
+        allow_data(limits.max_memory_mb * MIB)
         answer = _answer(task, readers, limits)
         _empty(folder)
-        retires = answer.retires or memory_in_use() - baseline > GROWTH_ALLOWED
+        grown = data_in_use() - held > GROWTH_ALLOWED
+        retires = (
+            answer.retires or grown or peak_resident() - peak > limits.max_memory_mb * MIB * PEAK_ALLOWED
+        )
         connection.sendall(_framed(msgspec.structs.replace(answer, retires=retires)))
         if retires:
             break
     os._exit(0)
-
-
-def confine(log: int, folder: Path, parent: int) -> None:
-    """Cut a fresh process off from what could outlive or disturb it.
-
-    Its own process group lets the launcher end it with all its children; it dies with the
-    launcher; what it prints goes to ``log``; it leaves no core dump.
-    """
-    os.setsid()
-    _die_with(parent)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    _lower(resource.RLIMIT_FSIZE, MAX_TEMPORARY_FILE)
-    os.dup2(log, 1)
-    os.dup2(log, 2)
-    faulthandler.enable(2)
-    _make(folder)
-    os.environ["TMPDIR"] = tempfile.tempdir = str(folder)
-
-
-def memory_in_use() -> int:
-    """Return the bytes of private data that count against ``RLIMIT_DATA``; 0 where unknown."""
-    try:
-        with open("/proc/self/statm", "rb") as file:  # noqa: PTH123 (called for every file)
-            return int(file.read().split()[5]) * resource.getpagesize()
-    except OSError:
-        return 0
-
-
-def allow_memory(limits: ReadLimits) -> None:
-    """Let the next reading take ``max_memory_mb`` on top of what the process holds now.
-
-    The soft limit is set anew for each file, so that a file is never blamed for what an earlier
-    one left behind. ``RLIMIT_DATA`` counts private writable memory only: the libraries' text and
-    reserved address space, half a gigabyte for a CAD kernel, do not count.
-    """
-    _lower(resource.RLIMIT_DATA, memory_in_use() + limits.max_memory_mb * MIB)
-
-
-def _lower(kind: int, value: int) -> None:
-    hard = resource.getrlimit(kind)[1]
-    soft = value if hard == resource.RLIM_INFINITY else min(value, hard)
-    resource.setrlimit(kind, (soft, hard))
-
-
-def _die_with(parent: int) -> None:
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:
-        os._exit(0)
 
 
 def _answer(task: Task, readers: Readers, limits: ReadLimits) -> Answer:
@@ -164,18 +120,12 @@ def _framed(answer: Answer) -> bytes:
     return frame(Answer(failure=failure_of(error), retires=True))
 
 
-def _make(folder: Path) -> None:
-    """Make the folder for temporary files; a reader that needs one will say why it cannot."""
-    with contextlib.suppress(OSError):
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-
-
 def _empty(folder: Path) -> None:
     """Remove what a reader left behind; bring the folder back where a cleaner of /tmp took it."""
     try:
         entries = list(os.scandir(folder))
     except OSError:
-        return _make(folder)
+        return make_folder(folder)
     for entry in entries:
         with contextlib.suppress(OSError):
             if entry.is_dir(follow_symlinks=False):

@@ -112,6 +112,23 @@ def devours_quietly(path: Path, limits: ReadLimits) -> CadDocument:
         raise MalformedFile("something went wrong") from error
 
 
+def unchecked(path: Path, limits: ReadLimits) -> CadDocument:
+    """Take memory up to the limit, then die by a segmentation fault, as a kernel that does not check."""
+    hoard = []
+    try:
+        while True:
+            hoard.append(bytearray(4 * 1024**2))
+    except MemoryError:
+        os.kill(os.getpid(), signal.SIGSEGV)
+    raise AssertionError
+
+
+def heavy(path: Path, limits: ReadLimits) -> CadDocument:
+    """Take nearly all of the limit, give it back, and read."""
+    bytearray(int(0.8 * limits.max_memory_mb) * 1024**2)
+    return document("heavy", properties={"pid": os.getpid()})
+
+
 def aborts(path: Path, limits: ReadLimits) -> CadDocument:
     """Die as C++ does where an allocation fails."""
     os.write(2, b"terminate called after throwing an instance of 'std::bad_alloc'\n")
@@ -194,8 +211,8 @@ def grows(path: Path, limits: ReadLimits) -> CadDocument:
 
 KEPT: list[bytearray] = []
 DEEDS = (
-    good, segfault, killed, leaves, exits, hangs, sleeps, devours, devours_quietly, aborts, verbose, stubborn,
-    refuses, chatters, litters, breeds, nothing, infinite, countless, quotes, surrogate, touches, grows,
+    good, segfault, killed, leaves, exits, hangs, sleeps, devours, devours_quietly, unchecked, heavy, aborts,
+    verbose, stubborn, refuses, chatters, litters, breeds, nothing, infinite, countless, quotes, surrogate, touches, grows,
 )  # fmt: skip
 FORMATS = {deed.__name__: Evil(deed.__name__, deed) for deed in DEEDS}
 

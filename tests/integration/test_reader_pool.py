@@ -107,6 +107,7 @@ def test_a_warm_worker_is_used_again(hasty, sample):
         ("leaves", {"reason": "exit", "signal": None, "exit_code": 3}),
         ("killed", {"reason": "memory", "signal": "SIGKILL", "exit_code": -9}),
         ("aborts", {"reason": "memory", "signal": "SIGABRT", "exit_code": -6}),
+        ("unchecked", {"reason": "memory", "signal": "SIGSEGV", "exit_code": -11}),
         ("devours", {"reason": "memory", "allowed_mb": 200}),
         ("devours_quietly", {"reason": "memory", "allowed_mb": 200}),
     ],
@@ -237,6 +238,16 @@ def test_a_worker_that_grew_gives_its_memory_back(sample):
         assert len(pids) == 4
         assert leaking.statistics.retired == 4
         assert leaking.statistics.crashed == 0
+
+
+def test_a_worker_that_needed_much_does_not_darken_the_next_death(sample):
+    """A crash is put down to memory only where the same file took it."""
+    with ReaderPool(FORMATS, {}, limits=LIMITS, workers=1) as pool:
+        pids = [pool.read(sample(name)).document.properties["pid"] for name in ("heavy", "good")]
+        assert pids[0] != pids[1]
+        with pytest.raises(ReaderCrashed) as caught:
+            pool.read(sample("segfault"))
+        assert caught.value.context["reason"] == "signal"
 
 
 def test_refusals_of_the_input_come_back_as_such(pool, sample, tmp_path):

@@ -6,8 +6,9 @@ from pathlib import Path
 
 from cadml_core.contracts import ReadLimits
 from cadml_core.errors import ERROR_CODES
+from cadml_core.extraction.confinement import MIB
 from cadml_core.extraction.messages import MAX_FRAME
-from cadml_core.extraction.worker import GROWTH_ALLOWED, MAX_TEMPORARY_FILE, MIB
+from cadml_core.extraction.worker import GROWTH_ALLOWED, MAX_TEMPORARY_FILE, PEAK_ALLOWED
 from cadml_core.settings import Settings, setting_specs
 
 DOCS = Path(__file__).parents[3] / "docs"
@@ -44,4 +45,6 @@ def test_codes_and_constants_are_those_of_the_code():
     assert f"{MAX_TEMPORARY_FILE // (1024 * MIB)} GiB" in PAGE
     isolation = (DOCS / "explanation" / "isolation.md").read_text(encoding="utf-8")
     assert f"more than {GROWTH_ALLOWED // MIB} MiB" in isolation
+    assert PEAK_ALLOWED == 0.5
+    assert "half of its memory limit" in isolation
     assert f"larger than {MAX_FRAME // MIB} MiB" in isolation
