@@ -212,7 +212,8 @@ def grows(path: Path, limits: ReadLimits) -> CadDocument:
 KEPT: list[bytearray] = []
 DEEDS = (
     good, segfault, killed, leaves, exits, hangs, sleeps, devours, devours_quietly, unchecked, heavy, aborts,
-    verbose, stubborn, refuses, chatters, litters, breeds, nothing, infinite, countless, quotes, surrogate, touches, grows,
+    verbose, stubborn, refuses, chatters, litters, breeds, nothing, infinite, countless, quotes, surrogate,
+    touches, grows,
 )  # fmt: skip
 FORMATS = {deed.__name__: Evil(deed.__name__, deed) for deed in DEEDS}
 
