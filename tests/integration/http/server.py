@@ -59,44 +59,60 @@ def wait_until_ready(client: Any) -> None:
     raise AssertionError("the server does not become ready")
 
 
+def environment(folder: Path, **more: str) -> dict[str, str]:
+    """The environment of a server: nothing of this process but what finds the interpreter."""
+    inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+    return {
+        **inherited,
+        "CADML_DATA_DIR": str(folder),
+        "CADML_PLUGINS_DISABLE": ",".join(WITHOUT_KERNEL),
+        "PARSE_WORKERS": "2",
+        "OPCODE_AUDIT_PERSIST_INTERVAL": "0",
+        "CADML_LOG_LEVEL": "warning",
+        **more,
+    }
+
+
+COMMAND = [sys.executable, "-c", "from cadml_hostapp.cli import main; main()"]
+
+
+def cadml(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end."""
+    return subprocess.run(
+        [*COMMAND, *arguments],
+        env=environment(folder),
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
 class LiveServer:
     """``cadml serve`` in a process of its own."""
 
-    def __init__(self, folder: Path, *options: str, **environ: str) -> None:
+    def __init__(self, folder: Path, *options: str, lines: int = 1, **environ: str) -> None:
         self.folder = folder
-        inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
         self.process = subprocess.Popen(
-            [
-                sys.executable,
-                "-c",
-                "from cadml_hostapp.cli import main; main()",
-                "serve",
-                "--port",
-                "0",
-                *options,
-            ],
-            env={
-                **inherited,
-                "CADML_DATA_DIR": str(folder),
-                "CADML_PLUGINS_DISABLE": ",".join(WITHOUT_KERNEL),
-                "API_KEYS": KEY,
-                "ADMIN_TOKEN": ADMIN,
-                "PARSE_WORKERS": "2",
-                "OPCODE_AUDIT_PERSIST_INTERVAL": "0",
-                "CADML_LOG_LEVEL": "warning",
-                **environ,
-            },
+            [*COMMAND, "serve", "--port", "0", *options],
+            env=environment(folder, **({"API_KEYS": KEY, "ADMIN_TOKEN": ADMIN} | environ)),
             cwd=folder,
             stdout=subprocess.PIPE,
             text=True,
         )
         assert self.process.stdout is not None
-        self.said = [self.process.stdout.readline()]
+        self.said = [self.process.stdout.readline() for _ in range(lines)]
         assert "http://" in self.said[0], self.said
         self.port = int(self.said[0].split("http://127.0.0.1:")[1].split()[0])
         self.url = f"http://127.0.0.1:{self.port}"
         with self.client() as client:
             self._wait(client)
+
+    @classmethod
+    def without_keys(cls, folder: Path) -> LiveServer:
+        """A server that nobody gave keys; it says more at its first start."""
+        first = not (folder / "keys.json").exists()
+        return cls(folder, lines=4 if first else 2, API_KEYS="", ADMIN_TOKEN="")
 
     def _wait(self, client: httpx.Client) -> None:
         for _ in range(300):
