@@ -93,8 +93,9 @@ def try_model(
 
 def _run(question: BinaryIO, answer: BinaryIO, limits: TrialLimits) -> int | None:
     """Return the exit status of the child, None where it ran out of time."""
+    importable = [entry or os.getcwd() for entry in sys.path]
     child = subprocess.Popen(
-        [sys.executable, "-I", "-c", _CHILD, json.dumps(sys.path)],
+        [sys.executable, "-I", "-c", _CHILD, json.dumps(importable)],
         stdin=question,
         stdout=answer,
         stderr=subprocess.DEVNULL,

@@ -37,13 +37,14 @@ class Blacklist:
 
     def judge(self, scan: PickleScan) -> Verdict:
         """Refuse what is malformed, and everything on the lists."""
-        findings = (
+        found = (
             *scan.malformed,
             *(oddity for oddity in scan.oddities if oddity.rule in _DENIED_ODDITIES),
             *_opcodes(scan),
             *_globals(scan),
             *_calls(scan.calls),
         )
+        findings = tuple(sorted(found, key=lambda finding: finding.position))
         return Verdict(self.name, allowed=not findings, findings=findings)
 
 

@@ -70,13 +70,14 @@ class Whitelist:
 
     def judge(self, scan: PickleScan) -> Verdict:
         """Refuse what is malformed, odd, or not on the list."""
-        findings = (
+        found = (
             *scan.malformed,
             *self._opcode_findings(scan),
             *self._global_findings(scan),
             *self._call_findings(scan),
             *scan.oddities,
         )
+        findings = tuple(sorted(found, key=lambda finding: finding.position))
         return Verdict(
             self.name, allowed=not findings, findings=findings, allowed_set_size=len(self._opcodes)
         )

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from cadml_core.contracts import OpcodePolicy
@@ -29,7 +30,9 @@ class PlainFeatures:
 
     def __init__(self, name: str, length: int) -> None:
         self.name = name
-        self.slots = tuple(FeatureSlot(f"s{index}", "geometric", name) for index in range(length))
+        self.slots = tuple(
+            FeatureSlot(f"s{index}", "geometric", name, "1", "a number") for index in range(length)
+        )
 
     def extract(self, document: Any) -> Any:
         """Not asked for here."""
@@ -37,8 +40,6 @@ class PlainFeatures:
 
     def embed(self, values: Any) -> Any:
         """Return the values and their sum."""
-        import numpy as np
-
         return np.column_stack([values, np.sum(values, axis=1)]).astype(np.float32)
 
 
