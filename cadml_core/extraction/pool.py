@@ -16,9 +16,9 @@ import msgspec
 
 from cadml_core import metrics
 from cadml_core.contracts import FeatureVersion, FormatAdapter, ReadLimits
-from cadml_core.errors import CadmlError, PluginUnavailable, ReaderCrashed, ReaderTimeout
-from cadml_core.extraction.confinement import MIB
-from cadml_core.extraction.detection import detect, display
+from cadml_core.errors import CadmlError, PluginUnavailable
+from cadml_core.extraction.detection import detect
+from cadml_core.extraction.failures import cannot_start, crash, name_of, out_of_memory, timeout
 from cadml_core.extraction.messages import Answer, Task, error_of
 from cadml_core.extraction.pickling import pickled
 from cadml_core.extraction.processes import (
@@ -28,7 +28,6 @@ from cadml_core.extraction.processes import (
     OutOfTime,
     WorkerDied,
     WorkerProcess,
-    signal_name,
 )
 from cadml_core.extraction.reading import Reading, feature_version
 
@@ -36,11 +35,6 @@ log = logging.getLogger(__name__)
 
 _ATTEMPTS = 3
 """How often a file is given to a new process while processes end that had not begun with it."""
-_MEMORY_WORDS = ("bad_alloc", "MemoryError", "out of memory", "OutOfMemory")
-_MEMORY_SHARE = 0.7
-"""A worker that dies with this share of its memory limit in use is taken to have died of it: kernels
-do not check whether an allocation failed. Workers that come half as far and live are retired, so it
-was this file."""
 
 
 class PoolStatistics(msgspec.Struct, frozen=True):
@@ -265,7 +259,7 @@ class ReaderPool:
             try:
                 self._launcher = LauncherProcess(self._readers, self.limits)
             except OSError as error:
-                raise _cannot_start(error) from error
+                raise cannot_start(error) from error
         return self._launcher
 
     def _serve(self, number: int) -> None:
@@ -319,11 +313,11 @@ class ReaderPool:
         except OutOfTime:
             self._count("timed_out")
             self._discard(number)
-            raise self._named(task, self._timeout(task)) from None
+            raise self._named(task, timeout(task, self.limits)) from None
         except WorkerDied as death:
             self._count("crashed")
             self._discard(number)
-            raise self._named(task, self._crash(task, death)) from None
+            raise self._named(task, crash(task, death, self.limits)) from None
         if answer.retires:
             self._count("retired")
             self._discard(number)
@@ -334,9 +328,9 @@ class ReaderPool:
             return answer.reading
         assert answer.failure is not None
         if answer.failure.memory:
-            raise self._named(task, self._out_of_memory(task))
+            raise self._named(task, out_of_memory(task, self.limits))
         if answer.failure.traceback:
-            log.warning("reading %s: %s", _name(task), answer.failure.traceback)
+            log.warning("reading %s: %s", name_of(task), answer.failure.traceback)
         raise error_of(answer.failure)
 
     def _process(self, number: int) -> WorkerProcess:
@@ -348,7 +342,7 @@ class ReaderPool:
         try:
             process = launcher.fork()
         except OSError as error:
-            raise _cannot_start(error) from error
+            raise cannot_start(error) from error
         with self._lock:
             self._processes[number] = process
             self._counts["started"] += 1
@@ -379,59 +373,6 @@ class ReaderPool:
             error.context["format"] = detect(Path(os.fsdecode(task.path)), self._formats).name
         return error
 
-    def _timeout(self, task: Task) -> ReaderTimeout:
-        seconds = self.limits.max_seconds
-        return ReaderTimeout(
-            f"reading {_name(task)} took longer than {seconds:g} s and was ended; raise"
-            " PARSE_TIMEOUT_SECONDS if this file is wanted",
-            allowed=seconds,
-        )
-
-    def _crash(self, task: Task, death: WorkerDied) -> CadmlError:
-        if death.said:
-            log.info("the reader of %s died and had said: %s", _name(task), death.said)
-        killed = signal_name(-death.exit_code) if death.exit_code < 0 else None
-        if self._died_of_memory(death):
-            return self._out_of_memory(task, killed, death.exit_code)
-        if killed == "SIGKILL":  # not by this pool: its own kills are timeouts
-            how, reason = "was killed, most likely because the machine ran out of memory,", "memory"
-        elif killed:
-            how, reason = f"died by {killed}", "signal"
-        else:
-            how, reason = f"ended with exit code {death.exit_code}", "exit"
-        return ReaderCrashed(
-            f"the reader process {how} while it read {_name(task)}",
-            reason=reason,
-            signal=killed,
-            exit_code=death.exit_code,
-        )
-
-    def _died_of_memory(self, death: WorkerDied) -> bool:
-        """Tell from the traces of a death whether the memory limit was behind it."""
-        near = death.grown > _MEMORY_SHARE * self.limits.max_memory_mb * MIB
-        return near or any(word in death.said for word in _MEMORY_WORDS)
-
-    def _out_of_memory(
-        self, task: Task, killed: str | None = None, exit_code: int | None = None
-    ) -> ReaderCrashed:
-        allowed = self.limits.max_memory_mb
-        return ReaderCrashed(
-            f"reading {_name(task)} needs more than {allowed} MiB of memory; raise PARSE_MEMORY_MB if this"
-            " file is wanted",
-            reason="memory",
-            allowed_mb=allowed,
-            signal=killed,
-            exit_code=exit_code,
-        )
-
-
-def _cannot_start(error: OSError) -> PluginUnavailable:
-    return PluginUnavailable(
-        f"the reader processes cannot start: {error}; they need a temporary folder with space (TMPDIR), and"
-        " a few open files for each worker (ulimit -n)",
-        reason=str(error),
-    )
-
 
 def _outcome(future: Future[Reading]) -> Reading | CadmlError:
     error = future.exception()
@@ -445,9 +386,5 @@ def _outcome(future: Future[Reading]) -> Reading | CadmlError:
 def _as_cadml(error: BaseException, task: Task) -> CadmlError:
     if isinstance(error, CadmlError):
         return error
-    log.error("reading %s failed in the host", _name(task), exc_info=error)
-    return CadmlError(f"reading {_name(task)} failed: {type(error).__name__}: {error}", stage="parse")
-
-
-def _name(task: Task) -> str:
-    return display(os.fsdecode(task.path))
+    log.error("reading %s failed in the host", name_of(task), exc_info=error)
+    return CadmlError(f"reading {name_of(task)} failed: {type(error).__name__}: {error}", stage="parse")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -258,11 +257,3 @@ def tail(file: BinaryIO) -> str:
     size = file.seek(0, os.SEEK_END)
     file.seek(max(0, size - LOG_TAIL))
     return file.read().decode("utf-8", "replace").strip("\0 \n")
-
-
-def signal_name(number: int) -> str:
-    """Return ``SIGSEGV`` for 11; the number as text where it has no name."""
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return str(number)
