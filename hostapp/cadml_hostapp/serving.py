@@ -21,8 +21,8 @@ from cadml_core.settings import Settings, load_settings, setting_specs
 from cadml_hostapp import logs, problems
 from cadml_hostapp.app import create_app
 from cadml_hostapp.auth import with_keys
+from cadml_hostapp.cli.serve import MULTIPROCESS
 
-MULTIPROCESS = "PROMETHEUS_MULTIPROC_DIR"
 _GRACE_SECONDS = 10
 
 
@@ -115,13 +115,7 @@ def _pass_on(settings: Settings) -> None:
 @contextmanager
 def _shared_metrics(workers: int) -> Iterator[None]:
     """Let several processes add up their metrics, in the folder that the environment names or a new one."""
-    named = os.environ.get(MULTIPROCESS)
-    if named:
-        folder = Path(named)
-        folder.mkdir(parents=True, exist_ok=True)
-        for left in folder.glob("*.db"):
-            left.unlink(missing_ok=True)
-    if named or workers == 1:
+    if workers == 1 or os.environ.get(MULTIPROCESS):
         yield
         return
     made = tempfile.mkdtemp(prefix="cadml-metrics-")

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import rich_click as click
 from rich.markup import escape
 
 from cadml_hostapp.cli.console import Options, out, reports_errors
+
+MULTIPROCESS = "PROMETHEUS_MULTIPROC_DIR"
 
 
 @click.command()
@@ -28,6 +33,7 @@ def serve(
 
     Without API_KEYS and ADMIN_TOKEN, keys are made once, kept in the data folder, and shown.
     """
+    _prepare_shared_metrics()
     from cadml_hostapp import serving
     from cadml_hostapp.auth import KeyFile, with_keys
 
@@ -52,3 +58,12 @@ def serve(
                 out.print(f"  keys as before, in {escape(str(path))}; `cadml keys` shows them")
         out.file.flush()
         serving.run(complete, listener)
+
+
+def _prepare_shared_metrics() -> None:
+    """Make or empty the folder in which processes share their metrics, before the first metric is made."""
+    if named := os.environ.get(MULTIPROCESS):
+        folder = Path(named)
+        folder.mkdir(parents=True, exist_ok=True)
+        for left in folder.glob("*.db"):
+            left.unlink(missing_ok=True)

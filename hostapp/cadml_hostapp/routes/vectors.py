@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from litestar import Request, Response, Router
+from litestar import Controller, Request, Response, Router
 from litestar.openapi.datastructures import ResponseSpec
 
 from cadml_core.catalog.store import Catalog
 from cadml_core.contracts import FeatureVersion
-from cadml_core.errors import InvalidInput
+from cadml_core.errors import InvalidInput, NotFound
 from cadml_core.runtime import Runtime
 from cadml_core.similarity.search import SearchResult, checked_values, contributions
 from cadml_core.similarity.spaces import Space
@@ -41,8 +41,8 @@ SEARCH = "similarity"
 @route(
     "POST",
     "/register",
+    "DATA_NOT_FOUND",
     "DIMENSION_MISMATCH",
-    "PLUGIN_UNAVAILABLE",
     stage=STAGE,
     body=RegisterVector,
     status_code=200,
@@ -73,26 +73,30 @@ async def list_vectors(
     return await services.read(_page, services.runtime.catalog, after(cursor), limit)
 
 
-@route("GET", "/{part_id:str}", "DATA_NOT_FOUND", "PLUGIN_UNAVAILABLE", stage=STAGE)
-async def show_vector(
-    services: ServicesDependency, part_id: KnownId, version: QueryText = None
-) -> VectorAnswer:
-    """Show a part's raw values under one feature version, by default the configured one."""
-    feature = _feature(services.runtime, version)
-    vector = await services.read(services.runtime.catalog.vector, part_id, feature.name)
-    return VectorAnswer(
-        id=part_id,
-        feature_version=feature.name,
-        source=vector.source,
-        values=vector.values.tolist(),
-        slots=[slot.name for slot in feature.slots],
-    )
+class OneVector(Controller):
+    """``/vectors/{part_id}``: one controller, so that OPTIONS tells of all its methods."""
 
+    path = "/{part_id:str}"
 
-@route("DELETE", "/{part_id:str}", "DATA_NOT_FOUND", stage=STAGE)
-async def delete_vector(services: ServicesDependency, part_id: KnownId) -> None:
-    """Delete a part's vectors; the part itself too where it has no file."""
-    await services.write(services.runtime.catalog.remove_vectors, part_id)
+    @route("GET", "/", "DATA_NOT_FOUND", stage=STAGE)
+    async def show_vector(
+        self, services: ServicesDependency, part_id: KnownId, version: QueryText = None
+    ) -> VectorAnswer:
+        """Show a part's raw values under one feature version, by default the configured one."""
+        feature = _feature(services.runtime, version)
+        vector = await services.read(services.runtime.catalog.vector, part_id, feature.name)
+        return VectorAnswer(
+            id=part_id,
+            feature_version=feature.name,
+            source=vector.source,
+            values=vector.values.tolist(),
+            slots=[slot.name for slot in feature.slots],
+        )
+
+    @route("DELETE", "/", "DATA_NOT_FOUND", stage=STAGE)
+    async def delete_vector(self, services: ServicesDependency, part_id: KnownId) -> None:
+        """Delete a part's vectors; the part itself too where it has no file."""
+        await services.write(services.runtime.catalog.remove_vectors, part_id)
 
 
 @route(
@@ -123,14 +127,12 @@ def _feature(runtime: Runtime, version: str | None) -> FeatureVersion:
     """Return a feature version by name, the configured one where None.
 
     Raises:
-        InvalidInput: There is none of that name.
+        NotFound: There is none of that name.
     """
     features = runtime.registry.features
     if version is not None and version not in features:
-        raise InvalidInput(
-            f"feature_version: there is no {version!r}; installed: {', '.join(features)}",
-            stage=STAGE,
-            field="feature_version",
+        raise NotFound(
+            f"no feature version {version!r}; installed: {', '.join(features)}", stage=STAGE, version=version
         )
     return runtime.feature if version is None else features[version]
 
@@ -203,6 +205,6 @@ def _page(catalog: Catalog, start: int, limit: int) -> VectorPage:
 
 router = Router(
     "/vectors",
-    route_handlers=[register, list_vectors, show_vector, delete_vector, search, similarity],
+    route_handlers=[register, list_vectors, OneVector, search, similarity],
     tags=["vectors"],
 )
