@@ -16,25 +16,16 @@ import msgspec
 
 from cadml_core import metrics
 from cadml_core.contracts import FeatureVersion, FormatAdapter, ReadLimits
-from cadml_core.errors import CadmlError, PluginUnavailable
+from cadml_core.errors import CadmlError
+from cadml_core.extraction.crew import Crew
 from cadml_core.extraction.detection import detect
-from cadml_core.extraction.failures import cannot_start, crash, name_of, out_of_memory, timeout
+from cadml_core.extraction.failures import crash, name_of, out_of_memory, timeout
 from cadml_core.extraction.messages import Answer, Task, error_of
 from cadml_core.extraction.pickling import pickled
-from cadml_core.extraction.processes import (
-    LauncherDied,
-    LauncherProcess,
-    NeverBegan,
-    OutOfTime,
-    WorkerDied,
-    WorkerProcess,
-)
+from cadml_core.extraction.processes import OutOfTime, WorkerDied
 from cadml_core.extraction.reading import Reading, feature_version
 
 log = logging.getLogger(__name__)
-
-_ATTEMPTS = 3
-"""How often a file is given to a new process while processes end that had not begun with it."""
 
 
 class PoolStatistics(msgspec.Struct, frozen=True):
@@ -88,13 +79,11 @@ class ReaderPool:
         self.workers = max(1, workers)
         self._formats = formats
         self._features = features
-        self._readers = pickled(formats, features)
+        self._crew = Crew(pickled(formats, features), limits)
         self._queue: queue.SimpleQueue[tuple[Future[Reading], Task] | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
-        self._launcher: LauncherProcess | None = None
         self._threads: list[threading.Thread] = []
-        self._processes: dict[int, WorkerProcess] = {}
-        self._counts = dict.fromkeys(("started", "crashed", "timed_out", "retired", "read", "refused"), 0)
+        self._counts = dict.fromkeys(("crashed", "timed_out", "retired", "read", "refused"), 0)
         self._closed = False
         self._owner = os.getpid()
 
@@ -119,9 +108,8 @@ class ReaderPool:
             PluginUnavailable: The readers cannot be started (with ``wait`` only).
             RuntimeError: The pool is closed, or was made in another process before a fork.
         """
-        with self._lock:
-            self._require_usable()
-            launcher = self._current_launcher()
+        self._require_usable()
+        launcher = self._crew.launcher()
         if wait:
             launcher.await_ready()
 
@@ -148,6 +136,7 @@ class ReaderPool:
         except CadmlError as error:
             future.set_exception(error)
             return future
+        self._require_usable()
         with self._lock:
             self._require_usable()
             self._ensure_threads()
@@ -196,8 +185,9 @@ class ReaderPool:
         with self._lock:
             return PoolStatistics(
                 workers=self.workers,
-                alive=len(self._processes),
-                launcher_pid=self._launcher.pid if self._launcher else None,
+                alive=self._crew.alive,
+                started=self._crew.started,
+                launcher_pid=self._crew.launcher_pid,
                 **self._counts,
             )
 
@@ -206,19 +196,17 @@ class ReaderPool:
 
         Files that are still queued are cancelled; those being read fail.
         """
+        if os.getpid() != self._owner:  # a forked copy: the processes belong to the original
+            return
         with self._lock:
             if self._closed:
                 return
             self._closed = True
-            launcher, self._launcher = self._launcher, None
             threads = list(self._threads)
-        if os.getpid() != self._owner:  # a forked copy: the processes belong to the original
-            return
         self._cancel_queued()
         for _ in threads:
             self._queue.put(None)
-        if launcher is not None:
-            launcher.close()
+        self._crew.close()
         for thread in threads:
             if thread is not threading.current_thread():
                 thread.join()
@@ -248,20 +236,6 @@ class ReaderPool:
             self._threads.append(thread)
             thread.start()
 
-    def _current_launcher(self) -> LauncherProcess:
-        """Return the launcher, started if need be. Call it with the lock held."""
-        if self._closed:
-            raise CadmlError("the reader pool was closed", stage="parse")
-        if self._launcher is not None and self._launcher.hopeless:
-            self._launcher.close()
-            self._launcher = None
-        if self._launcher is None:
-            try:
-                self._launcher = LauncherProcess(self._readers, self.limits)
-            except OSError as error:
-                raise cannot_start(error) from error
-        return self._launcher
-
     def _serve(self, number: int) -> None:
         """One thread's life: take a file, have it read, tell the result."""
         while (item := self._queue.get()) is not None:
@@ -273,12 +247,12 @@ class ReaderPool:
                 except BaseException as error:  # noqa: BLE001
                     future.set_exception(_as_cadml(error, task))
             del item, future, task
-        self._discard(number)
+        self._crew.discard(number)
 
     def _recorded(self, number: int, task: Task) -> Reading:
         """Read a file; metrics and counts are recorded here and nowhere else."""
         try:
-            reading = self._attempted(number, task)
+            reading = self._read(number, task)
         except CadmlError as error:
             self._count("refused")
             known = str(error.context.get("format", "unknown"))
@@ -290,37 +264,17 @@ class ReaderPool:
             metrics.feature_extraction_latency_seconds.labels(version=version).observe(seconds)
         return reading
 
-    def _attempted(self, number: int, task: Task) -> Reading:
-        """Read a file; try again where a process ended that had not begun with it."""
-        for _ in range(_ATTEMPTS):
-            try:
-                return self._read(number, task)
-            except NeverBegan as error:
-                died: Exception = error
-                self._discard(number)
-            except LauncherDied as error:
-                died = error
-                log.warning("the launcher of the reader processes ended; starting another")
-                self._replace_launcher(number, error.launcher)
-        raise PluginUnavailable(
-            f"the reader processes end before they begin: {died}", reason=str(died)
-        ) from died
-
     def _read(self, number: int, task: Task) -> Reading:
-        process = self._process(number)
         try:
-            answer = process.ask(task, self.limits.max_seconds)
+            answer = self._crew.ask(number, task)
         except OutOfTime:
             self._count("timed_out")
-            self._discard(number)
             raise self._named(task, timeout(task, self.limits)) from None
         except WorkerDied as death:
             self._count("crashed")
-            self._discard(number)
             raise self._named(task, crash(task, death, self.limits)) from None
         if answer.retires:
             self._count("retired")
-            self._discard(number)
         return self._unpacked(task, answer)
 
     def _unpacked(self, task: Task, answer: Answer) -> Reading:
@@ -332,36 +286,6 @@ class ReaderPool:
         if answer.failure.traceback:
             log.warning("reading %s: %s", name_of(task), answer.failure.traceback)
         raise error_of(answer.failure)
-
-    def _process(self, number: int) -> WorkerProcess:
-        """Return the thread's process, a new one where there is none."""
-        with self._lock:
-            if process := self._processes.get(number):
-                return process
-            launcher = self._current_launcher()
-        try:
-            process = launcher.fork()
-        except OSError as error:
-            raise cannot_start(error) from error
-        with self._lock:
-            self._processes[number] = process
-            self._counts["started"] += 1
-        return process
-
-    def _discard(self, number: int) -> None:
-        with self._lock:
-            process = self._processes.pop(number, None)
-        if process is not None:
-            process.close()
-
-    def _replace_launcher(self, number: int, dead: LauncherProcess) -> None:
-        """Forget a dead launcher, unless another thread has already replaced it."""
-        self._discard(number)
-        with self._lock:
-            if self._launcher is not dead:
-                return
-            self._launcher = None
-        dead.close()
 
     def _count(self, what: str) -> None:
         with self._lock:
