@@ -192,14 +192,18 @@ def _directory(lines: Sequence[str]) -> tuple[Counter[int], set[str]]:
 
 
 def _parse_globals(text: str) -> tuple[str, ...]:
-    """Split the global section at its own delimiters; strings are ``5HHELLO``."""
+    """Split the global section at its own delimiters; strings are ``5HHELLO``.
+
+    The first two parameters name the delimiter of parameters and that of the record, which serve from
+    there on; left out, they are a comma and a semicolon.
+    """
+    named = re.match(r"\s*1H(.)", text)
+    delimiter, end = named[1] if named else ",", ";"
     values: list[str] = []
-    position, delimiter, end = 0, ",", ";"
+    position = 0
     while position < len(text):
         value, position = _parameter(text, position, delimiter + end)
         values.append(value)
-        if len(values) == 1 and value:
-            delimiter = value
         if len(values) == 2 and value:
             end = value
         if position >= len(text) or text[position] == end:

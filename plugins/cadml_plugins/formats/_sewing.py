@@ -30,8 +30,10 @@ def close(shape: Shape, warnings: list[str]) -> Shape:
         return shape
     parts = _topology.explore(shape, _topology.SOLID)
     parts += _topology.explore(shape, _topology.EDGE, outside=_topology.FACE)
-    parts += _topology.explore(sewn, _topology.FACE, outside=_topology.SHELL)
-    parts += [_solid(shell) for shell in _topology.explore(sewn, _topology.SHELL)]
+    shells = _topology.explore(sewn, _topology.SHELL)
+    # One face that closes on itself, a ball or a ring, is sewn to nothing and has no shell yet.
+    alone = _topology.explore(sewn, _topology.FACE, outside=_topology.SHELL)
+    parts += [_solid(shell) for shell in (*shells, *map(_topology.shell_of, alone))]
     return _topology.compound(parts)
 
 

@@ -24,6 +24,7 @@ _Explorer = kernel_class("TopExp_Explorer")
 _Iterator = kernel_class("TopoDS_Iterator")
 _Location = kernel_class("TopLoc_Location")
 _Compound = kernel_class("TopoDS_Compound")
+_Shell = kernel_class("TopoDS_Shell")
 _Builder = kernel_class("BRep_Builder")
 _Sewing = kernel_class("BRepBuilderAPI_Sewing")
 _MakeSolid = kernel_class("BRepBuilderAPI_MakeSolid")
@@ -126,6 +127,14 @@ def sew(faces: Iterable[Shape], tolerance: float) -> Shape:
         sewing.Add(face)
     sewing.Perform()
     return sewing.SewedShape()
+
+
+def shell_of(face: Shape) -> Shape:
+    """Return a shell of one face."""
+    result, builder = _Shell(), _Builder()
+    builder.MakeShell(result)
+    builder.Add(result, face)
+    return result
 
 
 def is_closed(shell: Shape) -> bool:
