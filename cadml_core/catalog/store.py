@@ -62,6 +62,11 @@ class Catalog:
             raise
         return cls(database)
 
+    @property
+    def database(self) -> Database:
+        """For those modules of the core that write several tables in one transaction."""
+        return self._database
+
     def close(self) -> None:
         """Close every connection; closing twice is allowed."""
         self._database.close()
@@ -161,6 +166,10 @@ class Catalog:
     def parts_by_row(self, rows: Iterable[int]) -> dict[int, Part]:
         """Return the parts of these row numbers; those that are gone are left out."""
         return {part.row: part for part in self._parts_in("p.row", (int(row) for row in rows))}
+
+    def parts_by_id(self, ids: Iterable[str]) -> dict[str, Part]:
+        """Return the parts of these ids; unknown ones are left out."""
+        return {part.id: part for part in self._parts_in("p.id", set(ids))}
 
     def parts_by_path(self, paths: Iterable[str]) -> dict[str, Part]:
         """Return the parts that have these paths, as ``path_to_text`` writes them."""

@@ -60,3 +60,19 @@ changes = Table(
     Column("sequence", BigInteger, nullable=False, unique=True),
     comment="The latest change of each thing; an earlier one of the same thing says nothing more.",
 )
+
+migrations = Table(
+    "migrations",
+    metadata,
+    Column("id", BigInteger, primary_key=True, autoincrement=False),
+    Column("to_version", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("total", BigInteger, nullable=False),
+    Column("recomputed", BigInteger, nullable=False),
+    Column("by_name", BigInteger, nullable=False),
+    Column("failed", BigInteger, nullable=False),
+    Column("started", Text, nullable=False, comment="ISO 8601, UTC."),
+    Column("updated", Text, nullable=False),
+    Column("finished", Text),
+    comment="What was migrated when; the last ten are kept.",
+)

@@ -183,6 +183,12 @@ class ResilientIndexes:
             ) from failure
 
     @property
+    def in_process(self) -> bool:
+        """Whether the index that answers works in this process's memory."""
+        choice = self._chosen if self._primary is not None else self._fallback_choice
+        return choice is None or bool(getattr(choice.backend, "in_process", False))
+
+    @property
     def primary(self) -> Followers | None:
         """The chosen backend's indexes, None while degraded."""
         return self._primary

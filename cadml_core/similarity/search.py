@@ -181,10 +181,18 @@ class SimilaritySearch:
         """
         return self.spaces.get(metric) or Space(self.feature, metric)
 
+    def admitted(self, which: PartFilter | None, ranges: Sequence[SlotRange] = ()) -> Int64Array | None:
+        """Return the row numbers that a filter admits, ascending; None where it admits all.
+
+        Raises:
+            InvalidInput: A range names no slot of the feature version, or its bounds cannot be.
+        """
+        return self._admission.rows(which, ranges)
+
     def _search(self, question: _Question) -> SearchResult:
         check_bounds(question.k, question.min_score)
         space = self.space(question.metric)
-        allowed = self._admission.rows(question.which, question.ranges)
+        allowed = self.admitted(question.which, question.ranges)
         query = space.project(question.raw[np.newaxis, :])
         wanted = question.k if question.exclude is None else question.k + 1
         answer, parts = self.answer(question.metric, query, wanted, allowed)

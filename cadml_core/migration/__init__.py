@@ -1,0 +1,1 @@
+"""Moving stored vectors from one feature version to another."""

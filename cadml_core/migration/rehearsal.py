@@ -1,0 +1,137 @@
+"""How far the answers would change: the neighbours of a sample of parts in two feature versions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from cadml_core.catalog.store import Catalog
+from cadml_core.contracts import FeatureVersion, Int64Array
+from cadml_core.errors import InvalidInput, NotFound
+from cadml_core.features import FloatMatrix
+from cadml_core.migration.sources import Recomputation, load
+from cadml_core.similarity.spaces import Space, unit_rows
+
+LARGEST_POPULATION = 5_000
+
+
+class RehearsalItem(msgspec.Struct, frozen=True):
+    """One part of the sample."""
+
+    id: str
+    changed: int
+    """How many of its neighbours would be others."""
+
+
+class Rehearsal(msgspec.Struct, frozen=True):
+    """What switching from one feature version to another would do to the answers."""
+
+    from_version: str
+    to_version: str
+    k: int
+    sampled: int
+    population: int
+    """Parts among which neighbours were looked for: at most 5,000, spread over the catalogue."""
+    mean_changed: float
+    """Of k neighbours, how many would be others, on average."""
+    unchanged_share: float
+    """Share of sampled parts whose neighbours all stay, in [0, 1]."""
+    most_changed: tuple[RehearsalItem, ...]
+    """The ten parts that change most."""
+
+
+def rehearse(
+    catalog: Catalog,
+    features: Mapping[str, FeatureVersion],
+    from_version: str,
+    to_version: str,
+    *,
+    sample: int = 100,
+    k: int = 10,
+) -> Rehearsal:
+    """Compare the neighbours of a sample of parts in both versions; nothing is stored.
+
+    Raises:
+        InvalidInput: A version is not installed, or ``sample`` or ``k`` is below 1.
+        NotFound: Fewer than two parts have vectors of the first version that can be migrated.
+    """
+    for name in (from_version, to_version):
+        if name not in features:
+            raise InvalidInput(
+                f"no feature version {name!r}; installed: {', '.join(features)}", stage="migration"
+            )
+    if sample < 1 or k < 1:
+        raise InvalidInput(f"sample = {sample} and k = {k} must be 1 or more", stage="migration")
+    rows, before = _spread(catalog, from_version)
+    kept, after = _target_values(catalog, features, to_version, rows)
+    rows, before = rows[kept], before[kept]
+    if len(rows) < 2:
+        raise NotFound(
+            f"a rehearsal compares neighbours, but only {len(rows)} parts have a {from_version} vector"
+            f" that can be migrated to {to_version}",
+            stage="migration",
+        )
+    k = min(k, len(rows) - 1)
+    picked = np.unique(np.linspace(0, len(rows) - 1, min(sample, len(rows))).astype(np.int64))
+    old = _neighbours(features[from_version], before, picked, k)
+    new = _neighbours(features[to_version], after, picked, k)
+    changed = [k - len(set(one) & set(other)) for one, other in zip(old.tolist(), new.tolist(), strict=True)]
+    return Rehearsal(
+        from_version=from_version,
+        to_version=to_version,
+        k=k,
+        sampled=len(picked),
+        population=len(rows),
+        mean_changed=float(np.mean(changed)),
+        unchanged_share=float(np.mean([count == 0 for count in changed])),
+        most_changed=_most_changed(catalog, rows[picked], changed),
+    )
+
+
+def _spread(catalog: Catalog, version: str) -> tuple[Int64Array, FloatMatrix]:
+    rows, values = catalog.vectors(version)
+    if len(rows) > LARGEST_POPULATION:
+        picked = np.linspace(0, len(rows) - 1, LARGEST_POPULATION).astype(np.int64)
+        rows, values = rows[picked], values[picked]
+    return rows, values
+
+
+def _target_values(
+    catalog: Catalog, features: Mapping[str, FeatureVersion], version: str, rows: Int64Array
+) -> tuple[NDArray[np.bool_], FloatMatrix]:
+    """Stored or computed values of the version wanted, and for which rows there are any."""
+    target = features[version]
+    stored, values = catalog.vectors(version, rows.tolist())
+    by_row = dict(zip(stored.tolist(), values, strict=True))
+    absent = [row for row in rows.tolist() if row not in by_row]
+    with catalog.database.read() as connection:
+        sources = load(connection, absent)
+    for moved in Recomputation(features, target).move(sources):
+        if moved.raw is not None:
+            by_row[moved.source.row] = np.frombuffer(moved.raw, dtype="<f8")
+    kept = np.array([row in by_row for row in rows.tolist()], dtype=np.bool_)
+    found = [by_row[row] for row in rows.tolist() if row in by_row]
+    return kept, np.array(found).reshape(len(found), len(target.slots))
+
+
+def _neighbours(feature: FeatureVersion, values: FloatMatrix, picked: Int64Array, k: int) -> Int64Array:
+    """Positions of the k nearest to each picked part, itself left out; ties go to the first."""
+    space = Space(feature, "scaled")
+    vectors: NDArray[np.float64] = np.asarray(space.project(values), dtype=np.float64)
+    if space.metric == "cosine":
+        vectors = unit_rows(vectors)
+    lines = []
+    for position in picked:
+        distances = ((vectors - vectors[position]) ** 2).sum(axis=1)
+        distances[position] = np.inf
+        lines.append(np.argsort(distances, kind="stable")[:k])
+    return np.array(lines)
+
+
+def _most_changed(catalog: Catalog, rows: Int64Array, changed: list[int]) -> tuple[RehearsalItem, ...]:
+    worst = sorted(zip(rows.tolist(), changed, strict=True), key=lambda pair: (-pair[1], pair[0]))[:10]
+    parts = catalog.parts_by_row(row for row, _ in worst)
+    return tuple(RehearsalItem(parts[row].id, count) for row, count in worst if row in parts)
