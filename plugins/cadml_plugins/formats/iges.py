@@ -19,7 +19,7 @@ class IgesAdapter:
     version = "1"
     suffixes: tuple[str, ...] = (".iges", ".igs")
     media_types: tuple[str, ...] = ("model/iges", "application/iges")
-    preload = ("cadml_plugins.formats._kernel_document",)
+    preload = ("cadml_plugins.formats._kernel_document", "cadml_plugins.formats._sewing")
 
     def sniff(self, head: bytes) -> bool:
         """Tell whether the first line ends in the mark of the Start section, S and the number 1."""
