@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import subprocess
 import sys
 from collections.abc import Callable
@@ -283,3 +284,38 @@ def test_help_is_complete(run: Run) -> None:
     for name in COMMANDS:
         assert name in listing
         assert run(name, "--help").stdout
+
+
+class Hostile:
+    """Would run a harmless command if anything loaded its pickle."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return os.system, ("true",)
+
+
+@pytest.mark.parametrize("mode", ["blacklist", "whitelist", "audit"])
+def test_a_model_is_scanned_without_loading_it(run: Run, tmp_path: Path, mode: str) -> None:
+    """Exit 0 allowed, 1 refused, 2 could not be scanned; audit mode refuses only what is malformed."""
+    plain, hostile, torn = (tmp_path / f"{name}.pkl" for name in ("plain", "hostile", "torn"))
+    plain.write_bytes(pickle.dumps({"weights": [1.0, 2.0]}))
+    hostile.write_bytes(pickle.dumps(Hostile()))
+    torn.write_bytes(plain.read_bytes()[:-1])
+    assert parsed(run("model", "scan", plain, "--mode", mode, "--json"))["allowed"] is True
+    answer = parsed(run("model", "scan", hostile, "--mode", mode, "--json", code=int(mode != "audit")))
+    assert answer["globals"] == ["posix:system"]
+    assert bool(answer["findings"]) == (mode != "audit")
+    assert parsed(run("model", "scan", torn, "--mode", mode, "--json", code=1))["code"] == "MODEL_MALFORMED"
+    assert parsed(run("model", "scan", tmp_path / "no.pkl", "--json", code=2))["code"] == "DATA_NOT_FOUND"
+    run("model", "scan", plain, "--mode", "graylist", code=2)
+
+
+def test_a_whitelist_is_proposed_without_what_is_dangerous(run: Run, tmp_path: Path) -> None:
+    """A class of one's own is proposed; what the blacklist refuses never is."""
+    own, hostile = tmp_path / "own.pkl", tmp_path / "hostile.pkl"
+    own.write_bytes(b"\x80\x04\x8c\x08our_team\x8c\x05Model\x93)\x81.")
+    hostile.write_bytes(pickle.dumps(Hostile()))
+    told = parsed(run("model", "propose-whitelist", own, hostile, "--json"))
+    assert told == {"files": 2, "proposed": ["our_team:Model"]}
+    allowed = {"MODEL_OPCODE_WHITELIST": "our_team:Model"}
+    run("model", "scan", own, "--mode", "whitelist", code=1)
+    run("model", "scan", own, "--mode", "whitelist", **allowed)
