@@ -18,6 +18,7 @@ from cadml_core.catalog.records import Content, NewPart, Outcome, Vector
 from cadml_core.errors import CadmlError, EmptyDocument
 from cadml_core.extraction.detection import HEAD_BYTES, identify
 from cadml_core.features import FloatVector
+from cadml_core.models.registry import Classification, ModelRegistry
 from cadml_core.runtime import Runtime
 from cadml_hostapp.schemas import (
     AnalyzeAnswer,
@@ -53,10 +54,13 @@ class _Known(msgspec.Struct, frozen=True):
 class Analyzer:
     """Analyses files for one runtime; blocking work goes to threads and reader processes."""
 
-    def __init__(self, runtime: Runtime, blobs: BlobStore, threads: ThreadPoolExecutor) -> None:
+    def __init__(
+        self, runtime: Runtime, blobs: BlobStore, threads: ThreadPoolExecutor, models: ModelRegistry
+    ) -> None:
         self._runtime = runtime
         self._blobs = blobs
         self._threads = threads
+        self._models = models
         self._feature = runtime.feature
 
     async def analyze(self, file: UploadedFile, facts: Facts, options: AnalyzeOptions) -> AnalyzeAnswer:
@@ -94,7 +98,12 @@ class Analyzer:
         if options.calculate_similarity:
             similar = await self._in_thread(self._similar, known, outcome, options.top_k)
             clock.lap("similarity")
-        document = known.content.document
+        document, warnings = known.content.document, known.content.document.warnings
+        classification = None
+        if options.classify and self._models.version().current is not None:
+            classification, warning = await self._in_thread(self._classify, known)
+            warnings += (warning,) if warning else ()
+            clock.lap("classify")
         return AnalyzeAnswer(
             id=outcome.id if outcome else None,
             status=outcome.status if outcome else "not_stored",
@@ -106,10 +115,11 @@ class Analyzer:
             features=FeaturesAnswer(
                 self._feature.name, known.values.tolist(), [slot.name for slot in self._feature.slots]
             ),
-            warnings=document.warnings,
+            warnings=warnings,
             cache_hit=known.cached,
             duplicates=duplicates,
             similar=similar,
+            classification=classification,
             timings=clock.laps(),
         )
 
@@ -168,6 +178,22 @@ class Analyzer:
             self._blobs.discard([before])
         same = [part.id for part in catalog.parts_by_sha256(sha256) if part.id != outcome.id]
         return outcome, same
+
+    def _classify(self, known: _Known) -> tuple[Classification | None, str | None]:
+        """Ask the serving model; a model that cannot answer is a warning, not a failed analysis."""
+        model = self._models.version().current
+        try:
+            if model is None:
+                return None, None
+            wanted = model.feature_version or self._feature.name
+            if wanted == self._feature.name:
+                return self._models.predict(known.values), None
+            feature = self._runtime.registry.features[wanted]
+            if feature.needs_mesh:
+                return None, f"the model wants {wanted}, which needs a mesh: not classified"
+            return self._models.predict(feature.extract(known.content.document)), None
+        except CadmlError as error:
+            return None, f"not classified: {error.message}"
 
     def _own_id(self, sha256: str, name: str) -> str | None:
         """Return the id that this content under this name always gets, so that sending it again changes

@@ -23,7 +23,17 @@ from cadml_hostapp.auth import ADMIN_HEADER, KEY_HEADER, Gatekeeper, KeyCheck
 from cadml_hostapp.edge import Edge
 from cadml_hostapp.host import Services
 from cadml_hostapp.limits import known_query_only, rate_limit
-from cadml_hostapp.routes import analyze, docs, features, operations, parts, vectors
+from cadml_hostapp.routes import (
+    analyze,
+    docs,
+    features,
+    index_health,
+    migration,
+    model,
+    operations,
+    parts,
+    vectors,
+)
 from cadml_hostapp.routes.declare import MAX_JSON_BYTES
 
 API = "/api/v1"
@@ -54,6 +64,9 @@ def create_app(source: Settings | Runtime | None = None) -> Litestar:
                     parts.router,
                     vectors.router,
                     features.router,
+                    migration.router,
+                    index_health.router,
+                    model.router,
                     *operations.api,
                 ],
             ),

@@ -11,7 +11,7 @@ import secrets
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from litestar.connection import ASGIConnection
@@ -22,6 +22,8 @@ from cadml_core.errors import CadmlError, InvalidSetting
 from cadml_core.settings import Settings
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T", bound=msgspec.Struct)
 
 KEY_HEADER, ADMIN_HEADER = "X-API-Key", "X-Admin-Token"
 PUBLIC = "public"
@@ -207,6 +209,13 @@ async def admin_only(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRout
     """Guard of the operations that need the admin token as well."""
     gatekeeper: Gatekeeper = connection.app.state.gatekeeper
     gatekeeper.check_admin(_header(connection.scope, b"x-admin-token"))
+
+
+def for_admin(request: ASGIConnection[Any, Any, Any, Any], kind: type[T], answer: msgspec.Struct) -> T:
+    """Return an answer as its variant for the admin, with the hint to change an old token."""
+    gatekeeper: Gatekeeper = request.app.state.gatekeeper
+    fields = msgspec.structs.asdict(answer)
+    return kind(**fields, next_rotation_hint=gatekeeper.rotation_hint)
 
 
 def _digest(secret: str) -> bytes:

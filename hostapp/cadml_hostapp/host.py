@@ -7,13 +7,18 @@ import functools
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any, TypeVar
 
 from litestar.di import NamedDependency
 from litestar.params import SkipValidation
 
 from cadml_core.catalog.blobs import BlobStore
+from cadml_core.migration.migrator import Migrator
+from cadml_core.models.audit import AuditStore
+from cadml_core.models.registry import ModelRegistry
 from cadml_core.runtime import Runtime
+from cadml_core.similarity.batch import BatchPolicy, BatchSimilarity
 from cadml_hostapp.analysis import Analyzer
 
 T = TypeVar("T")
@@ -30,7 +35,24 @@ class Services:
         self.blobs = BlobStore(runtime.settings.data_path / "uploads", runtime.catalog.stored_contents)
         self._readers = ThreadPoolExecutor(_READERS, "cadml-read")
         self._writers = ThreadPoolExecutor(_WRITERS, "cadml-write")
-        self.analyzer = Analyzer(runtime, self.blobs, self._writers)
+        settings = runtime.settings
+        audit_path = Path(settings.opcode_audit_persist_path)
+        self.models = ModelRegistry(
+            settings,
+            runtime.registry.policies,
+            runtime.registry.features,
+            audit=AuditStore(audit_path, settings.opcode_audit_persist_interval, time.time),
+        )
+        self.migrator = Migrator(runtime.catalog, runtime.registry.features)
+        self.batches = BatchSimilarity(
+            runtime.search,
+            BatchPolicy(
+                settings.batch_similarity_max_ids,
+                settings.batch_similarity_parallel_threshold,
+                settings.batch_similarity_parallel_workers,
+            ),
+        )
+        self.analyzer = Analyzer(runtime, self.blobs, self._writers, self.models)
         self.started = time.monotonic()
         self.warm = False
         """True once the index has caught up for the first time."""
@@ -77,6 +99,7 @@ class Services:
         """Finish what was begun, then close everything."""
         self._readers.shutdown()
         self._writers.shutdown()
+        self.models.close()
         self.runtime.close()
 
 

@@ -12,6 +12,10 @@ from msgspec import Meta
 from cadml_core.catalog.records import Part, PartFilter, Status, Vector
 from cadml_core.document import BoundingBox, CadDocument, FacetQuality, MassProperties, Vector3
 from cadml_core.errors import Problem
+from cadml_core.migration.migrator import MigrationReport
+from cadml_core.models.registry import Classification, ModelInfo
+from cadml_core.similarity.batch import BatchResult
+from cadml_core.similarity.recovery import IndexHealth
 from cadml_core.similarity.search import Contribution, Hit, SearchResult
 from cadml_core.similarity.spaces import SpaceName
 
@@ -98,6 +102,39 @@ class SimilarityRequest(Body, frozen=True, kw_only=True):
     id_a: PartId
     id_b: PartId
     metric: SpaceName = "scaled"
+
+
+class BatchSimilarityRequest(Filters, frozen=True, kw_only=True):
+    """Parts whose neighbours are wanted."""
+
+    ids: Annotated[list[PartId], Meta(min_length=1)]
+    top_k: TopK = 10
+    metric: SpaceName = "scaled"
+    min_score: Score = 0.0
+
+
+class MigrationRequest(Body, frozen=True, kw_only=True):
+    """What to migrate."""
+
+    to_version: Text
+    ids: Annotated[list[PartId], Meta(min_length=1)] | None = None
+    """Only these parts; all where None."""
+    dry_run: bool = False
+    """Compute everything and write nothing."""
+
+
+class BackendRequest(Body, frozen=True, kw_only=True):
+    """Which backend is to answer."""
+
+    backend: Text | None = None
+    """Name of an installed vector backend; the one in use, built anew, where None."""
+
+
+class ModelRequest(Body, frozen=True, kw_only=True):
+    """Which model is to serve."""
+
+    path: Annotated[str, Meta(min_length=1, max_length=1000, description="Inside the model folder.")]
+    expected_sha256: Annotated[str, Meta(pattern=r"^[0-9a-fA-F]{64}$")] | None = None
 
 
 class DocumentAnswer(msgspec.Struct, frozen=True, kw_only=True):
@@ -250,6 +287,64 @@ def search_answer(result: SearchResult) -> SearchAnswer:
     )
 
 
+class BatchHitsAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """What was found for one part of a batch."""
+
+    id: str
+    status: Literal["success", "not_found"]
+    hits: list[HitAnswer]
+
+
+class BatchSimilarityAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """One item for each id, in their order."""
+
+    items: list[BatchHitsAnswer]
+    feature_version: str
+    metric: SpaceName
+    backend: str
+    degraded: bool
+    parallel: bool
+    savings_seconds: float
+    """The threads' own times minus the time that passed, measured."""
+
+
+def batch_similarity_answer(result: BatchResult) -> BatchSimilarityAnswer:
+    """Show what a batch found."""
+    return BatchSimilarityAnswer(
+        items=[
+            BatchHitsAnswer(id=item.id, status=item.status, hits=[hit_answer(hit) for hit in item.hits])
+            for item in result.items
+        ],
+        feature_version=result.feature_version,
+        metric=result.metric,
+        backend=result.backend,
+        degraded=result.degraded,
+        parallel=result.parallel,
+        savings_seconds=result.savings_seconds,
+    )
+
+
+class IndexHealthForAdmin(IndexHealth, frozen=True, kw_only=True):
+    """The state of the index after an admin's action."""
+
+    next_rotation_hint: str | None = None
+    """Told once the admin token has been in use for 7 days."""
+
+
+class MigrationReportForAdmin(MigrationReport, frozen=True, kw_only=True):
+    """What a migration did."""
+
+    next_rotation_hint: str | None = None
+    """Told once the admin token has been in use for 7 days."""
+
+
+class ModelInfoForAdmin(ModelInfo, frozen=True, kw_only=True):
+    """The model that serves now."""
+
+    next_rotation_hint: str | None = None
+    """Told once the admin token has been in use for 7 days."""
+
+
 class SimilarityAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """How alike two parts are."""
 
@@ -260,14 +355,6 @@ class SimilarityAnswer(msgspec.Struct, frozen=True, kw_only=True):
     feature_version: str
     metric: SpaceName
     explanation: tuple[Contribution, ...]
-
-
-class Classification(msgspec.Struct, frozen=True, kw_only=True):
-    """What the loaded model takes the part for."""
-
-    label: str
-    model_hash: str
-    probability: float | None = None
 
 
 class AnalyzeAnswer(msgspec.Struct, frozen=True, kw_only=True):

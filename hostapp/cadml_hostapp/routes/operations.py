@@ -19,7 +19,7 @@ STAGE = "health"
 def _health(services: Services) -> HealthAnswer:
     settings = services.runtime.settings
     return HealthAnswer(
-        status="ok",
+        status="degraded" if services.runtime.search.indexes.health().degraded else "ok",
         version=version("cadml"),
         feature_version=settings.feature_version,
         vector_backend=settings.vector_store_backend,

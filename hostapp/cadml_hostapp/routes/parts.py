@@ -57,7 +57,7 @@ class OnePart(Controller):
         await services.write(services.remove_part, part_id)
 
 
-def _detail(catalog: Catalog, part_id: KnownId) -> PartDetail:
+def _detail(catalog: Catalog, part_id: str) -> PartDetail:
     part = catalog.part(part_id)
     content = catalog.contents([part.sha256]).get(part.sha256) if part.sha256 else None
     vectors = catalog.vectors_of([part.row]).get(part.row, {})

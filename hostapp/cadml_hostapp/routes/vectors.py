@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 from litestar import Controller, Request, Response, Router
 from litestar.openapi.datastructures import ResponseSpec
 
@@ -12,12 +11,14 @@ from cadml_core.catalog.store import Catalog
 from cadml_core.contracts import FeatureVersion
 from cadml_core.errors import InvalidInput, NotFound
 from cadml_core.runtime import Runtime
-from cadml_core.similarity.search import SearchResult, checked_values, contributions
-from cadml_core.similarity.spaces import Space
+from cadml_core.similarity.search import SearchResult, checked_values
 from cadml_hostapp.host import ServicesDependency
 from cadml_hostapp.routes.declare import json_body, route
+from cadml_hostapp.routes.index_health import reload_backend
 from cadml_hostapp.routes.parts import after
 from cadml_hostapp.schemas import (
+    BatchSimilarityAnswer,
+    BatchSimilarityRequest,
     Cursor,
     KnownId,
     PageSize,
@@ -31,6 +32,7 @@ from cadml_hostapp.schemas import (
     VectorPage,
     VectorRegistered,
     VectorSummary,
+    batch_similarity_answer,
     search_answer,
 )
 
@@ -116,6 +118,23 @@ async def search(request: Request[Any, Any, Any], services: ServicesDependency) 
     return search_answer(await services.read(_search, services.runtime, body))
 
 
+@route("POST", "/similarity/batch", stage=SEARCH, body=BatchSimilarityRequest, status_code=200)
+async def similarity_batch(
+    request: Request[Any, Any, Any], services: ServicesDependency
+) -> BatchSimilarityAnswer:
+    """Find the neighbours of many parts at once. An unknown id does not fail the others."""
+    body = await json_body(request, BatchSimilarityRequest)
+    result = await services.read(
+        services.batches.similar,
+        body.ids,
+        k=body.top_k,
+        metric=body.metric,
+        which=body.which(),
+        min_score=body.min_score,
+    )
+    return batch_similarity_answer(result)
+
+
 @route("POST", "/similarity", "DATA_NOT_FOUND", stage=SEARCH, body=SimilarityRequest, status_code=200)
 async def similarity(request: Request[Any, Any, Any], services: ServicesDependency) -> SimilarityAnswer:
     """Compare two parts: score, distance, and each slot's share of the distance."""
@@ -160,31 +179,16 @@ def _search(runtime: Runtime, body: SearchRequest) -> SearchResult:
 
 
 def _compare(runtime: Runtime, body: SimilarityRequest) -> SimilarityAnswer:
-    feature = runtime.feature
-    one, two = (runtime.catalog.vector(part_id, feature.name).values for part_id in (body.id_a, body.id_b))
-    space = Space(feature, body.metric)
-    explanation = contributions(space, one, two)
-    distance = _distance(space, one, two)
+    hit = runtime.search.pair(body.id_a, body.id_b, metric=body.metric)
     return SimilarityAnswer(
         id_a=body.id_a,
         id_b=body.id_b,
-        score=float(space.score(np.array([distance]))[0]),
-        distance=float(np.sqrt(distance)) if space.metric == "l2" else distance,
-        feature_version=feature.name,
+        score=hit.score,
+        distance=hit.distance,
+        feature_version=runtime.feature.name,
         metric=body.metric,
-        explanation=explanation,
+        explanation=hit.explanation or (),
     )
-
-
-def _distance(space: Space, one: Any, two: Any) -> float:
-    """Return what an index would: the squared Euclidean distance, or 1 - cosine."""
-    pair = np.asarray(space.project(np.stack([one, two])), dtype=np.float64)
-    if space.metric == "l2":
-        return float(((pair[0] - pair[1]) ** 2).sum())
-    lengths = np.linalg.norm(pair, axis=1)
-    if not lengths.all():
-        return 0.0 if not lengths.any() else 1.0
-    return float(max(0.0, 1.0 - (pair[0] / lengths[0]) @ (pair[1] / lengths[1])))
 
 
 def _page(catalog: Catalog, start: int, limit: int) -> VectorPage:
@@ -205,6 +209,6 @@ def _page(catalog: Catalog, start: int, limit: int) -> VectorPage:
 
 router = Router(
     "/vectors",
-    route_handlers=[register, list_vectors, OneVector, search, similarity],
+    route_handlers=[register, list_vectors, OneVector, search, similarity, similarity_batch, reload_backend],
     tags=["vectors"],
 )

@@ -1,0 +1,68 @@
+"""``/health/faiss`` and ``/vectors/backend``: the state of the index, and what an admin does about it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from litestar import Request, Router
+
+from cadml_core.similarity.follower import backend_config
+from cadml_core.similarity.recovery import BackendChoice, IndexHealth
+from cadml_hostapp.auth import for_admin
+from cadml_hostapp.host import Services, ServicesDependency
+from cadml_hostapp.routes.declare import json_body, route
+from cadml_hostapp.schemas import BackendRequest, IndexHealthForAdmin
+
+STAGE = "faiss_recovery"
+
+
+@route("GET", "/health", stage=STAGE)
+async def faiss_health(services: ServicesDependency) -> IndexHealth:
+    """Tell whether the chosen index answers, since when not, and when it is tried again."""
+    return await services.read(services.runtime.search.indexes.health)
+
+
+@route(
+    "POST",
+    "/recover",
+    "FAISS_RECOVERY_CONFLICT",
+    "PLUGIN_UNAVAILABLE",
+    stage=STAGE,
+    admin=True,
+    status_code=200,
+)
+async def recover(request: Request[Any, Any, Any], services: ServicesDependency) -> IndexHealthForAdmin:
+    """Build the chosen index anew from the catalogue, verify it, and switch to it."""
+    health = await services.write(services.runtime.search.indexes.recover)
+    return for_admin(request, IndexHealthForAdmin, health)
+
+
+@route(
+    "POST",
+    "/backend/reload",
+    "FAISS_RECOVERY_CONFLICT",
+    "PLUGIN_UNAVAILABLE",
+    stage="vectors",
+    admin=True,
+    body=BackendRequest,
+    status_code=200,
+)
+async def reload_backend(
+    request: Request[Any, Any, Any], services: ServicesDependency
+) -> IndexHealthForAdmin:
+    """Switch to another vector backend until the next start, or build the one in use anew."""
+    body = await json_body(request, BackendRequest)
+    health = await services.write(_switch, services, body.backend)
+    return for_admin(request, IndexHealthForAdmin, health)
+
+
+def _switch(services: Services, name: str | None) -> IndexHealth:
+    runtime = services.runtime
+    if name is None:
+        return runtime.search.indexes.recover()
+    backend = runtime.registry.vectors[name]
+    config = backend_config(backend, runtime.settings.vector_config.get(name, {}))
+    return runtime.search.indexes.recover(BackendChoice(backend, config))
+
+
+router = Router("/health/faiss", route_handlers=[faiss_health, recover], tags=["health"])
