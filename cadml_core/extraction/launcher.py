@@ -26,6 +26,8 @@ from cadml_core.extraction.confinement import private_resident
 from cadml_core.extraction.messages import EXIT, Ready, Start, frame, receive
 from cadml_core.extraction.worker import Readers, serve
 
+START_SECONDS = 120
+"""Longest time to become ready: a CAD kernel on a cold disk takes its time."""
 FORK = b"F"
 """The request for a worker; the file descriptors of connection, leash and log come with it."""
 
@@ -33,6 +35,7 @@ FORK = b"F"
 def main(descriptor: int) -> None:
     """Run the launcher on its end of the control socket."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.alarm(START_SECONDS)  # ends a plugin that hangs while it is imported, if the host is gone too
     control = socket.socket(fileno=descriptor)
     body = receive(control.recv)
     if body is None:
@@ -45,6 +48,7 @@ def main(descriptor: int) -> None:
     except BaseException as error:  # noqa: BLE001
         control.sendall(frame(Ready(error=f"{type(error).__name__}: {error}")))
         return
+    signal.alarm(0)
     control.sendall(frame(Ready(warnings=tuple(warnings))))
     try:
         Launcher(control, readers, start, folder).run()

@@ -19,14 +19,12 @@ import msgspec
 
 from cadml_core.contracts import ReadLimits
 from cadml_core.errors import PluginUnavailable
-from cadml_core.extraction.launcher import FORK
+from cadml_core.extraction.launcher import FORK, START_SECONDS
 from cadml_core.extraction.messages import EXIT, Answer, Frames, Ready, Start, Task, frame, receive
 from cadml_core.extraction.scratch import Scratch
 
 log = logging.getLogger(__name__)
 
-START_SECONDS = 120.0
-"""Longest wait for the launcher: a CAD kernel on a cold disk takes its time."""
 END_SECONDS = 5.0
 RETRY_SECONDS = 10.0
 """How long a failure to start is taken as the answer before another launcher is tried."""
@@ -241,7 +239,7 @@ class LauncherProcess:
             body = receive(self._control.recv)
             ready = msgspec.msgpack.decode(body, type=Ready) if body else Ready(error=self._last_words())
         except TimeoutError:
-            ready = Ready(error=f"not ready after {START_SECONDS:.0f} s")
+            ready = Ready(error=f"not ready after {START_SECONDS} s")
         except OSError:
             ready = Ready(error=self._last_words())
         for warning in ready.warnings:

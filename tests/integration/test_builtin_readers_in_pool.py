@@ -1,0 +1,44 @@
+"""The built-in formats through the reader pool: the same answers as in this process."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from cadml_core.contracts import ReadLimits
+from cadml_core.extraction.pool import ReaderPool
+from cadml_core.extraction.reading import Reading, read_file
+from cadml_core.plugins import load_plugins
+from cadml_core.settings import Settings
+from tests.fuzz.samples import FORMATS, write_samples
+
+VERSIONS = ("v1", "v2", "v3", "v4")
+
+
+def timeless(reading: Reading) -> Reading:
+    """Return the reading without its times."""
+    return msgspec.structs.replace(reading, seconds=0.0, read_seconds=0.0, extract_seconds={})
+
+
+@pytest.fixture(scope="module")
+def samples(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Two good files of each format."""
+    return write_samples(tmp_path_factory.mktemp("samples"), 2)
+
+
+def test_a_worker_answers_what_this_process_would(samples):
+    """Documents and vectors are equal to the last bit for STEP, IGES, DXF and STL."""
+    registry = load_plugins(Settings(safe_mode=True)).registry
+    limits = ReadLimits()
+    with ReaderPool(registry.formats, registry.features, limits=limits, workers=2) as pool:
+        there = dict(pool.map(samples, VERSIONS))
+        statistics = pool.statistics
+    for path in samples:
+        here = read_file(
+            path, formats=registry.formats, features=registry.features, versions=VERSIONS, limits=limits
+        )
+        assert timeless(there[path]) == timeless(here)
+    assert {reading.format for reading in there.values()} == set(FORMATS)
+    assert (statistics.read, statistics.refused, statistics.crashed) == (len(samples), 0, 0)
