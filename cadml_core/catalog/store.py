@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import numpy as np
@@ -188,6 +188,15 @@ class Catalog:
             values,
         )
         return np.fromiter((row for (row,) in found), dtype=np.int64, count=len(found))
+
+    def count_parts(self, by: Literal["format", "material", "project", "label"]) -> dict[str, int]:
+        """Return how many parts have each value; those without one count under the empty name."""
+        column = f"coalesce({'c' if by == 'format' else 'p'}.{by}, '')"
+        found = self._database.fetch(
+            f"SELECT {column}, count(*) FROM parts p LEFT JOIN contents c ON c.sha256 = p.sha256"
+            f" GROUP BY {column} ORDER BY 1"
+        )
+        return dict(found)
 
     def contents(self, hashes: Iterable[str]) -> dict[str, Content]:
         """Return the contents of these sha256 that are stored."""
