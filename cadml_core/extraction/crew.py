@@ -13,6 +13,7 @@ from cadml_core.extraction.processes import (
     LauncherDied,
     LauncherProcess,
     NeverBegan,
+    Nonsense,
     OutOfTime,
     WorkerDied,
     WorkerProcess,
@@ -73,6 +74,7 @@ class Crew:
         Raises:
             OutOfTime: It took too long; the worker is ended.
             WorkerDied: The worker died of it.
+            Nonsense: It answered what is no answer; the worker is ended.
             PluginUnavailable: No worker can be started.
         """
         for _ in range(ATTEMPTS):
@@ -85,7 +87,7 @@ class Crew:
                 died = error
                 log.warning("the launcher of the reader processes ended; starting another")
                 self._replace(number, error.launcher)
-            except (OutOfTime, WorkerDied):
+            except (OutOfTime, WorkerDied, Nonsense):
                 self.discard(number)
                 raise
             else:

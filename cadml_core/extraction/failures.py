@@ -11,7 +11,7 @@ from cadml_core.errors import PluginUnavailable, ReaderCrashed, ReaderTimeout
 from cadml_core.extraction.confinement import MIB
 from cadml_core.extraction.detection import display
 from cadml_core.extraction.messages import Task
-from cadml_core.extraction.processes import WorkerDied
+from cadml_core.extraction.processes import Nonsense, WorkerDied
 
 log = logging.getLogger(__name__)
 
@@ -64,6 +64,16 @@ def out_of_memory(
         allowed_mb=allowed,
         signal=killed,
         exit_code=exit_code,
+    )
+
+
+def nonsense(task: Task, error: Nonsense) -> ReaderCrashed:
+    """Describe a worker that lived, but not in its right mind."""
+    log.warning("the reader of %s sent what is no answer and was ended: %s", name_of(task), error)
+    return ReaderCrashed(
+        f"the reader process sent what is no answer while it read {name_of(task)}; its memory was most likely"
+        " damaged",
+        reason="answer",
     )
 
 

@@ -19,10 +19,10 @@ from cadml_core.contracts import FeatureVersion, FormatAdapter, ReadLimits
 from cadml_core.errors import CadmlError
 from cadml_core.extraction.crew import Crew
 from cadml_core.extraction.detection import detect
-from cadml_core.extraction.failures import crash, name_of, out_of_memory, timeout
+from cadml_core.extraction.failures import crash, name_of, nonsense, out_of_memory, timeout
 from cadml_core.extraction.messages import Answer, Task, error_of
 from cadml_core.extraction.pickling import pickled
-from cadml_core.extraction.processes import OutOfTime, WorkerDied
+from cadml_core.extraction.processes import Nonsense, OutOfTime, WorkerDied
 from cadml_core.extraction.reading import Reading, feature_version
 
 log = logging.getLogger(__name__)
@@ -273,6 +273,9 @@ class ReaderPool:
         except WorkerDied as death:
             self._count("crashed")
             raise self._named(task, crash(task, death, self.limits)) from None
+        except Nonsense as error:
+            self._count("crashed")
+            raise self._named(task, nonsense(task, error)) from None
         if answer.retires:
             self._count("retired")
         return self._unpacked(task, answer)

@@ -64,6 +64,10 @@ class NeverBegan(Exception):
     """The worker was dead before it took the task; the file is not to blame."""
 
 
+class Nonsense(Exception):
+    """The worker sent what is no answer."""
+
+
 class OutOfTime(Exception):
     """The worker did not answer in time."""
 
@@ -85,7 +89,8 @@ class WorkerProcess:
         Raises:
             OutOfTime: There was no answer after ``seconds``.
             NeverBegan: The worker had ended before it took the task.
-            WorkerDied: The worker ended, or answered what is no answer.
+            WorkerDied: The worker ended.
+            Nonsense: The worker answered what is no answer.
             LauncherDied: The launcher ended.
         """
         deadline = time.monotonic() + seconds
@@ -100,17 +105,10 @@ class WorkerProcess:
         except (OSError, EOFError):
             raise self._obituary() from None
         except ValueError as error:
-            log.warning("a reader process answered nonsense and was ended: %s", error)
-            self.kill()
-            raise self._obituary() from error
-
-    def kill(self) -> None:
-        """End the worker and every child it started; returns at once."""
-        with contextlib.suppress(OSError):
-            self._leash.shutdown(socket.SHUT_WR)
+            raise Nonsense(str(error)) from error
 
     def close(self) -> None:
-        """End the worker and forget it."""
+        """End the worker and every child it started; returns at once."""
         for held in (self._connection, self._leash, self._output):
             held.close()
 

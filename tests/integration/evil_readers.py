@@ -135,6 +135,14 @@ def aborts(path: Path, limits: ReadLimits) -> CadDocument:
     os.abort()
 
 
+def babbles(path: Path, limits: ReadLimits) -> CadDocument:
+    """Write over the connection to the host, as damaged memory might."""
+    for descriptor in Path("/proc/self/fd").iterdir():
+        if str(descriptor.readlink()).startswith("socket:"):
+            os.write(int(descriptor.name), b"\0\0\0\x05babble")
+    return document("babbles")
+
+
 def verbose(path: Path, limits: ReadLimits) -> CadDocument:
     """Return far more than a document may hold."""
     return document("verbose", layers=tuple(f"layer {number:060}" for number in range(1_200_000)))
@@ -212,8 +220,8 @@ def grows(path: Path, limits: ReadLimits) -> CadDocument:
 KEPT: list[bytearray] = []
 DEEDS = (
     good, segfault, killed, leaves, exits, hangs, sleeps, devours, devours_quietly, unchecked, heavy, aborts,
-    verbose, stubborn, refuses, chatters, litters, breeds, nothing, infinite, countless, quotes, surrogate,
-    touches, grows,
+    babbles, verbose, stubborn, refuses, chatters, litters, breeds, nothing, infinite, countless, quotes,
+    surrogate, touches, grows,
 )  # fmt: skip
 FORMATS = {deed.__name__: Evil(deed.__name__, deed) for deed in DEEDS}
 

@@ -208,6 +208,14 @@ def test_an_answer_beyond_measure_is_refused(sample):
         assert roomy.read(sample("good")).format == "good"
 
 
+def test_an_answer_that_is_none_is_not_believed(pool, sample):
+    """What a damaged process sends is checked; the process is ended, the next file is read."""
+    with pytest.raises(ReaderCrashed, match="sent what is no answer") as caught:
+        pool.read(sample("babbles"))
+    assert caught.value.context == {"reason": "answer", "format": "babbles"}
+    assert pool.read(sample("good")).format == "good"
+
+
 def test_nothing_reaches_the_hosts_output(pool, sample, capfd):
     """Chatter of a kernel or a reader must not mix with the JSON that a command prints."""
     assert pool.read(sample("chatters")).format == "chatters"
