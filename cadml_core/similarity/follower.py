@@ -173,7 +173,10 @@ class IndexFollower:
                 index.mark_applied(newest)
             return len(index)
 
+        built_anew = self._applied == 0
         self._size = self._call("change", change, seconds=self._change_seconds)
+        if built_anew and self._size != len(rows):
+            raise IndexFailed(f"change: was given {len(rows)} vectors and holds {self._size}")
         self._applied = newest
         vector_index_size.labels(backend=self.backend.name).set(self._size)
 
