@@ -1,7 +1,8 @@
 """ASCII STL, strictly: any case and white space, several solids, and every fault with its line.
 
-A regular run of facets is split into words once and checked column by column; whatever does not fit
-that mould is read word by word, which either accepts a known variation or names the line at fault.
+A regular run of facets is scanned as columns of bytes (``_stl_scan``); one that is not is split into
+words and checked column by column; and what does not fit that mould either is read word by word, which
+accepts a known variation or names the line at fault. All three give the same numbers.
 """
 
 from __future__ import annotations
@@ -14,26 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cadml_core.errors import LimitExceeded, MalformedFile
+from cadml_plugins.formats._stl_scan import COORDINATES, KEYWORDS, WORDS, scan
 
 PIECE_BYTES = 1 << 19
 LONGEST_FACET_BYTES = 1 << 16
 LARGEST = float(np.finfo(np.float32).max)
 """STL numbers are single precision; what lies beyond it is as good as infinite."""
 
-_WORDS = 21
-_MOULD = {
-    0: b"facet",
-    1: b"normal",
-    5: b"outer",
-    6: b"loop",
-    7: b"vertex",
-    11: b"vertex",
-    15: b"vertex",
-    19: b"endloop",
-    20: b"endfacet",
-}
 _Fail = Callable[[int, str], NoReturn]
-_COORDINATES = (8, 9, 10, 12, 13, 14, 16, 17, 18)
 
 _WORD = re.compile(rb"\S+")
 _NUMBER = re.compile(rb"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
@@ -65,11 +54,12 @@ class AsciiFacets:
             LimitExceeded: More facets than ``max_triangles``.
         """
         for start, text in self._pieces():
-            words = text.split()
-            if _fits_mould(words):
-                yield self._from_mould(words, text, start)
-            else:
+            corners = scan(text) if self._open else None
+            if corners is None:
                 yield from self._by_section(text, start)
+            else:
+                self._count(len(corners))
+                yield corners
         if self._open:
             self._accept("the last solid is not closed by 'endsolid'; all its facets are complete")
 
@@ -92,22 +82,24 @@ class AsciiFacets:
             yield start, rest
 
     def _from_mould(self, words: list[bytes], text: bytes, start: int) -> NDArray[np.float64]:
-        columns = [word for place in _COORDINATES for word in words[place::_WORDS]]
+        columns = [word for place in COORDINATES for word in words[place::WORDS]]
         try:
             numbers = np.array(list(map(float, columns)))
         except ValueError:
             return self._word_by_word(text, start)
         if b"_" in text or not max(numbers.max(), -numbers.min()) <= LARGEST:
             return self._word_by_word(text, start)
-        self._count(len(words) // _WORDS)
+        self._count(len(words) // WORDS)
         return numbers.reshape(9, -1).T.reshape(-1, 3, 3)
 
     def _by_section(self, text: bytes, start: int) -> Iterator[NDArray[np.float64]]:
         """Read a piece that has header lines, comments, or facets that do not fit the mould."""
         text = self._blank_out(text)
+        lowered = text.lower()
         position = 0
         while position < len(text):
-            header = _HEADER.search(text, position)
+            word = lowered.find(b"solid", position)
+            header = _HEADER.search(text, max(position, word - len(b"end"))) if word >= 0 else None
             end = header.start() if header else len(text)
             section = text[position:end]
             if words := section.split():
@@ -176,10 +168,11 @@ class AsciiFacets:
 
 def _fits_mould(words: list[bytes]) -> bool:
     """Tell whether the words are whole facets in the one usual form, keywords in any case."""
-    if not words or len(words) % _WORDS:
+    if not words or len(words) % WORDS:
         return False
     return all(
-        {word.lower() for word in set(words[place::_WORDS])} == {keyword} for place, keyword in _MOULD.items()
+        {word.lower() for word in set(words[place::WORDS])} == {keyword}
+        for place, keyword in KEYWORDS.items()
     )
 
 

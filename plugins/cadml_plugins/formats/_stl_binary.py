@@ -10,12 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cadml_core.errors import LimitExceeded, MalformedFile
+from cadml_plugins.formats._stl_measure import STEP_FACETS
 
 HEADER_BYTES = 84
 RECORD_BYTES = 50
-CHUNK_FACETS = 8192
-"""Facets per step: small enough that every intermediate column stays in the processor's cache."""
-
 _FOREIGN = (b"ISO-", b"%PDF", b"PK\x03\x04", b"\x89PNG", b"Auto", b"AC10")
 _RECORD = np.dtype(
     {
@@ -136,9 +134,9 @@ class BinaryFacets:
                 promised more.
         """
         self._file.seek(HEADER_BYTES)
-        buffer = bytearray(min(self._layout.facets, CHUNK_FACETS) * RECORD_BYTES)
-        for start in range(0, self._layout.facets, CHUNK_FACETS):
-            wanted = min(CHUNK_FACETS, self._layout.facets - start) * RECORD_BYTES
+        buffer = bytearray(min(self._layout.facets, STEP_FACETS) * RECORD_BYTES)
+        for start in range(0, self._layout.facets, STEP_FACETS):
+            wanted = min(STEP_FACETS, self._layout.facets - start) * RECORD_BYTES
             view = memoryview(buffer)[:wanted]
             if self._file.readinto(view) != wanted:  # type: ignore[attr-defined]
                 raise MalformedFile("the file shrank while it was read", position=self._file.tell())

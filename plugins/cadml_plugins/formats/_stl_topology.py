@@ -17,7 +17,9 @@ MOST_FACETS = 1 << 19
 fit into one 63-bit key."""
 _KEY_BITS = 21
 
-_MIX = np.array([0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9], dtype=np.uint64)
+_MIX = (np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F), np.uint64(0x165667B19E3779F9))
+_SPREAD = np.uint64(0xBF58476D1CE4E5B9)
+_HALF = np.uint64(32)
 
 
 class Topology(NamedTuple):
@@ -55,13 +57,17 @@ def weld(corners: Corners) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
 
 def _hash(points: Corners) -> NDArray[np.uint64]:
     """Hash each row to 64 bits, multiplicatively (Knuth); equal rows have equal hashes."""
-    word = np.uint32 if points.dtype == np.float32 else np.uint64
-    columns = points.view(word).astype(np.uint64, copy=False)
-    columns = columns ^ (columns >> np.uint64(32))  # short numbers differ in their high bits only
-    keys = columns @ _MIX
-    keys = (keys ^ (keys >> np.uint64(29))) * np.uint64(0xBF58476D1CE4E5B9)
-    mixed: NDArray[np.uint64] = keys ^ (keys >> np.uint64(32))
-    return mixed
+    bits = points.view(np.uint32 if points.dtype == np.float32 else np.uint64)
+    keys = np.zeros(len(points), dtype=np.uint64)
+    for column, factor in zip(bits.T, _MIX, strict=True):
+        word = column.astype(np.uint64)
+        word ^= word >> _HALF  # short numbers differ in their high bits only
+        word *= factor
+        keys += word
+    keys ^= keys >> _HALF
+    keys *= _SPREAD
+    keys ^= keys >> _HALF
+    return keys
 
 
 def analyse(corners: Corners, triangles: NDArray[np.int64], vertices: int, degenerate: int) -> Topology:
@@ -141,8 +147,13 @@ def _closed_components(
     """
     if not len(labels):
         return 0
-    points = corners.astype(np.float64) - corners[0, 0]
-    volumes = np.bincount(labels, np.linalg.det(points), minlength=len(labels))[roots]
+    a, b, c = np.ascontiguousarray((corners - corners[0, 0].astype(np.float64)).transpose(1, 2, 0))
+    determinants = (
+        a[0] * (b[1] * c[2] - b[2] * c[1])
+        + a[1] * (b[2] * c[0] - b[0] * c[2])
+        + a[2] * (b[0] * c[1] - b[1] * c[0])
+    )
+    volumes = np.bincount(labels, determinants, minlength=len(labels))[roots]
     closed = ~np.isin(roots, labels[faulty])
     return int(np.count_nonzero(closed & (volumes * np.sign(volumes.sum()) > 0)))
 
