@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 
+from cadml_core.catalog.state import OperatorState
 from cadml_core.catalog.store import Catalog
 from cadml_core.contracts import FeatureVersion
 from cadml_core.extraction.pool import ReaderPool
+from cadml_core.migration.migrator import Migrator
+from cadml_core.models.audit import AuditStore
+from cadml_core.models.registry import ModelRegistry
+from cadml_core.models.shared import SharedModels
 from cadml_core.plugins import LoadedPlugins, load_plugins, require_chosen
 from cadml_core.registry import Registry
 from cadml_core.settings import Settings, load_settings
@@ -26,6 +33,9 @@ class Runtime:
     """Starts its processes with the first file."""
     search: SimilaritySearch
     """Over the configured feature version; builds its index with the first question."""
+    models: SharedModels
+    """Holds no model until one is reloaded, or until it follows what another process chose."""
+    migrator: Migrator
 
     @property
     def registry(self) -> Registry:
@@ -40,6 +50,7 @@ class Runtime:
     def close(self) -> None:
         """Close everything; closing twice is allowed."""
         self.readers.close()
+        self.models.close()
         self.search.close()
         self.catalog.close()
 
@@ -85,4 +96,20 @@ def build_runtime(settings: Settings | None = None) -> Runtime:
             settings.faiss_recovery_max_backoff,
         ),
     )
-    return Runtime(settings, plugins, catalog, readers, search)
+    return Runtime(
+        settings,
+        plugins,
+        catalog,
+        readers,
+        search,
+        _models(settings, registry, catalog),
+        Migrator(catalog, registry.features),
+    )
+
+
+def _models(settings: Settings, registry: Registry, catalog: Catalog) -> SharedModels:
+    audit = AuditStore(
+        Path(settings.opcode_audit_persist_path), settings.opcode_audit_persist_interval, time.time
+    )
+    models = ModelRegistry(settings, registry.policies, registry.features, audit=audit)
+    return SharedModels(models, OperatorState(catalog))

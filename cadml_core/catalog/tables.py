@@ -76,3 +76,11 @@ migrations = Table(
     Column("finished", Text),
     comment="What was migrated when; the last ten are kept.",
 )
+
+operator_state = Table(
+    "operator_state",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("value", Text, nullable=False, comment="JSON."),
+    comment="What operators chose for every process on this catalogue.",
+)

@@ -139,9 +139,15 @@ class ModelRegistry:
         self._trials: OrderedDict[tuple[str, int | None], TrialReport | ModelRejected] = OrderedDict()
         self._lock = threading.Lock()
         self._load_seq = 0
+        self._number: Callable[[ModelInfo, int], int] = lambda _info, last: last + 1
         self._current: _Serving | None = None
         self._previous: _Serving | None = None
         self._last_error: Problem | None = None
+
+    def number_with(self, number: Callable[[ModelInfo, int], int]) -> None:
+        """Let another give out ``load_seq``: it gets the new model and this process's last number, and
+        returns a larger one. What it raises fails the reload."""
+        self._number = number
 
     def reload(self, path: str, expected_sha256: str | None = None) -> ModelInfo:
         """Replace the serving model by the file at this path.
@@ -159,10 +165,25 @@ class ModelRegistry:
         with self._lock:
             try:
                 serving = self._load(path, expected_sha256)
+                return self._commit(serving, self._number(serving.info, self._load_seq))
             except CadmlError as error:
                 self._failed(error, path)
                 raise
-            return self._commit(serving)
+
+    def adopt(self, path: str, sha256: str, load_seq: int) -> ModelInfo:
+        """Load what another process serves under that number; the checks are those of ``reload``.
+
+        Raises:
+            CadmlError: As ``reload``.
+        """
+        with self._lock:
+            if self._current is not None and load_seq <= self._load_seq:  # a reload was faster
+                return self._current.info
+            try:
+                return self._commit(self._load(path, sha256), load_seq)
+            except CadmlError as error:
+                self._failed(error, path)
+                raise
 
     def rollback(self) -> ModelInfo:
         """Let the previous good model serve again; the one it replaces can be rolled back to in turn.
@@ -173,7 +194,7 @@ class ModelRegistry:
         with self._lock:
             if self._previous is None:
                 raise NotFound("there is no previous model to go back to", stage="model_rollback")
-            return self._commit(self._previous)
+            return self._commit(self._previous, self._number(self._previous.info, self._load_seq))
 
     def predict(self, values: FloatVector) -> Classification:
         """Classify one part.
@@ -347,8 +368,8 @@ class ModelRegistry:
 
     # Bookkeeping, under the lock
 
-    def _commit(self, serving: _Serving) -> ModelInfo:
-        self._load_seq += 1
+    def _commit(self, serving: _Serving, load_seq: int) -> ModelInfo:
+        self._load_seq = load_seq
         info = msgspec.structs.replace(
             serving.info, load_seq=self._load_seq, loaded_at=timestamp(self._clock())
         )

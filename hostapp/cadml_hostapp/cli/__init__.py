@@ -16,6 +16,7 @@ COMMANDS = {
     "extract": "extract",
     "import": "transfer",
     "ingest": "ingest",
+    "migrate": "migrate",
     "model": "model",
     "keys": "keys",
     "plugins": "plugins",

@@ -1,4 +1,4 @@
-"""``cadml model``: look into pickled models before anything loads them."""
+"""``cadml model``: look into pickled models before anything loads them; train and choose one."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ from cadml_hostapp.cli.console import (
     print_json,
     reports_errors,
 )
+from cadml_hostapp.cli.model_lifecycle import reload, train
 
 EXIT_NOT_SCANNED = 2
 _SHOWN_FINDINGS = 20
@@ -32,7 +33,11 @@ _SHOWN_FINDINGS = 20
 
 @click.group()
 def model() -> None:
-    """Scan pickled models, and see what the opcode audit has recorded."""
+    """Train a classifier, scan pickled models, choose the one that serves, see the opcode audit."""
+
+
+model.add_command(train)
+model.add_command(reload)
 
 
 @model.command()

@@ -1,0 +1,121 @@
+"""``cadml model train | reload``: from labelled parts to the model that every server uses."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import rich_click as click
+from rich.markup import escape
+
+from cadml_core.catalog.paths import text_to_path
+from cadml_core.catalog.records import Part
+from cadml_core.catalog.values import values_of
+from cadml_core.errors import InvalidInput, UnreadableInput
+from cadml_core.models.registry import ModelInfo
+from cadml_core.runtime import build_runtime
+from cadml_hostapp.cli.console import Options, json_option, out, print_json, reports_errors
+from cadml_hostapp.training import TrainingReport, WrittenModel, write_model
+from cadml_hostapp.training import train as train_classifier
+
+
+@click.command()
+@click.option(
+    "--label",
+    "source",
+    type=click.Choice(["stored", "parent"]),
+    default="stored",
+    help="What a part's label is: the one in the catalogue, or the name of its file's folder.",
+)
+@click.option("-o", "--output", type=click.Path(path_type=Path), default=Path("model.pkl"), show_default=True)
+@click.option(
+    "--version", "version_name", help="Feature version to learn from; the configured one by default."
+)
+@click.option("--reload", "serve", is_flag=True, help="Let every server on this catalogue use it at once.")
+@json_option
+@click.pass_obj
+@reports_errors
+def train(
+    options: Options, source: str, output: Path, version_name: str | None, serve: bool, as_json: bool
+) -> None:
+    """Fit a classifier on the labelled parts, and say how often it is right on parts it has not seen.
+
+    OUTPUT is in the model folder, unless it is an absolute path. Needs scikit-learn: `pip install
+    "cadml[train]"`.
+    """
+    settings = options.settings(feature_version=version_name)
+    with build_runtime(settings) as runtime:
+        labelled = {part.row: (part, _label(part, source)) for part in runtime.catalog.parts()}
+        parts = [part for part, label in labelled.values() if label]
+        if not parts:
+            raise InvalidInput(
+                "the catalogue holds no labelled part; `cadml ingest --label-from parent FOLDER` labels them",
+                stage="model_train",
+            )
+        rows, values = values_of(runtime.catalog, runtime.feature, parts)
+        chosen = [labelled[row] for row in rows.tolist()]
+        model, report = train_classifier(
+            values,
+            [label or "" for _, label in chosen],
+            feature_version=runtime.feature.name,
+            groups=[part.sha256 or part.id for part, _ in chosen],
+        )
+        written = _write(settings.model_path / output, model, report)
+        info = runtime.models.registry.reload(written.path) if serve else None
+    if as_json:
+        print_json({**msgspec.to_builtins(report), "file": written, "serving": info})
+    else:
+        _show(report, written, info)
+
+
+def _label(part: Part, source: str) -> str | None:
+    if source == "stored":
+        return part.label
+    return text_to_path(part.path).parent.name if part.path else None
+
+
+def _write(path: Path, model: object, report: TrainingReport) -> WrittenModel:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return write_model(path, model, report)
+    except OSError as error:
+        raise UnreadableInput(f"cannot write {path}: {error.strerror}", path=str(path)) from error
+
+
+def _show(report: TrainingReport, written: WrittenModel, info: ModelInfo | None) -> None:
+    out.print(
+        f"Trained on {report.samples:,} parts with {len(report.labels)} labels ({report.feature_version})."
+    )
+    out.print(
+        f"On parts it had not seen ({report.folds} folds) it was right in [bold]{report.accuracy:.1%}[/] of"
+        f" cases; always naming the most frequent label would be right in {report.majority_share:.1%}."
+    )
+    if report.left_out:
+        out.print(f"{len(report.left_out)} labels have a single part and were left out.")
+    out.print(f"Written to {escape(written.path)}")
+    if info is None:
+        out.print(f"Let the servers use it: cadml model reload {escape(Path(written.path).name)}")
+    else:
+        out.print(f"Every server on this catalogue uses it from now on (number {info.load_seq}).")
+
+
+@click.command()
+@click.argument("path")
+@click.option("--sha256", help="64 hex digits that the file must have.")
+@json_option
+@click.pass_obj
+@reports_errors
+def reload(options: Options, path: str, sha256: str | None, as_json: bool) -> None:
+    """Let every server on this catalogue use the model at PATH, inside the model folder.
+
+    It passes the checks of a server first: size, sha256, scan, policy, and a trial in a process of its
+    own. A running server takes it over within a second or two.
+    """
+    with build_runtime(options.settings()) as runtime:
+        info = runtime.models.registry.reload(path, sha256)
+    if as_json:
+        print_json(info)
+        return
+    out.print(f"{escape(info.path)} passed {info.mode} mode and is model number {info.load_seq}.")
+    for warning in info.warnings:
+        out.print(f"  [yellow]note[/] {escape(warning)}")
