@@ -94,6 +94,13 @@ def corpus(session: nox.Session) -> None:
 
 
 @nox.session
+def pythonocc(session: nox.Session) -> None:
+    """Run the STEP and IGES tests with pythonocc-core, in a conda or Debian 13 environment made here."""
+    session.install("pip")
+    session.run("python", "contrib/scripts/check_pythonocc.py", session.create_tmp(), *session.posargs)
+
+
+@nox.session
 def benchmarks(session: nox.Session) -> None:
     """Print the tables of ratios."""
     session.install("-e", ".", *group("benchmarks"))

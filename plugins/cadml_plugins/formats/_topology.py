@@ -87,14 +87,14 @@ def distinct(shape: Shape, kind: Any) -> list[Shape]:
     """Return the sub-shapes of a kind, each once however many neighbours share it."""
     found = _ShapeMap()
     _map_shapes(shape, kind, found)
-    return [found.FindKey(index) for index in range(1, found.Extent() + 1)]
+    return [found.FindKey(index) for index in range(1, found.Size() + 1)]
 
 
 def count_distinct(shape: Shape, kind: Any) -> int:
     """Return how many sub-shapes of a kind there are, shared ones once."""
     found = _ShapeMap()
     _map_shapes(shape, kind, found)
-    return int(found.Extent())
+    return int(found.Size())
 
 
 def explore(shape: Shape, kind: Any, *, outside: Any = _ANY) -> list[Shape]:
