@@ -319,3 +319,37 @@ def test_a_whitelist_is_proposed_without_what_is_dangerous(run: Run, tmp_path: P
     allowed = {"MODEL_OPCODE_WHITELIST": "our_team:Model"}
     run("model", "scan", own, "--mode", "whitelist", code=1)
     run("model", "scan", own, "--mode", "whitelist", **allowed)
+
+
+def test_migrating_adds_the_other_version(run: Run, folder: Path) -> None:
+    """Preview writes nothing, run computes exactly what extraction would have, status tells."""
+    run("ingest", folder)
+    preview = parsed(run("migrate", "preview", "v4", "--rehearse", "--json"))
+    assert preview["to_migrate"] == 5
+    assert preview["estimated_dimension_changes"] == {"positive": 5, "negative": 0, "zero": 0}
+    assert preview["rehearsal"]["sampled"] == 5
+    assert parsed(run("migrate", "run", "v4", "--dry-run", "--json"))["recomputed"] == 5
+    assert parsed(run("migrate", "status", "--json"))["versions"] == {"v3": 5}
+    assert parsed(run("migrate", "run", "v4", "--json"))["recomputed"] == 5
+    assert parsed(run("migrate", "status", "--json"))["versions"] == {"v3": 5, "v4": 5}
+    cube = folder / "cube" / "cube 0.stl"
+    found = parsed(run("search", cube, "-k", 1, "--version", "v4", "--json"))
+    assert found["hits"][0]["score"] == 1.0
+    assert parsed(run("migrate", "run", "v9", "--json", code=1))["code"] == "INPUT_VALIDATION_FAILED"
+
+
+def test_from_a_labelled_folder_to_a_serving_model(run: Run, folder: Path, tmp_path: Path) -> None:
+    """Train says what it learned and how well; reload passes the checks; both take one command each."""
+    run("ingest", folder, "--label-from", "parent")
+    report = parsed(run("model", "train", "-o", "parts.pkl", "--json"))
+    assert report["labels"] == {"cube": 2, "slim": 3}
+    assert 0.0 <= report["accuracy"] <= 1.0
+    assert report["serving"] is None
+    strict = {"MODEL_OPCODE_MODE": "whitelist"}
+    info = parsed(run("model", "reload", "parts.pkl", "--json", **strict))
+    assert (info["load_seq"], info["mode"], info["feature_version"]) == (1, "whitelist", "v3")
+    (tmp_path / "data" / "models" / "hostile.pkl").write_bytes(pickle.dumps(Hostile()))
+    refused = parsed(run("model", "reload", "hostile.pkl", "--json", code=1, **strict))
+    assert refused["code"] == "OPCODE_WHITELIST_VIOLATION"
+    assert refused["context"]["global"] == "posix:system"
+    assert parsed(run("model", "reload", "../keys", "--json", code=1))["code"] == "INPUT_VALIDATION_FAILED"
