@@ -165,7 +165,7 @@ class Catalog:
 
     def parts_by_row(self, rows: Iterable[int]) -> dict[int, Part]:
         """Return the parts of these row numbers; those that are gone are left out."""
-        return {part.row: part for part in self._parts_in("p.row", (int(row) for row in rows))}
+        return {part.row: part for part in self._parts_in("p.row", map(int, rows))}
 
     def parts_by_id(self, ids: Iterable[str]) -> dict[str, Part]:
         """Return the parts of these ids; unknown ones are left out."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import msgspec
 
 from cadml_core.catalog.store import Catalog
@@ -46,12 +44,11 @@ def feature_difference(catalog: Catalog, feature: FeatureVersion, id_a: str, id_
     """
     space = Space(feature, "scaled")
     one, other = (catalog.vector(part_id, feature.name).values for part_id in (id_a, id_b))
-    distance = space.distance(one, other)
     return FeatureDifference(
         id_a=id_a,
         id_b=id_b,
         feature_version=feature.name,
-        distance=math.sqrt(distance) if space.metric == "l2" else distance,
+        distance=space.shown(space.distance(one, other)),
         slots=tuple(
             SlotDifference(item.slot, slot.unit, item.query, item.hit, item.hit - item.query, item.share)
             for slot, item in zip(feature.slots, contributions(space, one, other), strict=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -169,9 +168,8 @@ class SimilaritySearch:
         one = self.catalog.vector(id_a, self.feature.name).values
         other = self.catalog.vector(id_b, self.feature.name).values
         distance = space.distance(one, other)
-        score = float(space.score(np.array([distance]))[0])
-        shown = math.sqrt(distance) if space.metric == "l2" else distance
-        return Hit(self.catalog.part(id_b), score, shown, contributions(space, one, other))
+        explanation = contributions(space, one, other)
+        return Hit(self.catalog.part(id_b), space.score(distance), space.shown(distance), explanation)
 
     def space(self, metric: SpaceName) -> Space:
         """Return a space by the name of its metric.
@@ -213,13 +211,13 @@ class SimilaritySearch:
         for _ in range(_ATTEMPTS):
             primary = self.indexes.primary
             answer = self.indexes.search(metric, queries, k, allowed)
-            found = np.unique(answer.hits.ids[answer.hits.ids >= 0]).tolist()
+            found = set(answer.hits.ids.ravel().tolist()) - {-1}
             parts = self.catalog.parts_by_row(found)
             if len(parts) == len(found):
                 return answer, parts
         self.indexes.degrade(primary, "search: returned ids that no part has")
         answer = self.indexes.search(metric, queries, k, allowed)
-        return answer, self.catalog.parts_by_row(np.unique(answer.hits.ids).tolist())
+        return answer, self.catalog.parts_by_row(set(answer.hits.ids.ravel().tolist()))
 
     def _explained(self, space: Space, raw: FloatVector, hits: Sequence[Hit]) -> tuple[Hit, ...]:
         rows, values = self.catalog.vectors(self.feature.name, [hit.part.row for hit in hits])
@@ -266,13 +264,10 @@ def make_hits(
     min_score: float,
 ) -> tuple[Hit, ...]:
     """Put hits together, those below the least score left out."""
-    exact = np.array(distances)
-    scores = space.score(exact).tolist()
-    shown = np.sqrt(exact).tolist() if space.metric == "l2" else distances
     return tuple(
-        Hit(parts[row], score, distance)
-        for row, score, distance in zip(rows, scores, shown, strict=True)
-        if score >= min_score and row in parts
+        Hit(parts[row], score, space.shown(distance))
+        for row, distance in zip(rows, distances, strict=True)
+        if (score := space.score(distance)) >= min_score and row in parts
     )
 
 

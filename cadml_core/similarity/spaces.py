@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal, get_args
 
 import numpy as np
@@ -37,16 +38,19 @@ class Space:
         """Take raw values (n, slots) into the space, (n, dimension)."""
         return self.feature.embed(raw) if self.name == "scaled" else raw
 
-    def score(self, distances: FloatMatrix) -> FloatVector:
-        """Turn an index's distances into scores in [0, 1] that fall as distances grow; 1.0 is identical.
+    def score(self, distance: float) -> float:
+        """Turn an index's distance into a score in [0, 1] that falls as distances grow; 1.0 is identical.
 
         ``1 / (1 + d)`` of the Euclidean distance d, in units of the embedding, so 0.5 is one unit
         (one standard deviation of one slot) away; the cosine itself, negative ones cut to 0, for angles.
         """
-        exact = np.asarray(distances, dtype=np.float64)
         if self.metric == "l2":
-            return 1.0 / (1.0 + np.sqrt(exact))
-        return np.clip(1.0 - exact, 0.0, 1.0)
+            return 1.0 / (1.0 + math.sqrt(distance))
+        return min(1.0, max(0.0, 1.0 - distance))
+
+    def shown(self, distance: float) -> float:
+        """Turn an index's distance into the one people read: Euclidean, or ``1 - cosine``."""
+        return math.sqrt(distance) if self.metric == "l2" else distance
 
     def distance(self, one: FloatVector, other: FloatVector) -> float:
         """Return the distance of two raw vectors, as an index measures it (squared for ``l2``)."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from types import ModuleType
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import numpy as np
@@ -78,26 +78,27 @@ class FlatTable:
         parameters, _bitmap = self._parameters(allowed)
         count = min(k + _SPARE, len(self._view))
         distances, positions = self._index.search(queries, count, params=parameters)
-        unsure = distances[:, -1] <= self._bound(queries, distances[:, k - 1])
-        if count == len(self._view) or not unsure.any():
-            found: Int64Array = positions
-            return found
-        return stacked(
-            [
-                self._screen_one(queries[line : line + 1], k, 4 * count, parameters) if again else found
-                for line, (found, again) in enumerate(zip(positions, unsure, strict=True))
-            ]
-        )
+        if count == len(self._view):
+            return cast(Int64Array, positions)
+        unsure = np.flatnonzero(distances[:, -1] <= self._bound(queries, distances[:, k - 1]))
+        wider: dict[int, Int64Array] = {}
+        for start in range(0, len(unsure), _BLAS_FROM - 1):
+            lines = unsure[start : start + _BLAS_FROM - 1]
+            wider |= dict(
+                zip(lines.tolist(), self._screen_wide(queries[lines], k, count, parameters), strict=True)
+            )
+        if not wider:
+            return cast(Int64Array, positions)
+        return stacked([wider.get(line, found) for line, found in enumerate(positions)])
 
-    def _screen_one(self, query: Rows, k: int, count: int, parameters: Any) -> Int64Array:
-        """Ask for one query, without BLAS, until all that tie with its k-th are among the answers."""
+    def _screen_wide(self, queries: Rows, k: int, count: int, parameters: Any) -> Int64Array:
+        """Ask a few queries again, now without BLAS, until all that tie with the k-th are found."""
         while True:
-            count = min(count, len(self._view))
-            distances, positions = self._index.search(query, count, params=parameters)
-            if count == len(self._view) or distances[0, -1] > self._bound(query, distances[:, k - 1])[0]:
-                found: Int64Array = positions[0]
-                return found
-            count *= 4
+            distances, positions = self._index.search(queries, count, params=parameters)
+            surely = distances[:, -1] > self._bound(queries, distances[:, k - 1])
+            if count == len(self._view) or surely.all():
+                return cast(Int64Array, positions)
+            count = min(4 * count, len(self._view))
 
     def _bound(self, queries: Rows, kth: Rows) -> Rows:
         """The distance up to which a row may in truth be as near as the k-th of the list."""
