@@ -81,6 +81,13 @@ def fuzz(session: nox.Session) -> None:
 
 
 @nox.session
+def fuzz_models(session: nox.Session) -> None:
+    """Damage pickles by bytes and by opcodes; options go to tests/fuzz/fuzz_pickles.py."""
+    session.install("-e", ".", *group("test"))
+    session.run("python", "tests/fuzz/fuzz_pickles.py", *session.posargs)
+
+
+@nox.session
 def corpus(session: nox.Session) -> None:
     """Read every real file below CADML_CORPUS and print a table by format."""
     folder = session.env.get("CADML_CORPUS") or os.environ.get("CADML_CORPUS")

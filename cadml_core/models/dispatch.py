@@ -23,6 +23,7 @@ from cadml_core.models.values import (
     Global,
     Node,
 )
+from cadml_core.models.verdict import Shape
 
 Handler = Callable[[Machine, int], int]
 """Takes the machine and the position behind the opcode, returns the position of the next one."""
@@ -36,17 +37,18 @@ _u16 = struct.Struct("<H").unpack_from
 _i32 = struct.Struct("<i").unpack_from
 _u32 = struct.Struct("<I").unpack_from
 _u64 = struct.Struct("<Q").unpack_from
-_PROTO, _STOP = CODE_OF["PROTO"], CODE_OF["STOP"]
+_ZERO = 0x30
+_STOPPED = -1  # as the end of the frame: the walk is over
 
 
-def run(machine: Machine, counts: list[int], first: dict[int, int]) -> None:
-    """Walk to STOP, counting opcodes and noting where each occurs first.
+def run(machine: Machine) -> None:
+    """Walk to STOP.
 
     Raises:
         Malformed: At the first broken rule; the machine's ``position`` is that of its opcode.
     """
     try:
-        _run(machine, counts, first)
+        _run(machine)
     except (IndexError, struct.error) as error:
         if "list" in str(error):  # the machine's stack; running off the file speaks of bytes
             raise Malformed("stack-underflow", f"{machine.opcode} finds too few values") from None
@@ -55,31 +57,40 @@ def run(machine: Machine, counts: list[int], first: dict[int, int]) -> None:
         raise Malformed("memory", "scanning the pickle takes more memory than there is") from None
 
 
-def _run(machine: Machine, counts: list[int], first: dict[int, int]) -> None:
-    data, size, handlers = machine.data, machine.size, _HANDLERS
-    newest = HIGHEST_PROTOCOL if data[0] == _PROTO else 1
+def _run(machine: Machine) -> None:
+    data, counts = machine.data, machine.counts
+    handlers = machine.handlers = [_first] * 256
     position = 0
-    limit = machine.limits.max_opcodes
-    for step in range(limit):
-        machine.steps = step
+    for _ in range(machine.limits.max_opcodes):
         machine.position = position
         code = data[position]
-        if not counts[code]:
-            first[code] = position
-            if MINIMUM_PROTOCOL[code] > newest:
-                raise _foreign(code, newest)
         counts[code] += 1
         position = handlers[code](machine, position + 1)
-        if position >= machine.frame_end:
-            if size >= position > machine.frame_end:
-                raise Malformed("frame-straddled", f"{describe(code)} reaches over the end of its frame")
-            if position <= size:
-                machine.frame_end = size + 1
-        if code == _PROTO:
-            newest = machine.protocol
-        elif code == _STOP:
+        if position >= machine.frame_end and _passed_end(machine, position):
             return
-    raise Malformed("limit-opcodes", f"more than {limit:,} opcodes")
+    raise Malformed("limit-opcodes", f"more than {machine.limits.max_opcodes:,} opcodes")
+
+
+def _passed_end(machine: Machine, position: int) -> bool:
+    """Tell whether this is the end of the pickle, not of a frame."""
+    if machine.frame_end == _STOPPED:
+        return True
+    if machine.size >= position > machine.frame_end:
+        raise Malformed("frame-straddled", f"{machine.opcode} reaches over the end of its frame")
+    if position <= machine.size:
+        machine.frame_end = machine.size + 1
+    return False
+
+
+def _first(machine: Machine, position: int) -> int:
+    """Handle an opcode's first occurrence: is it one, does the protocol know it, and where was it?"""
+    code = machine.data[position - 1]
+    needed = MINIMUM_PROTOCOL[code]
+    if needed > machine.newest:
+        raise _foreign(code, machine.newest)
+    machine.first_positions[code] = position - 1
+    machine.handlers[code] = _HANDLERS[code]
+    return _HANDLERS[code](machine, position)
 
 
 def _foreign(code: int, newest: int) -> Malformed:
@@ -134,6 +145,7 @@ def _proto(machine: Machine, position: int) -> int:
         raise Malformed("protocol", "PROTO is not the first opcode")
     if not 2 <= machine.protocol <= HIGHEST_PROTOCOL:
         raise Malformed("protocol", f"PROTO declares {machine.protocol}; it can be 2 to {HIGHEST_PROTOCOL}")
+    machine.newest = machine.protocol
     return position + 1
 
 
@@ -154,6 +166,7 @@ def _stop(machine: Machine, position: int) -> int:
         raise Malformed("stack-at-stop", f"STOP finds {len(machine.stack)} values on the stack, not 1")
     if position != machine.size:
         raise Malformed("trailing-bytes", f"{machine.size - position:,} bytes follow STOP")
+    machine.frame_end = _STOPPED
     return position
 
 
@@ -161,6 +174,11 @@ def _stop(machine: Machine, position: int) -> int:
 
 
 def _int(machine: Machine, position: int) -> int:
+    end = machine.data.find(b"\n", position, position + 19)
+    digits = machine.data[position:end]
+    if end > 0 and digits.isdigit() and digits[0] != _ZERO:  # the usual case, at a third of the time
+        machine.stack.append(int(digits))
+        return end + 1
     digits, end = _line(machine, position, _MAX_DIGITS)
     if digits in (b"00", b"01"):
         machine.stack.append(digits == b"01")
@@ -214,8 +232,12 @@ def _long1(machine: Machine, position: int) -> int:
 
 
 def _short_binunicode(machine: Machine, position: int) -> int:
+    data = machine.data
     machine.stack.append(position - 1.0)
-    return position + 1 + machine.data[position]
+    end = position + 1 + data[position]
+    if not data[position + 1 : end].isascii():
+        machine.check_text(position + 1, end)
+    return end
 
 
 def _counted_text(read: Callable[[bytes, int], tuple[int]], width: int) -> Handler:
@@ -224,6 +246,7 @@ def _counted_text(read: Callable[[bytes, int], tuple[int]], width: int) -> Handl
     def handle(machine: Machine, position: int) -> int:
         end = skip(machine, position)
         machine.stack[-1] = position - 1.0
+        machine.check_text(position + width, end)
         return end
 
     return handle
@@ -234,6 +257,7 @@ def _unicode(machine: Machine, position: int) -> int:
     if end < 0:
         raise Malformed("truncated", "the file ends inside the pickle")
     machine.stack.append(position - 1.0)
+    machine.check_text(position, end, "raw-unicode-escape")
     return end + 1
 
 
@@ -274,7 +298,12 @@ def _long_binput(machine: Machine, position: int) -> int:
 
 
 def _memoize(machine: Machine, position: int) -> int:
-    machine.put(machine.memo_filled)
+    memo, value = machine.memo, machine.stack[-1]
+    if machine.memo_filled != len(memo):
+        machine.put(machine.memo_filled)
+        return position
+    memo.append(machine.own() if type(value) is Shape else value)
+    machine.memo_filled += 1
     return position
 
 
@@ -365,8 +394,7 @@ def _frozenset(machine: Machine, position: int) -> int:
 
 
 def _append(machine: Machine, position: int) -> int:
-    item = machine.stack.pop()
-    machine.change(NEW_LIST, [item])
+    machine.append(machine.stack.pop())
     return position
 
 
@@ -400,9 +428,9 @@ def _global_names(machine: Machine, position: int) -> tuple[str, str, int]:
     if any(sign in module + name for sign in (b"\\", b"\r")):
         raise Malformed("bad-name", f"the names of {machine.opcode} hold a backslash or carriage return")
     try:
-        return module.decode("utf-8"), name.decode("utf-8"), end
-    except UnicodeDecodeError:
-        raise Malformed("bad-name", f"the names of {machine.opcode} are not UTF-8") from None
+        return module.decode("ascii"), name.decode("ascii"), end
+    except UnicodeDecodeError:  # the loader reads UTF-8 here, the disassembler does not
+        raise Malformed("bad-name", f"the names of {machine.opcode} are not ASCII") from None
 
 
 def _global(machine: Machine, position: int) -> int:

@@ -6,13 +6,15 @@ implementations would disagree, the walk ends with ``Malformed``.
 
 from __future__ import annotations
 
+import codecs
 import re
 from _compat_pickle import IMPORT_MAPPING, NAME_MAPPING
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
 
-from cadml_core.models.opcodes import CODE_OF, NAME_OF, describe
+from cadml_core.models.opcodes import CODE_OF, HIGHEST_PROTOCOL, NAME_OF, describe
 from cadml_core.models.values import (
     LONG_TUPLE,
     MAPPING,
@@ -58,10 +60,13 @@ UNSET = object()
 
 _MAX_TEXT = 256  # bytes; no name of a global is longer
 _MAX_SHOWN_TEXT = 40
+_TEXT_CHUNK = 1 << 20
 _MAX_LEAVES = 40
 _MAX_SHOWN_PAIRS = 64
 _SHOWN_PAIRS_BUDGET = 100_000  # over the whole walk, so that showing the same dict again cannot cost time
 _DUNDER = re.compile(r"__\w+__\Z")
+_HOLDERS = (Node, tuple)
+_UNDERSCORE = 0x5F
 _COMPUTED = "(computed)"
 _SHORT_BINUNICODE, _BINUNICODE, _BINUNICODE8, _UNICODE = (
     CODE_OF[name] for name in ("SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8", "UNICODE")
@@ -76,8 +81,11 @@ class Machine:
         self.size = len(data)
         self.limits = limits
         self.protocol = 0
+        self.newest = HIGHEST_PROTOCOL if data[:1] == b"\x80" else 1
         self.position = 0
-        self.steps = 0
+        self.counts = [0] * 256
+        self.first_positions: dict[int, int] = {}
+        self.handlers: list[Callable[[Machine, int], int]] = []
         self.frame_end = self.size + 1
         self.stack: list[Any] = []
         self.outer: list[list[Any]] = []
@@ -124,8 +132,6 @@ class Machine:
 
     def put(self, index: int) -> None:
         """Remember the top of the stack."""
-        if index > self.steps:
-            raise Malformed("memo-index", f"memo index {index} is beyond the number of opcodes so far")
         value, memo = self.own(), self.memo
         if index < len(memo):
             if memo[index] is UNSET:
@@ -134,7 +140,10 @@ class Machine:
                 self.note("memo-overwritten", f"memo slot {index} is written a second time")
             memo[index] = value
             return
-        memo.extend([UNSET] * (index - len(memo)))
+        if index > len(memo):
+            if index > sum(self.counts):
+                raise Malformed("memo-index", f"memo index {index} is beyond the number of opcodes so far")
+            memo.extend([UNSET] * (index - len(memo)))
         memo.append(value)
         self.memo_filled += 1
 
@@ -166,16 +175,18 @@ class Machine:
         """Count these values as held by the node."""
         weight = node.weight + len(items)
         depth = node.depth or 1
-        for item in items:
-            kind = type(item)
-            if kind is Node:
-                item.placed = True
-                weight += item.weight
-                if item.depth >= depth:
-                    depth = item.depth + 1
-            elif kind is tuple:
-                weight += len(item)
-                depth = max(depth, 2)
+        kinds = set(map(type, items))
+        if Node in kinds or tuple in kinds:
+            for item in items:
+                kind = type(item)
+                if kind is Node:
+                    item.placed = True
+                    weight += item.weight
+                    if item.depth >= depth:
+                        depth = item.depth + 1
+                elif kind is tuple:
+                    weight += len(item)
+                    depth = max(depth, 2)
         node.weight, node.depth = weight, depth
         if depth > self.limits.max_depth:
             raise Malformed("limit-depth", f"values nest more than {self.limits.max_depth} deep")
@@ -197,41 +208,63 @@ class Machine:
         elif target.shape is kind or (kind is NEW_DICT and target.shape is MAPPING):
             if target.placed:
                 self.note("changed-after-use", f"{self.opcode} changes a {kind.kind} that is already in use")
+            target.length += len(items)
             self.hold(target, items)
         else:
             raise Malformed("wrong-target", f"{self.opcode} is applied to what is no {kind.kind}")
+
+    def append(self, item: Any) -> None:
+        """Apply APPEND."""
+        target = self.stack[-1]
+        if (
+            type(target) is not Node
+            or type(item) in _HOLDERS
+            or target.shape is not NEW_LIST
+            or target.placed
+        ):
+            self.change(NEW_LIST, [item])
+        else:
+            target.weight += 1
+            target.length += 1
 
     def set_items(self, items: list[Any]) -> None:
         """Apply SETITEM or SETITEMS: keys and values in turn."""
         if len(items) % 2:
             raise Malformed("odd-items", f"{self.opcode} finds a key without a value")
-        plain = all(map(self._is_plain_key, items[::2]))
+        plain = self._are_plain_keys(items[::2])
         if not items:
             return
         self.change(NEW_DICT, items)
         target = self.stack[-1]
-        if type(target) is Node and target.origin is None:
-            known = target.items or []
-            target.items = known + items if len(known) + len(items) <= 2 * _MAX_SHOWN_PAIRS else None
-            if target.items is None or not plain:
-                target.shape = target.shape if plain else MAPPING
+        if type(target) is not Node or target.origin is not None:
+            return
+        if not plain:
+            target.shape = MAPPING
+        # Calls show the pairs of dicts of tuples only: the fields of a numpy type.
+        if type(items[1]) is Node and items[1].origin is None and len(items) <= 2 * _MAX_SHOWN_PAIRS:
+            target.items = (target.items or []) + items
+        else:
+            target.items = None
 
-    def _is_plain_key(self, key: Any) -> bool:
-        if type(key) is not float:
-            return key is TEXT
-        text = self.text(key)
-        if text is not None and text.startswith("__") and _DUNDER.match(text):
-            self.note("dunder-key", f"a dict gets the key {text!r}, which Python itself looks up")
-        return True
+    def _are_plain_keys(self, keys: list[Any]) -> bool:
+        """Tell whether all are texts of the file; note one that Python itself looks up."""
+        data, plain = self.data, True
+        for key in keys:
+            if type(key) is not float:
+                plain = False
+                continue
+            start = int(key)
+            if data[start] == _SHORT_BINUNICODE and data[start + 2] != _UNDERSCORE:
+                continue
+            text = self.text(key)
+            if text is not None and text.startswith("__") and _DUNDER.match(text):
+                self.note("dunder-key", f"a dict gets the key {text!r}, which Python itself looks up")
+        return plain
 
     # Texts, globals and calls
 
     def text(self, reference: float) -> str | None:
-        """Read a text from the file; None where it is long.
-
-        Raises:
-            Malformed: It cannot be decoded.
-        """
+        """Read a text from the file; None where it is long."""
         data, start = self.data, int(reference)
         code = data[start]
         if code == _SHORT_BINUNICODE:
@@ -244,12 +277,18 @@ class Machine:
             end = begin + int.from_bytes(data[start + 1 : begin], "little")
         if end - begin > _MAX_TEXT:
             return None
+        return data[begin:end].decode("raw-unicode-escape" if code == _UNICODE else "utf-8", "surrogatepass")
+
+    def check_text(self, begin: int, end: int, encoding: str = "utf-8") -> None:
+        """Refuse a text that cannot be decoded, without ever holding a long one as a whole."""
+        decoder = codecs.getincrementaldecoder(encoding)("surrogatepass")
+        view = memoryview(self.data)
         try:
-            if code == _UNICODE:
-                return data[begin:end].decode("raw-unicode-escape")
-            return data[begin:end].decode("utf-8", "surrogatepass")
+            for start in range(begin, end, _TEXT_CHUNK):
+                decoder.decode(view[start : min(start + _TEXT_CHUNK, end)])
+            decoder.decode(b"", True)
         except UnicodeDecodeError:
-            raise Malformed("bad-text", f"the text at byte {start} is not valid") from None
+            raise Malformed("bad-text", f"the text of {self.opcode} cannot be decoded") from None
 
     def push_global(self, module: str, name: str) -> None:
         """Push the global of this module and name, as written in the file."""
@@ -342,6 +381,8 @@ class Machine:
         """Return what a call's arguments show of a value: a literal, a tuple of such, or a shape."""
         kind = type(value)
         if kind is Node:
+            if value.shape is NEW_LIST:
+                return Shape("list", None, (value.length,))
             return value.shape if value.shape is not None else self._shown_tuple(value)
         if kind is Global:
             return value.shape

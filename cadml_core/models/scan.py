@@ -21,26 +21,24 @@ def scan_pickle(data: bytes, limits: ScanLimits | None = None) -> PickleScan:
         limits: What the pickle may cost; the defaults where None.
     """
     machine = Machine(data, limits or ScanLimits())
-    counts = [0] * 256
-    first: dict[int, int] = {}
     malformed: tuple[Finding, ...] = ()
     if problem := _unreadable(data):
         malformed = (problem,)
     else:
         try:
-            run(machine, counts, first)
+            run(machine)
         except Malformed as error:
             opcode = describe(data[machine.position]) if machine.position < len(data) else "(end of file)"
             malformed = (Finding(error.rule, error.message, opcode, machine.position),)
     return PickleScan(
         size=len(data),
         protocol=machine.protocol,
-        opcode_counts=opcode_names(counts),
+        opcode_counts=opcode_names(machine.counts),
         globals=tuple(map(_reference, machine.globals.values())),
         malformed=malformed,
         calls=tuple(call for call, _ in machine.calls.values()),
         oddities=tuple(machine.oddities.values()),
-        opcode_positions={NAME_OF[code]: position for code, position in first.items() if code in NAME_OF},
+        opcode_positions={NAME_OF[code]: position for code, position in machine.first_positions.items()},
     )
 
 

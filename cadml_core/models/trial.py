@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from pathlib import Path
 from typing import BinaryIO
 
 import msgspec
@@ -93,7 +94,7 @@ def try_model(
 
 def _run(question: BinaryIO, answer: BinaryIO, limits: TrialLimits) -> int | None:
     """Return the exit status of the child, None where it ran out of time."""
-    importable = [entry or os.getcwd() for entry in sys.path]
+    importable = [entry or str(Path.cwd()) for entry in sys.path]
     child = subprocess.Popen(
         [sys.executable, "-I", "-c", _CHILD, json.dumps(importable)],
         stdin=question,

@@ -21,7 +21,8 @@ class Shape(msgspec.Struct, frozen=True):
     name: str | None = None
     """``module:name`` of a global, or of the callee that made an object."""
     parts: tuple[Any, ...] = ()
-    """Literal arguments of an object's callee; pairs of key and value of a small nested dict."""
+    """Literal arguments of an object's callee; pairs of key and value of a small nested dict; length of a
+    list, where it is not empty."""
     state: Any = None
     """What ``BUILD`` last gave to an object with literal arguments, where that is a tuple."""
 

@@ -34,8 +34,9 @@ def _is_object(value: Any, maker: str) -> bool:
     return isinstance(value, Shape) and value.kind == "object" and canonical(value.name or "") == maker
 
 
-def _is_list(value: Any) -> bool:
-    return isinstance(value, Shape) and value.kind == "list"
+def _is_list(value: Any, shape: Any) -> bool:
+    """Tell whether this is a list of as many items as the array has: numpy crashes on fewer."""
+    return isinstance(value, Shape) and value.kind == "list" and sum(value.parts) == math.prod(shape)
 
 
 def _is_text(value: Any) -> bool:
@@ -72,7 +73,7 @@ def _array_state(call: Call) -> bool:
             if not _is_shape(shape):
                 return False
             if holds_objects(dtype):
-                return _is_list(content)
+                return _is_list(content, shape)
             return holds_objects(dtype) is False and (_is_bytes(content) or _is_text(content))
         case _:
             return False
@@ -97,7 +98,7 @@ def _masked_state(call: Call) -> bool:
             if not _is_shape(shape) or not _is_bytes(mask):
                 return False
             if holds_objects(dtype):
-                return _is_list(content)
+                return _is_list(content, shape)
             return holds_objects(dtype) is False and _is_bytes(content)
         case _:
             return False

@@ -22,7 +22,6 @@ _DENIED_ODDITIES = frozenset(
         "state-keys",
     }
 )
-_LIST = Shape("list")
 _BYTES_MAKERS = frozenset({"builtins:bytes", "builtins:bytearray"})
 
 
@@ -77,7 +76,7 @@ def _call_denial(call: Call) -> str | None:
         and arguments[1:] not in (("latin1",), ("latin-1",))
     ):
         return "is called with another codec than latin1"
-    if call.opcode == "BUILD" and call.arguments == _LIST:
+    if call.opcode == "BUILD" and isinstance(call.arguments, Shape) and call.arguments.kind == "list":
         return "is given a list as its state, whose pairs could set any attribute"
     if call.callee == "numpy:dtype" and call.opcode == "BUILD" and not is_sound_state(call):
         return "is given a state that numpy does not write; bytes of the file may become pointers"

@@ -114,7 +114,12 @@ def test_refuses_what_numpy_would_believe(name: str, protocol: int) -> None:
 
 def test_refuses_raw_bytes_for_objects() -> None:
     """An array of objects comes with a list, an array of numbers with bytes."""
-    for dtype, content in ((np.dtype("O"), b"\x41" * 8), (np.dtype("f8"), [1.0])):
+    for dtype, content in (
+        (np.dtype("O"), b"\x41" * 8),
+        (np.dtype("f8"), [1.0]),
+        (np.dtype("O"), []),  # numpy itself crashes where the list is too short
+        (np.dtype("O"), [1, 2]),
+    ):
         scan = scan_pickle(pickle.dumps(PickledArray(dtype, content), 4))
         assert not Whitelist().judge(scan).allowed
 
