@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import struct
 from collections.abc import Callable
 from pathlib import Path
@@ -29,9 +30,10 @@ def write_samples(folder: Path, each: int) -> list[Path]:
 
 
 def _silence() -> None:
-    """Keep the kernel's reports of success off the terminal."""
+    """Keep reports of success off the terminal."""
     from OCP.Message import Message, Message_PrinterOStream
 
+    logging.getLogger("ezdxf").setLevel(logging.ERROR)
     Message.DefaultMessenger_s().RemovePrinters(Message_PrinterOStream.get_type_descriptor_s())
 
 
