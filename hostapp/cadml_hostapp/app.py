@@ -21,7 +21,9 @@ from cadml_core.settings import Settings, load_settings
 from cadml_hostapp import problems
 from cadml_hostapp.auth import ADMIN_HEADER, KEY_HEADER, Gatekeeper, KeyCheck
 from cadml_hostapp.edge import Edge
+from cadml_hostapp.express import ExpressLane
 from cadml_hostapp.host import Services
+from cadml_hostapp.http_metrics import HttpMetrics
 from cadml_hostapp.limits import known_query_only, rate_limit
 from cadml_hostapp.routes import (
     analyze,
@@ -82,7 +84,11 @@ def create_app(source: Settings | Runtime | None = None) -> Litestar:
         request_max_body_size=MAX_JSON_BYTES,
         logging_config=None,
     )
-    app.asgi_handler = Edge(app.asgi_handler, body_timeout=settings.upload_timeout_seconds, pages=docs.PATH)
+    inner = app.asgi_handler
+    if not settings.rate_limit_per_minute:  # a limit is counted in the route
+        record = HttpMetrics(app, _metrics()).record
+        inner = ExpressLane(inner, f"{API}/vectors/search", services.searcher, gatekeeper, record)
+    app.asgi_handler = Edge(inner, body_timeout=settings.upload_timeout_seconds, pages=docs.PATH)
     return app
 
 
@@ -100,12 +106,16 @@ def _lifespan(services: Services) -> Callable[[Litestar], AbstractAsyncContextMa
 
 def _middleware(settings: Settings, gatekeeper: Gatekeeper) -> list[DefineMiddleware]:
     found = [
-        PrometheusConfig(app_name="cadml", prefix="http", group_path=True).middleware,
+        _metrics().middleware,
         DefineMiddleware(KeyCheck, gatekeeper=gatekeeper, prefix=f"{API}/"),
     ]
     if settings.rate_limit_per_minute:
         found.append(rate_limit(settings.rate_limit_per_minute, settings.server_workers))
     return found
+
+
+def _metrics() -> PrometheusConfig:
+    return PrometheusConfig(app_name="cadml", prefix="http", group_path=True, middleware_class=HttpMetrics)
 
 
 def _cors(settings: Settings) -> CORSConfig | None:

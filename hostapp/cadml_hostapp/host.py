@@ -7,19 +7,16 @@ import functools
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any, TypeVar
 
 from litestar.di import NamedDependency
 from litestar.params import SkipValidation
 
 from cadml_core.catalog.blobs import BlobStore
-from cadml_core.migration.migrator import Migrator
-from cadml_core.models.audit import AuditStore
-from cadml_core.models.registry import ModelRegistry
 from cadml_core.runtime import Runtime
 from cadml_core.similarity.batch import BatchPolicy, BatchSimilarity
 from cadml_hostapp.analysis import Analyzer
+from cadml_hostapp.searching import Searcher
 
 T = TypeVar("T")
 
@@ -36,14 +33,8 @@ class Services:
         self._readers = ThreadPoolExecutor(_READERS, "cadml-read")
         self._writers = ThreadPoolExecutor(_WRITERS, "cadml-write")
         settings = runtime.settings
-        audit_path = Path(settings.opcode_audit_persist_path)
-        self.models = ModelRegistry(
-            settings,
-            runtime.registry.policies,
-            runtime.registry.features,
-            audit=AuditStore(audit_path, settings.opcode_audit_persist_interval, time.time),
-        )
-        self.migrator = Migrator(runtime.catalog, runtime.registry.features)
+        self.models = runtime.models.registry
+        self.migrator = runtime.migrator
         self.batches = BatchSimilarity(
             runtime.search,
             BatchPolicy(
@@ -53,6 +44,7 @@ class Services:
             ),
         )
         self.analyzer = Analyzer(runtime, self.blobs, self._writers, self.models)
+        self.searcher = Searcher(runtime, self.read)
         self.started = time.monotonic()
         self.warm = False
         """True once the index has caught up for the first time."""
@@ -87,6 +79,7 @@ class Services:
         """Remove what a killed server left; begin to start the readers and to build the index."""
         self.blobs.sweep()
         self.runtime.readers.start()
+        self._readers.submit(self.runtime.models.start_following)
         self._readers.submit(self.warm_up)
 
     def warm_up(self) -> None:
@@ -99,7 +92,6 @@ class Services:
         """Finish what was begun, then close everything."""
         self._readers.shutdown()
         self._writers.shutdown()
-        self.models.close()
         self.runtime.close()
 
 

@@ -11,7 +11,7 @@ from cadml_core.catalog.store import Catalog
 from cadml_core.contracts import FeatureVersion
 from cadml_core.errors import InvalidInput, NotFound
 from cadml_core.runtime import Runtime
-from cadml_core.similarity.search import SearchResult, checked_values
+from cadml_core.similarity.search import checked_values
 from cadml_hostapp.host import ServicesDependency
 from cadml_hostapp.routes.declare import json_body, route
 from cadml_hostapp.routes.index_health import reload_backend
@@ -33,7 +33,6 @@ from cadml_hostapp.schemas import (
     VectorRegistered,
     VectorSummary,
     batch_similarity_answer,
-    search_answer,
 )
 
 STAGE = "vectors"
@@ -115,7 +114,7 @@ async def search(request: Request[Any, Any, Any], services: ServicesDependency) 
     body = await json_body(request, SearchRequest)
     if (body.vector is None) == (body.id is None):
         raise InvalidInput("give either `vector` or `id`", stage=SEARCH, field="vector")
-    return search_answer(await services.read(_search, services.runtime, body))
+    return await services.searcher.search(body)
 
 
 @route("POST", "/similarity/batch", stage=SEARCH, body=BatchSimilarityRequest, status_code=200)
@@ -154,28 +153,6 @@ def _feature(runtime: Runtime, version: str | None) -> FeatureVersion:
             f"no feature version {version!r}; installed: {', '.join(features)}", stage=STAGE, version=version
         )
     return runtime.feature if version is None else features[version]
-
-
-def _search(runtime: Runtime, body: SearchRequest) -> SearchResult:
-    if body.vector is not None:
-        return runtime.search.by_values(
-            body.vector,
-            k=body.k,
-            metric=body.metric,
-            which=body.which(),
-            min_score=body.min_score,
-            explain=body.explain,
-        )
-    assert body.id is not None
-    return runtime.search.by_id(
-        body.id,
-        k=body.k,
-        metric=body.metric,
-        which=body.which(),
-        min_score=body.min_score,
-        include_self=body.include_self,
-        explain=body.explain,
-    )
 
 
 def _compare(runtime: Runtime, body: SimilarityRequest) -> SimilarityAnswer:
