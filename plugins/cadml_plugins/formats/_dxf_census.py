@@ -32,13 +32,14 @@ GEOMETRY = (
 )
 """The kinds that draw a shape. All others annotate, place or depict: TEXT, DIMENSION, IMAGE, ..."""
 
-_LONG_OUTLINE = 1000
+_MOST_POINTS = 200_000
 _MOST_WARNINGS = 50
 
 
 class Tally(NamedTuple):
     """What a block, or the whole model, holds with its nested blocks placed."""
 
+    name: str
     kinds: Counter[str]
     measures: Counter[str]
     """``facets``, ``solids``, ``shells``, ``acis_faces``, ``acis_unread`` bodies, ``strays``."""
@@ -66,9 +67,11 @@ class Census:
         self.total = 0
         """How many entities there are."""
         self.height = 0
+        self._placed: set[str] = set()
         self._boxes = array("d")
         self._anchors = array("d")
         self._outlines: list[Points] = []
+        self._points = 0
 
     def add(self, entity: Any) -> None:
         """Count one entity.
@@ -117,14 +120,11 @@ class Census:
         numbers = self._boxes or self._anchors
         return robust_extent(np.frombuffer(numbers).reshape(-1, 6)) if numbers else None
 
-    def tally(self) -> Tally:
-        """Return the whole, for a block; needs ``keep_outlines``."""
-        outlines = self._outlines
-        if self._boxes and (extent := self.extent()) is not None and extent.stray.any():
-            self.measures["strays"] += int(extent.stray.sum())
-            outlines = [points for points, stray in zip(outlines, extent.stray, strict=True) if not stray]
-        points = reduced(np.concatenate(outlines)) if outlines else np.empty((0, 3))
-        return Tally(self.kinds, self.measures, frozenset(self.layers), self.height + 1, points)
+    def tally(self, name: str) -> Tally:
+        """Return the whole, for a block of that name; needs ``keep_outlines``."""
+        self._condense()
+        points = self._outlines[0] if self._outlines else np.empty((0, 3))
+        return Tally(name, self.kinds, self.measures, frozenset(self.layers), self.height + 1, points)
 
     def _outline(self, entity: Any) -> Points:
         try:
@@ -145,7 +145,21 @@ class Census:
             return
         self._boxes.extend(box)
         if self._keep_outlines:
-            self._outlines.append(points if len(points) < _LONG_OUTLINE else reduced(points))
+            self._outlines.append(points)
+            self._points += len(points)
+            if self._points > _MOST_POINTS:
+                self._condense()
+
+    def _condense(self) -> None:
+        """Put one outline without strays in the place of all so far."""
+        extent = self.extent() if self._boxes else None
+        if extent is None:
+            return
+        self.measures["strays"] += int(extent.stray.sum())
+        outlines = [points for points, stray in zip(self._outlines, extent.stray, strict=True) if not stray]
+        self._outlines = [reduced(np.concatenate(outlines))]
+        self._boxes = array("d", box_of(self._outlines[0]))
+        self._points = len(self._outlines[0])
 
     def _add_body(self, kind: str, entity: Any) -> None:
         self.count(kind)
@@ -168,7 +182,9 @@ class Census:
         self._blocks.check_count(self.total)
         self.kinds.update({name: number * columns * rows for name, number in content.kinds.items()})
         self.measures.update({name: number * columns * rows for name, number in content.measures.items()})
-        self.layers |= content.layers
+        if content.name not in self._placed:
+            self._placed.add(content.name)
+            self.layers |= content.layers
         self.height = max(self.height, content.height)
         self._blocks.check_depth(self.height)
         if len(content.points):
@@ -226,7 +242,7 @@ class Blocks:
         for entity in block:
             if entity.is_alive and entity.dxftype() != "ATTDEF":  # a template, not drawn when placed
                 census.add(entity)
-        return census.tally()
+        return census.tally(name)
 
     def check_count(self, entities: int) -> None:
         """Refuse more entities than allowed.
@@ -249,6 +265,7 @@ class Blocks:
 
 def not_finite(kind: str, handle: str | None) -> MalformedFile:
     """Return the error for an entity that is nowhere."""
+    kind = kind.encode("ascii", "replace").decode("ascii")
     return MalformedFile(
         f"{kind} #{handle or '?'} has a coordinate that is not a finite number; the exporter failed on it",
         entity=kind,
@@ -286,5 +303,17 @@ def facets_of(entity: Any) -> int:
         return 0
     if entity.is_poly_face_mesh:
         return sum(1 for vertex in entity.vertices if vertex.is_face_record)
-    m, n = int(entity.dxf.m_count), int(entity.dxf.n_count)
-    return max(0, m - (not entity.is_m_closed)) * max(0, n - (not entity.is_n_closed))
+    return grid_facets(
+        *(
+            entity.dxf.m_count,
+            entity.dxf.n_count,
+            entity.is_m_closed,
+            entity.is_n_closed,
+            len(entity.vertices),
+        )
+    )
+
+
+def grid_facets(m: int, n: int, closed: bool, closed_across: bool, vertices: int) -> int:
+    """Return the faces of a grid of m by n vertices, as far as there are vertices for them."""
+    return min(max(0, m - (not closed)) * max(0, n - (not closed_across)), 2 * vertices)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from itertools import chain, islice
 from pathlib import Path
@@ -17,6 +18,7 @@ from cadml_plugins.formats._dxf_load import (
     Loaded,
     audit,
     load,
+    plain,
     refuse_foreign,
 )
 from cadml_plugins.formats._dxf_mesh import triangle_mesh
@@ -27,6 +29,9 @@ from cadml_plugins.formats._dxf_units import UNITS
 STREAM_BYTES = 4 * 1024**2
 """From this size on a file is streamed; below, it is opened whole and audited."""
 _MOST_LAYERS = 10_000
+_LONGEST_NAME = 255
+_FURTHEST = 1e100
+"""Beyond it volumes and moments could not be computed."""
 _TEXT_SAMPLE = 2000
 
 
@@ -42,9 +47,8 @@ def read_document(path: Path, limits: ReadLimits) -> CadDocument:
     except CadmlError:
         raise
     except PARSER_FAILURES as error:
-        raise MalformedFile(
-            f"a part of the DXF cannot be understood ({type(error).__name__}: {error})"
-        ) from error
+        reason = plain(f"{type(error).__name__}: {error}")
+        raise MalformedFile(f"a part of the DXF cannot be understood ({reason})") from error
 
 
 def _read_patiently(path: Path, limits: ReadLimits) -> CadDocument:
@@ -146,12 +150,12 @@ def summarise(
     page = code_page(loaded.encoding, [*layer_names, *texts])
     if page.lies:
         warnings.append(f"the text is {page.actual}, though the file declares {page.declared}")
-    layers = sorted({page.readable(name) for name in layer_names})
+    layers = sorted({page.readable(name)[:_LONGEST_NAME] for name in layer_names})
     if len(layers) > _MOST_LAYERS:
         warnings.append(f"only {_MOST_LAYERS:,} of {len(layers):,} layers are listed")
     return CadDocument(
         format="dxf",
-        entity_counts=dict(sorted(census.kinds.items())),
+        entity_counts=_counts(census),
         surface_count=sum(number for kind, number in census.kinds.items() if kind in GEOMETRY),
         solid_count=census.measures["solids"],
         shell_count=census.measures["shells"],
@@ -165,6 +169,14 @@ def summarise(
     )
 
 
+def _counts(census: Census) -> dict[str, int]:
+    """Return the kinds by name; one that is no ASCII, so no kind at all, is made storable."""
+    counts: Counter[str] = Counter()
+    for kind, number in sorted(census.kinds.items()):
+        counts[kind.encode("ascii", "replace").decode("ascii")[:_LONGEST_NAME]] += number
+    return dict(counts)
+
+
 def _bounding_box(census: Census, millimetres: float) -> tuple[BoundingBox | None, list[str]]:
     extent = census.extent()
     if extent is None:
@@ -175,9 +187,10 @@ def _bounding_box(census: Census, millimetres: float) -> tuple[BoundingBox | Non
         warnings.append(
             f"{strays:,} entities lie absurdly far from the rest; the bounding box leaves them out"
         )
-    low, high = extent.low * millimetres, extent.high * millimetres
-    if not (np.isfinite(low).all() and np.isfinite(high).all()):
-        raise MalformedFile("the extents of the drawing exceed what a number can hold")
+    with np.errstate(over="ignore"):
+        low, high = extent.low * millimetres, extent.high * millimetres
+    if max(-low.min(), high.max()) > _FURTHEST:
+        raise MalformedFile(f"the drawing reaches further than {_FURTHEST:g} mm; its coordinates are wrong")
     if not census.has_geometry:
         warnings.append("the drawing holds annotations only; the bounding box is that of their positions")
     return BoundingBox(tuple(low.tolist()), tuple(high.tolist())), warnings

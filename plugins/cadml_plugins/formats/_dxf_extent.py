@@ -37,7 +37,8 @@ def robust_extent(boxes: Points) -> Extent:
         stray[:] = False
     near = np.flatnonzero(~stray)
     if len(near) >= _ENOUGH_TO_JUDGE:
-        stray[near] = _apart(low[near], high[near])
+        with np.errstate(over="ignore", invalid="ignore"):
+            stray[near] = _apart(low[near], high[near])
     return Extent(low[~stray].min(axis=0), high[~stray].max(axis=0), stray)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import struct
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -108,7 +109,7 @@ def load(path: Path) -> Loaded:
 
 def describe(path: Path, document: Any, findings: list[str], *, recovered: bool = False) -> Loaded:
     """Describe a document that was opened."""
-    version = document.loaded_dxfversion or document.dxfversion
+    version = plain(document.loaded_dxfversion or document.dxfversion)
     encoding = "utf-8" if version >= _UTF8_VERSION else document.encoding
     return Loaded(document, recovered, version, encoding, _insunits(path, document), findings)
 
@@ -162,45 +163,45 @@ def _unreadable(reason: str, second: str) -> MalformedFile:
 
 
 def _reason(error: BaseException) -> str:
-    text = _plain(str(error)).removeprefix("DXFStructureError: ")
+    text = plain(str(error)).removeprefix("DXFStructureError: ")
     return text if isinstance(error, DXFError) and text else f"{type(error).__name__}: {text}"
 
 
 def _note(findings: list[str], messages: list[str]) -> None:
     """Add messages, each once, and a bounded number of them."""
-    distinct = list(dict.fromkeys(map(_plain, messages)))
+    distinct = list(dict.fromkeys(map(plain, messages)))
     findings.extend(distinct[:_MOST_FINDINGS])
     if len(distinct) > _MOST_FINDINGS:
         findings.append(f"{len(distinct) - _MOST_FINDINGS:,} more findings of this kind")
 
 
-def _plain(message: str) -> str:
+def plain(message: str) -> str:
     """Put a message on one line, without the memory addresses that stand in for missing handles."""
     text = _ADDRESS.sub("", " ".join(message.split()))[:300]
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 class _Collector(logging.Handler):
+    """Keeps what this thread logs."""
+
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
         self.messages: list[str] = []
+        self._thread = threading.get_ident()
 
     def emit(self, record: logging.LogRecord) -> None:
-        if len(self.messages) < 10 * _MOST_FINDINGS:
+        if record.thread == self._thread and len(self.messages) < 10 * _MOST_FINDINGS:
             self.messages.append(record.getMessage())
 
 
 @contextmanager
 def collected_log() -> Iterator[list[str]]:
-    """Turn ezdxf's log into findings, in place of lines on the terminal."""
+    """Turn what ezdxf logs in the meantime into findings; a logger with a handler prints nothing."""
     findings: list[str] = []
     logger, collector = logging.getLogger("ezdxf"), _Collector()
-    before = logger.propagate
     logger.addHandler(collector)
-    logger.propagate = False
     try:
         yield findings
     finally:
         logger.removeHandler(collector)
-        logger.propagate = before
         _note(findings, collector.messages)

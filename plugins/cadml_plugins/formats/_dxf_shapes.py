@@ -25,6 +25,7 @@ _QUARTER = math.pi / 2.0
 _QUARTER_TURNS = ((1.0, 0.0), (0.0, 1.0), (-1.0, 0.0), (0.0, -1.0))
 _FLAT_BULGE = 1e-9
 _MOST_CONTROL_POINTS = 2000
+_HIGHEST_DEGREE = 25
 SPLINE_FRAME_POINT = 16
 
 
@@ -155,7 +156,7 @@ def _ellipse(entity: Any) -> Points:
 def _spline(entity: Any) -> Points | list[Triple]:
     """Follow the curve; where it is too long or contradicts itself, its control points bound it."""
     control = len(entity.control_points)
-    if 2 <= control <= _MOST_CONTROL_POINTS:
+    if 2 <= control <= _MOST_CONTROL_POINTS and entity.dxf.degree <= _HIGHEST_DEGREE:
         with suppress(ValueError, ArithmeticError, DXFError):
             return np.array([point.xyz for point in entity.construction_tool().approximate(8 * control)])
     return [Vec3(point).xyz for point in (*entity.control_points, *entity.fit_points)]

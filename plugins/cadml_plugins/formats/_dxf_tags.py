@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import BinaryIO, NamedTuple
 
-from cadml_plugins.formats._dxf_census import Census
+from cadml_plugins.formats._dxf_census import Census, grid_facets
 from cadml_plugins.formats._dxf_shapes import SPLINE_FRAME_POINT, arc_box, bulged_box
 
 _BLOCK_BYTES = 1 << 18
@@ -230,16 +230,16 @@ def _polyline(tags: Tags, _entity: Entity, vertices: list[Entity]) -> tuple[Box,
             corners.append(_corner(vertex, 10))
             bulges.append(float(vertex.get(42, 0.0)))
     if flags & (_SPATIAL | _GRID | _POLYFACE):
-        facets = faces if flags & _POLYFACE else _grid_facets(tags, flags) if flags & _GRID else 0
+        facets = faces if flags & _POLYFACE else _grid(tags, flags, len(vertices)) if flags & _GRID else 0
         return _around(corners) if corners else (), facets
     _flat(tags)
     flat = [(x, y, bulge) for (x, y, _), bulge in zip(corners, bulges, strict=True)]
     return bulged_box(flat, bool(flags & _CLOSED), float(tags.get(30, 0.0))), 0
 
 
-def _grid_facets(tags: Tags, flags: int) -> int:
-    m, n = int(tags.get(71, 0)), int(tags.get(72, 0))
-    return max(0, m - (not flags & _CLOSED)) * max(0, n - (not flags & _CLOSED_ACROSS))
+def _grid(tags: Tags, flags: int, vertices: int) -> int:
+    closed, closed_across = bool(flags & _CLOSED), bool(flags & _CLOSED_ACROSS)
+    return grid_facets(int(tags.get(71, 0)), int(tags.get(72, 0)), closed, closed_across, vertices)
 
 
 def _anchor(tags: Tags, _entity: Entity, _vertices: list[Entity]) -> tuple[Box, int]:
