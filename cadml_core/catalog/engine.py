@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -81,7 +82,7 @@ class Database:
         self.url = url
         self.sqlite = url.get_backend_name() == "sqlite"
         self._local = threading.local()
-        self._readers: list[Any] = []
+        self._readers: weakref.WeakSet[_Reader] = weakref.WeakSet()
         self._lock = threading.Lock()
         self._closed = False
         try:
@@ -137,12 +138,12 @@ class Database:
         In autocommit: each statement sees what is committed when it starts. SQLAlchemy would cost
         more than the statements themselves.
         """
-        connection = getattr(self._local, "connection", None)
-        if connection is None:
-            connection = self._local.connection = self._open_reader()
-        return connection
+        reader: _Reader | None = getattr(self._local, "reader", None)
+        if reader is None:
+            reader = self._local.reader = self._open_reader()
+        return reader.raw
 
-    def _open_reader(self) -> Any:
+    def _open_reader(self) -> _Reader:
         with self._lock:
             if self._closed:
                 raise CatalogueUnavailable("the catalogue is closed; open it again", database=self.shown)
@@ -151,8 +152,9 @@ class Database:
             pooled.detach()
             if raw is not None and not self.sqlite:
                 raw.autocommit = True
-            self._readers.append(raw)
-            return raw
+            reader = _Reader(raw)
+            self._readers.add(reader)
+            return reader
 
     def fetch(self, sql: str, parameters: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
         """Run one query, written with ``?`` for its parameters, on this thread's reader.
@@ -180,12 +182,10 @@ class Database:
 
     def _forget_reader(self) -> None:
         """Drop a connection that failed: the server may have gone and come back."""
-        connection = self._local.connection
-        self._local.connection = None
-        with self._lock:
-            if connection in self._readers:
-                self._readers.remove(connection)
-        connection.close()
+        reader: _Reader | None = getattr(self._local, "reader", None)
+        self._local.reader = None
+        if reader is not None:
+            reader.close()
 
     @contextmanager
     def translate(self) -> Iterator[None]:
@@ -204,11 +204,18 @@ class Database:
         """Close every connection; closing twice is allowed."""
         with self._lock:
             self._closed = True
-            for connection in self._readers:
-                connection.close()
-            self._readers.clear()
+            for reader in self._readers:
+                reader.close()
         self._local = threading.local()
         self.engine.dispose()
+
+
+class _Reader:
+    """A raw connection that is closed, at the latest, when the thread it belongs to has ended."""
+
+    def __init__(self, raw: Any) -> None:
+        self.raw = raw
+        self.close = weakref.finalize(self, raw.close)
 
 
 def _advice(error: Exception) -> str:

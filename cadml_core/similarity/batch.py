@@ -66,6 +66,8 @@ class BatchSimilarity:
     def __init__(self, search: SimilaritySearch, policy: BatchPolicy | None = None) -> None:
         self._search = search
         self.policy = policy or BatchPolicy()
+        # Starts its threads with the first batch that needs them, and keeps them.
+        self._threads = ThreadPoolExecutor(self.policy.workers, thread_name_prefix="cadml-batch")
 
     def similar(
         self,
@@ -124,8 +126,7 @@ class BatchSimilarity:
         if len(tasks) == 1:
             return _Work(chunks, [tasks[0]()], 0.0)
         start = time.perf_counter()
-        with ThreadPoolExecutor(len(tasks), thread_name_prefix="cadml-batch") as threads:
-            timed = list(threads.map(_timed, tasks))
+        timed = list(self._threads.map(_timed, tasks))
         savings = sum(seconds for _, seconds in timed) - (time.perf_counter() - start)
         # A histogram's sum must not fall; the answer tells the truth where nothing was saved.
         batch_similarity_parallel_savings_seconds.observe(max(0.0, savings))
