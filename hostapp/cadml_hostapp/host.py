@@ -33,8 +33,6 @@ class Services:
         self._readers = ThreadPoolExecutor(_READERS, "cadml-read")
         self._writers = ThreadPoolExecutor(_WRITERS, "cadml-write")
         settings = runtime.settings
-        self.models = runtime.models.registry
-        self.migrator = runtime.migrator
         self.batches = BatchSimilarity(
             runtime.search,
             BatchPolicy(
@@ -43,7 +41,7 @@ class Services:
                 settings.batch_similarity_parallel_workers,
             ),
         )
-        self.analyzer = Analyzer(runtime, self.blobs, self._writers, self.models)
+        self.analyzer = Analyzer(runtime, self.blobs, self._writers, runtime.models.registry)
         self.searcher = Searcher(runtime, self.read)
         self.started = time.monotonic()
         self.warm = False

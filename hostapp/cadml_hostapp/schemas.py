@@ -15,9 +15,11 @@ from cadml_core.errors import Problem
 from cadml_core.migration.migrator import MigrationReport
 from cadml_core.models.registry import Classification, ModelInfo
 from cadml_core.similarity.batch import BatchResult
+from cadml_core.similarity.filters import SlotRange
 from cadml_core.similarity.recovery import IndexHealth
 from cadml_core.similarity.search import Contribution, Hit, SearchResult
 from cadml_core.similarity.spaces import SpaceName
+from cadml_core.similarity.statistics import SlotStatistics
 
 PartId = Annotated[
     str,
@@ -36,6 +38,9 @@ Cursor = Annotated[
     str | None, QueryParameter(pattern=r"^[0-9]{1,18}$", description="`next_cursor` of the page before.")
 ]
 QueryText = Annotated[str | None, QueryParameter(max_length=1000, pattern=r"^[^\x00]*$")]
+KnownIdQuery = Annotated[
+    str, QueryParameter(max_length=1000, pattern=r"^[^\x00]+$", description="Id of a part.")
+]
 KnownId = Annotated[str, PathParameter(max_length=1000, pattern=r"^[^\x00]+$", description="Id of a part.")]
 Number = Annotated[float, Meta(ge=-1.7976931348623157e308, le=1.7976931348623157e308)]
 """A finite number."""
@@ -94,6 +99,8 @@ class SearchRequest(Filters, frozen=True, kw_only=True):
     """Also return the part that was asked about."""
     explain: bool = False
     """Add each slot's share of the distance."""
+    ranges: Annotated[list[SlotRange], Meta(max_length=100)] = []
+    """Only parts whose raw values lie within these bounds."""
 
 
 class SimilarityRequest(Body, frozen=True, kw_only=True):
@@ -322,6 +329,21 @@ def batch_similarity_answer(result: BatchResult) -> BatchSimilarityAnswer:
         parallel=result.parallel,
         savings_seconds=result.savings_seconds,
     )
+
+
+class StatisticsAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """What the catalogue and the index hold. Parts without a format or material count under no name."""
+
+    total_parts: int
+    total_vectors: int
+    by_format: dict[str, int]
+    by_material: dict[str, int]
+    by_version: dict[str, int]
+    feature_version: str
+    slots: tuple[SlotStatistics, ...]
+    backend: str
+    index_size: int
+    degraded: bool
 
 
 class IndexHealthForAdmin(IndexHealth, frozen=True, kw_only=True):

@@ -55,7 +55,7 @@ class Searcher:
         Raises:
             CadmlError: As ``SimilaritySearch.by_id`` and ``by_values``.
         """
-        if body.vector is not None and not body.explain and body.which() == PartFilter():
+        if body.vector is not None and not body.explain and not body.ranges and body.which() == PartFilter():
             raw = checked_values(body.vector, self._runtime.feature)
             loop = asyncio.get_running_loop()
             if not self._waiting:
@@ -138,6 +138,7 @@ def _search(runtime: Runtime, body: SearchRequest) -> SearchResult:
             k=body.k,
             metric=body.metric,
             which=body.which(),
+            ranges=body.ranges,
             min_score=body.min_score,
             explain=body.explain,
         )
@@ -147,6 +148,7 @@ def _search(runtime: Runtime, body: SearchRequest) -> SearchResult:
         k=body.k,
         metric=body.metric,
         which=body.which(),
+        ranges=body.ranges,
         min_score=body.min_score,
         include_self=body.include_self,
         explain=body.explain,

@@ -6,9 +6,10 @@ from litestar import Router
 
 from cadml_core.errors import NotFound
 from cadml_core.features import FeatureSlot
+from cadml_core.similarity.differences import FeatureDifference, feature_difference
 from cadml_hostapp.host import ServicesDependency
 from cadml_hostapp.routes.declare import route
-from cadml_hostapp.schemas import FeatureVersionAnswer, QueryText
+from cadml_hostapp.schemas import FeatureVersionAnswer, KnownIdQuery, QueryText
 
 STAGE = "features"
 
@@ -40,4 +41,11 @@ async def slots(services: ServicesDependency, version: QueryText = None) -> list
     return list(feature.slots)
 
 
-router = Router("/features", route_handlers=[versions, slots], tags=["features"])
+@route("GET", "/diff", "DATA_NOT_FOUND", stage=STAGE)
+async def diff(services: ServicesDependency, id_a: KnownIdQuery, id_b: KnownIdQuery) -> FeatureDifference:
+    """Compare two parts slot by slot."""
+    runtime = services.runtime
+    return await services.read(feature_difference, runtime.catalog, runtime.feature, id_a, id_b)
+
+
+router = Router("/features", route_handlers=[versions, slots, diff], tags=["features"])

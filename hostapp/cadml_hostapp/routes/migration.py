@@ -22,7 +22,7 @@ Sample = Annotated[int, QueryParameter(ge=1, le=LARGEST_PREVIEW, description="Mo
 @route("GET", "/preview", stage=STAGE)
 async def preview(services: ServicesDependency, to_version: Target, limit: Sample = 100) -> MigrationPreview:
     """Say what a migration would do, from a sample spread over the catalogue."""
-    return await services.read(services.migrator.preview, to_version, limit=limit)
+    return await services.read(services.runtime.migrator.preview, to_version, limit=limit)
 
 
 @route(
@@ -38,14 +38,16 @@ async def preview(services: ServicesDependency, to_version: Target, limit: Sampl
 async def migrate(request: Request[Any, Any, Any], services: ServicesDependency) -> MigrationReportForAdmin:
     """Give every part that lacks it a vector of another feature version. Resumable: ask again."""
     body = await json_body(request, MigrationRequest)
-    report = await services.write(services.migrator.run, body.to_version, ids=body.ids, dry_run=body.dry_run)
+    report = await services.write(
+        services.runtime.migrator.run, body.to_version, ids=body.ids, dry_run=body.dry_run
+    )
     return for_admin(request, MigrationReportForAdmin, report)
 
 
 @route("GET", "/status", stage=STAGE)
 async def migration_status(services: ServicesDependency) -> MigrationStatus:
     """Show what runs now, the last ten migrations, and how many vectors each version has."""
-    return await services.read(services.migrator.status)
+    return await services.read(services.runtime.migrator.status)
 
 
 router = Router("/vectors/migrate", route_handlers=[preview, migrate, migration_status], tags=["migration"])

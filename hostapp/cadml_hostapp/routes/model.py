@@ -7,9 +7,9 @@ from typing import Any
 from litestar import Request, Router
 
 from cadml_core.models.audit import AuditSnapshot
-from cadml_core.models.registry import ModelState
+from cadml_core.models.registry import ModelInfo, ModelState
 from cadml_hostapp.auth import for_admin
-from cadml_hostapp.host import ServicesDependency
+from cadml_hostapp.host import Services, ServicesDependency
 from cadml_hostapp.routes.declare import json_body, route
 from cadml_hostapp.schemas import ModelInfoForAdmin, ModelRequest
 
@@ -31,26 +31,39 @@ _REFUSALS = (
 async def reload_model(request: Request[Any, Any, Any], services: ServicesDependency) -> ModelInfoForAdmin:
     """Check a model file and let it serve; where a check refuses it, the present model stays."""
     body = await json_body(request, ModelRequest)
-    info = await services.write(services.models.reload, body.path, body.expected_sha256)
+    info = await services.write(services.runtime.models.registry.reload, body.path, body.expected_sha256)
     return for_admin(request, ModelInfoForAdmin, info)
 
 
 @route("POST", "/rollback", "DATA_NOT_FOUND", stage=STAGE, admin=True, status_code=200)
 async def rollback_model(request: Request[Any, Any, Any], services: ServicesDependency) -> ModelInfoForAdmin:
     """Let the model before serve again."""
-    return for_admin(request, ModelInfoForAdmin, await services.write(services.models.rollback))
+    info = await services.write(_rollback, services)
+    return for_admin(request, ModelInfoForAdmin, info)
 
 
 @route("GET", "/version", stage=STAGE)
 async def model_version(services: ServicesDependency) -> ModelState:
     """Show which model serves, which one it could go back to, and what went wrong last."""
-    return await services.read(services.models.version)
+    return await services.write(_newest, services)
 
 
 @route("GET", "/opcode-audit", "MODEL_OPCODE_AUDIT_UNAVAILABLE", stage="opcode_audit")
 async def opcode_audit(services: ServicesDependency) -> AuditSnapshot:
     """Show which opcodes and globals the scanned models used, and which policies would refuse them."""
-    return await services.read(services.models.audit)
+    return await services.read(services.runtime.models.registry.audit)
+
+
+def _newest(services: Services) -> ModelState:
+    """Return the state, another process's choice of a moment ago included."""
+    models = services.runtime.models
+    models.follow()
+    return models.registry.version()
+
+
+def _rollback(services: Services) -> ModelInfo:
+    _newest(services)
+    return services.runtime.models.registry.rollback()
 
 
 router = Router(

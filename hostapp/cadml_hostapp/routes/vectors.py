@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 from litestar import Controller, Request, Response, Router
 from litestar.openapi.datastructures import ResponseSpec
 
@@ -12,6 +13,7 @@ from cadml_core.contracts import FeatureVersion
 from cadml_core.errors import InvalidInput, NotFound
 from cadml_core.runtime import Runtime
 from cadml_core.similarity.search import checked_values
+from cadml_core.similarity.statistics import vector_statistics
 from cadml_hostapp.host import ServicesDependency
 from cadml_hostapp.routes.declare import json_body, route
 from cadml_hostapp.routes.index_health import reload_backend
@@ -28,6 +30,7 @@ from cadml_hostapp.schemas import (
     SearchRequest,
     SimilarityAnswer,
     SimilarityRequest,
+    StatisticsAnswer,
     VectorAnswer,
     VectorPage,
     VectorRegistered,
@@ -72,6 +75,20 @@ async def list_vectors(
 ) -> VectorPage:
     """List the parts with the feature versions they have, a page at a time."""
     return await services.read(_page, services.runtime.catalog, after(cursor), limit)
+
+
+@route("GET", "/stats", stage=STAGE)
+async def stats(services: ServicesDependency) -> StatisticsAnswer:
+    """Count the parts by format, version and material, and describe the spread of each slot."""
+    runtime = services.runtime
+    found = await services.read(vector_statistics, runtime.catalog, runtime.feature)
+    health = await services.read(runtime.search.indexes.health)
+    return StatisticsAnswer(
+        **msgspec.structs.asdict(found),
+        backend=health.backend,
+        index_size=health.index_size,
+        degraded=health.degraded,
+    )
 
 
 class OneVector(Controller):
@@ -186,6 +203,15 @@ def _page(catalog: Catalog, start: int, limit: int) -> VectorPage:
 
 router = Router(
     "/vectors",
-    route_handlers=[register, list_vectors, OneVector, search, similarity, similarity_batch, reload_backend],
+    route_handlers=[
+        register,
+        list_vectors,
+        OneVector,
+        search,
+        similarity,
+        similarity_batch,
+        stats,
+        reload_backend,
+    ],
     tags=["vectors"],
 )
