@@ -18,6 +18,7 @@ import selectors
 import shutil
 import signal
 import socket
+import traceback
 from pathlib import Path
 
 import msgspec
@@ -130,6 +131,9 @@ class Launcher:
             for other in (self._control, leash, *self._leashes.values()):
                 other.close()
             serve(connection, log, self._readers, self._limits, self._worker_folder(os.getpid()), parent)
+        # The host finds it in the log; nothing of the launcher may go on in its child.
+        except BaseException:  # noqa: BLE001
+            traceback.print_exc()
         finally:
             os._exit(1)
 

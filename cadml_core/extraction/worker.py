@@ -54,10 +54,9 @@ def serve(
         allow_data(limits.max_memory_mb * MIB)
         answer = _answer(task, readers, limits)
         _empty(folder)
-        grown = data_in_use() - held > GROWTH_ALLOWED
-        retires = (
-            answer.retires or grown or peak_resident() - peak > limits.max_memory_mb * MIB * PEAK_ALLOWED
-        )
+        holds = data_in_use() - held > GROWTH_ALLOWED
+        peaked = peak_resident() - peak > PEAK_ALLOWED * limits.max_memory_mb * MIB
+        retires = answer.retires or holds or peaked
         connection.sendall(_framed(msgspec.structs.replace(answer, retires=retires)))
         if retires:
             break
@@ -122,14 +121,10 @@ def _framed(answer: Answer) -> bytes:
 
 def _empty(folder: Path) -> None:
     """Remove what a reader left behind; bring the folder back where a cleaner of /tmp took it."""
-    try:
-        entries = list(os.scandir(folder))
-    except OSError:
-        return make_folder(folder)
-    for entry in entries:
-        with contextlib.suppress(OSError):
+    make_folder(folder)
+    with contextlib.suppress(OSError):
+        for entry in list(os.scandir(folder)):
             if entry.is_dir(follow_symlinks=False):
                 shutil.rmtree(entry.path, ignore_errors=True)
             else:
                 os.unlink(entry.path)  # noqa: PTH108 (no Path for every file)
-    return None
