@@ -5,13 +5,16 @@ from __future__ import annotations
 import secrets
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from functools import lru_cache
+from operator import itemgetter
+from typing import Any, cast
 
 import msgspec
 import numpy as np
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.engine import Connection
+from sqlalchemy.engine import Connection, Dialect
+from sqlalchemy.sql.compiler import SQLCompiler
 
 from cadml_core.catalog.engine import storable
 from cadml_core.catalog.paths import text_to_path
@@ -59,14 +62,28 @@ def log_changes(connection: Connection, numbers: Counters, keys: Iterable[str], 
 
 
 def upsert(connection: Connection, table: sa.Table, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Insert rows; one whose primary key is there already takes its place."""
-    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
-    insert = dialect.insert(table)
+    """Insert rows, each with every column; one whose primary key is there already takes its place.
+
+    The statement is compiled here and handed to the driver as it is: for thousands of rows SQLAlchemy
+    would spend more time on their parameters than the database on the rows.
+    """
+    statement = _upsert_statement(table, connection.dialect)
+    names = statement.positiontup
+    if names is None:
+        connection.exec_driver_sql(str(statement), [dict(row) for row in rows])
+    else:
+        pick = itemgetter(*names)
+        connection.exec_driver_sql(str(statement), [pick(row) for row in rows])
+
+
+@lru_cache(maxsize=32)
+def _upsert_statement(table: sa.Table, dialect: Dialect) -> SQLCompiler:
+    insert = (sqlite if dialect.name == "sqlite" else postgresql).insert(table)
     replace = insert.on_conflict_do_update(
         index_elements=list(table.primary_key),
         set_={column.name: insert.excluded[column.name] for column in table.c if not column.primary_key},
     )
-    connection.execute(replace, rows)
+    return cast(SQLCompiler, replace.compile(dialect=dialect))
 
 
 def select_in(

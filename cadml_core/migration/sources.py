@@ -103,6 +103,7 @@ class Recomputation:
 
     def __init__(self, features: Mapping[str, FeatureVersion], target: FeatureVersion) -> None:
         self._features = features
+        self._rank = {name: (len(feature.slots), name) for name, feature in features.items()}
         self.target = target
 
     def method(self, source: Source) -> tuple[Method, str | None]:
@@ -121,8 +122,8 @@ class Recomputation:
 
     def longest(self, source: Source) -> str | None:
         """The installed version with the most slots among those that a source has."""
-        known = [name for name in source.vectors if name in self._features]
-        return max(known, key=lambda name: (len(self._features[name].slots), name), default=None)
+        ranks = [self._rank[name] for name in source.vectors if name in self._rank]
+        return max(ranks)[1] if ranks else None
 
     def move(self, sources: Sequence[Source]) -> list[Moved]:
         """Compute the vectors of many sources; each distinct content once, the others in bulk."""
@@ -140,7 +141,8 @@ class Recomputation:
                 key = source.sha256 or ""
                 if key not in contents_done:
                     contents_done[key] = self._recompute(source)
-                result.append(contents_done[key]._replace(source=source, from_version=from_version))
+                once = contents_done[key]
+                result.append(Moved(source, once.method, once.raw, from_version, once.reason))
         for version, group in bare.items():
             result += self._by_name(version, group)
         return result
