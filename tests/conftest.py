@@ -26,7 +26,13 @@ def postgres_server() -> Iterator[sa.URL]:
             server = module.get_server(folder)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is no fault of cadml
             pytest.skip(f"no PostgreSQL can be started here: {error}")
-    yield sa.make_url(server.get_uri()).set(drivername="postgresql+psycopg")
+    url = sa.make_url(server.get_uri()).set(drivername="postgresql+psycopg")
+    admin = sa.create_engine(url, isolation_level="AUTOCOMMIT")
+    with admin.connect() as connection:  # what the tests kill is clients, never the machine
+        connection.exec_driver_sql("ALTER SYSTEM SET fsync = off")
+        connection.exec_driver_sql("SELECT pg_reload_conf()")
+    admin.dispose()
+    yield url
     server.cleanup()
     shutil.rmtree(folder, ignore_errors=True)
 
