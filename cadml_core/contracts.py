@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
@@ -173,3 +174,22 @@ class VectorBackend(Protocol):
 
     def open(self, config: Any, *, dimension: int, metric: Metric) -> VectorIndex:
         """Open an index for vectors of this length. ``config`` is a ``config_type``."""
+
+
+@runtime_checkable
+class HostRoutes(Protocol):
+    """Adds addresses to the server, below ``/api/v1/plugins/<name>``; they need an API key like all."""
+
+    name: str
+    handlers: Sequence[Any]
+    """Litestar route handlers, controllers or routers. They may ask for the dependency ``runtime``."""
+
+
+@runtime_checkable
+class HostCommand(Protocol):
+    """Adds a subcommand to ``cadml``: any click command. Its context's ``obj`` has ``settings()``."""
+
+    name: str
+
+    def main(self, *args: Any, **extra: Any) -> Any:
+        """Parse arguments and run."""

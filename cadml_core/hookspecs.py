@@ -6,7 +6,14 @@ from collections.abc import Iterable
 
 import pluggy
 
-from cadml_core.contracts import FeatureVersion, FormatAdapter, OpcodePolicy, VectorBackend
+from cadml_core.contracts import (
+    FeatureVersion,
+    FormatAdapter,
+    HostCommand,
+    HostRoutes,
+    OpcodePolicy,
+    VectorBackend,
+)
 
 PROJECT = "cadml"
 ENTRY_POINT_GROUP = "cadml.v1"
@@ -33,3 +40,13 @@ def cadml_opcode_policies() -> Iterable[OpcodePolicy]:  # type: ignore[empty-bod
 @hookspec
 def cadml_vector_backends() -> Iterable[VectorBackend]:  # type: ignore[empty-body]
     """Return the vector backends that this plugin adds."""
+
+
+@hookspec
+def cadml_routes() -> Iterable[HostRoutes]:  # type: ignore[empty-body]
+    """Return the routes that this plugin adds to the server."""
+
+
+@hookspec
+def cadml_commands() -> Iterable[HostCommand]:  # type: ignore[empty-body]
+    """Return the subcommands that this plugin adds to ``cadml``."""

@@ -15,7 +15,14 @@ import msgspec
 import pluggy
 
 from cadml_core import hookspecs
-from cadml_core.contracts import FeatureVersion, FormatAdapter, OpcodePolicy, VectorBackend
+from cadml_core.contracts import (
+    FeatureVersion,
+    FormatAdapter,
+    HostCommand,
+    HostRoutes,
+    OpcodePolicy,
+    VectorBackend,
+)
 from cadml_core.errors import CadmlError, PluginUnavailable
 from cadml_core.extraction.pickling import pickled
 from cadml_core.metrics import plugin_load_failures_total
@@ -30,6 +37,8 @@ KINDS: Mapping[str, tuple[str, type]] = {
     "cadml_feature_versions": ("feature version", FeatureVersion),
     "cadml_opcode_policies": ("opcode policy", OpcodePolicy),
     "cadml_vector_backends": ("vector backend", VectorBackend),
+    "cadml_routes": ("routes", HostRoutes),
+    "cadml_commands": ("command", HostCommand),
 }
 
 Status = Literal["loaded", "failed", "blocked", "incompatible"]
@@ -117,6 +126,11 @@ def require_chosen(registry: Registry, settings: Settings) -> None:
                 table[name]
             except PluginUnavailable as error:
                 raise PluginUnavailable(f"{variable}={name}: {error.message}", **error.context) from None
+
+
+def only_built_in() -> bool:
+    """Tell, without importing any, whether there are no plugins but the built-in ones."""
+    return all(_distribution(entry)[0] == OWN_DISTRIBUTION for entry in _installed())
 
 
 def _installed() -> list[importlib.metadata.EntryPoint]:

@@ -8,7 +8,14 @@ from typing import Generic, TypeVar
 
 import msgspec
 
-from cadml_core.contracts import FeatureVersion, FormatAdapter, OpcodePolicy, VectorBackend
+from cadml_core.contracts import (
+    FeatureVersion,
+    FormatAdapter,
+    HostCommand,
+    HostRoutes,
+    OpcodePolicy,
+    VectorBackend,
+)
 from cadml_core.errors import PluginUnavailable
 
 T = TypeVar("T")
@@ -61,3 +68,5 @@ class Registry(msgspec.Struct, frozen=True):
     features: Table[FeatureVersion]
     policies: Table[OpcodePolicy]
     vectors: Table[VectorBackend]
+    routes: Table[HostRoutes]
+    commands: Table[HostCommand]

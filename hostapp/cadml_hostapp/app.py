@@ -22,6 +22,7 @@ from cadml_hostapp import problems
 from cadml_hostapp.auth import ADMIN_HEADER, KEY_HEADER, Gatekeeper, KeyCheck
 from cadml_hostapp.edge import Edge
 from cadml_hostapp.express import ExpressLane
+from cadml_hostapp.extensions import plugin_routers
 from cadml_hostapp.host import Services
 from cadml_hostapp.http_metrics import HttpMetrics
 from cadml_hostapp.limits import known_query_only, rate_limit
@@ -69,11 +70,12 @@ def create_app(source: Settings | Runtime | None = None) -> Litestar:
                     migration.router,
                     index_health.router,
                     model.router,
+                    *plugin_routers(services.runtime.registry.routes, _dependencies(services)),
                     *operations.api,
                 ],
             ),
         ],
-        dependencies={"services": Provide(lambda: services, use_cache=True, sync_to_thread=False)},
+        dependencies=_dependencies(services),
         state=State({"gatekeeper": gatekeeper, "services": services}),
         lifespan=[_lifespan(services)],
         middleware=_middleware(settings, gatekeeper),
@@ -90,6 +92,14 @@ def create_app(source: Settings | Runtime | None = None) -> Litestar:
         inner = ExpressLane(inner, f"{API}/vectors/search", services.searcher, gatekeeper, record)
     app.asgi_handler = Edge(inner, body_timeout=settings.upload_timeout_seconds, pages=docs.PATH)
     return app
+
+
+def _dependencies(services: Services) -> dict[str, Provide]:
+    """Return what handlers may ask for; plugins ask for the runtime."""
+    return {
+        "services": Provide(lambda: services, use_cache=True, sync_to_thread=False),
+        "runtime": Provide(lambda: services.runtime, use_cache=True, sync_to_thread=False),
+    }
 
 
 def _lifespan(services: Services) -> Callable[[Litestar], AbstractAsyncContextManager[None]]:

@@ -78,7 +78,7 @@ async def known_query_only(request: Request[Any, Any, Any]) -> None:
     known = {
         name
         for name in handler.parsed_fn_signature.parameters
-        if name not in ("request", "services") and name not in request.scope["path_params"]
+        if name not in ("request", "services", "runtime") and name not in request.scope["path_params"]
     }
     for name in request.query_params:
         if name not in known:

@@ -87,6 +87,14 @@ class RegisterVector(Body, frozen=True, kw_only=True):
     meta: dict[str, Any] | None = None
 
 
+class Range(Body, frozen=True, kw_only=True):
+    """Bounds of one slot's raw value, both included."""
+
+    slot: Text
+    minimum: Number | None = None
+    maximum: Number | None = None
+
+
 class SearchRequest(Filters, frozen=True, kw_only=True):
     """A search by ``vector`` or by the ``id`` of a part."""
 
@@ -99,8 +107,12 @@ class SearchRequest(Filters, frozen=True, kw_only=True):
     """Also return the part that was asked about."""
     explain: bool = False
     """Add each slot's share of the distance."""
-    ranges: Annotated[list[SlotRange], Meta(max_length=100)] = []
+    ranges: Annotated[list[Range], Meta(max_length=100)] = []
     """Only parts whose raw values lie within these bounds."""
+
+    def bounds(self) -> tuple[SlotRange, ...]:
+        """Return the ranges as the search knows them."""
+        return tuple(SlotRange(found.slot, found.minimum, found.maximum) for found in self.ranges)
 
 
 class SimilarityRequest(Body, frozen=True, kw_only=True):

@@ -138,7 +138,7 @@ def _search(runtime: Runtime, body: SearchRequest) -> SearchResult:
             k=body.k,
             metric=body.metric,
             which=body.which(),
-            ranges=body.ranges,
+            ranges=body.bounds(),
             min_score=body.min_score,
             explain=body.explain,
         )
@@ -148,7 +148,7 @@ def _search(runtime: Runtime, body: SearchRequest) -> SearchResult:
         k=body.k,
         metric=body.metric,
         which=body.which(),
-        ranges=body.ranges,
+        ranges=body.bounds(),
         min_score=body.min_score,
         include_self=body.include_self,
         explain=body.explain,

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import rich_click as click
 
@@ -30,18 +32,33 @@ COMMANDS = {
 class LazyGroup(click.RichGroup):
     """A group that imports a subcommand's module only when it is wanted, so that ``--help`` is quick."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+    def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names, in the order of the alphabet."""
-        return sorted(COMMANDS)
+        return sorted({*COMMANDS, *_plugin_commands(ctx)})
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
-        """Import and return a subcommand."""
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import and return a subcommand; a plugin's never takes the place of a built-in one."""
         if cmd_name not in COMMANDS:
-            return None
+            return _plugin_commands(ctx).get(cmd_name)
         module = importlib.import_module(f"{__name__}.{COMMANDS[cmd_name]}")
         attribute = {"import": "import_"}.get(cmd_name, cmd_name)
         command: click.Command = getattr(module, attribute)
         return command
+
+
+def _plugin_commands(ctx: click.Context) -> Mapping[str, Any]:
+    """Return the commands of plugins; where only built-ins are installed, nothing is imported for it."""
+    from cadml_core.errors import CadmlError
+    from cadml_core.plugins import load_plugins, only_built_in
+
+    if only_built_in():
+        return {}
+    named = ("data_dir", "config", "safe_mode")
+    options = Options(**{name: ctx.params.get(name) for name in named})
+    try:
+        return load_plugins(options.settings()).registry.commands
+    except CadmlError:  # the settings cannot be: whichever command is meant says so itself
+        return {}
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

@@ -1,0 +1,51 @@
+"""Counts the labels of the catalogue: one function, offered as a command and as an address of the server."""
+
+from collections import Counter
+
+import click
+from litestar import get
+from litestar.di import NamedDependency
+from litestar.params import SkipValidation
+
+from cadml_core import hookimpl
+from cadml_core.catalog.store import Catalog
+from cadml_core.runtime import Runtime
+
+
+def count_labels(catalog: Catalog) -> dict[str, int]:
+    """Return how many parts have each label, the most frequent first; parts without one are left out."""
+    return dict(Counter(part.label for part in catalog.parts() if part.label).most_common())
+
+
+@click.command()
+@click.pass_obj
+def labels(options) -> None:
+    """Count the labels of the catalogue."""
+    with Catalog.open(options.settings().effective_database_url) as catalog:
+        for label, count in count_labels(catalog).items():
+            click.echo(f"{count:8,}  {label}")
+
+
+@get("/counts", sync_to_thread=True)
+def counts(runtime: NamedDependency[SkipValidation[Runtime]]) -> dict[str, int]:
+    """Count the labels of the catalogue."""
+    return count_labels(runtime.catalog)
+
+
+class LabelRoutes:
+    """The addresses, below ``/api/v1/plugins/labels``."""
+
+    name = "labels"
+    handlers = (counts,)
+
+
+@hookimpl
+def cadml_commands() -> list[click.Command]:
+    """Register the command."""
+    return [labels]
+
+
+@hookimpl
+def cadml_routes() -> list[LabelRoutes]:
+    """Register the addresses."""
+    return [LabelRoutes()]
