@@ -16,9 +16,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from cadml_core import ReadLimits
-from cadml_core.errors import CadmlError
+from cadml_core.errors import CadmlError, MalformedFile
 from cadml_plugins.features.v4 import cadml_feature_versions
-from cadml_plugins.formats import _geometry, _topology
+from cadml_plugins.formats import _topology
 from cadml_plugins.formats._occt import Failure, kernel_class, kernel_function
 from cadml_plugins.formats.step import StepAdapter
 
@@ -55,7 +55,8 @@ def write(path: Path, parts: int) -> None:
 def kernel(path: Path) -> object:
     """Read and transfer, and nothing else."""
     reader = kernel_class("STEPControl_Reader")()
-    reader.ReadFile(str(path))
+    if reader.ReadFile(str(path)) != kernel_class("IFSelect_RetDone"):
+        raise MalformedFile("the kernel cannot load it")  # transferring all the same may crash
     reader.TransferRoots()
     return reader.OneShape()
 
@@ -66,7 +67,7 @@ def kernel_measures(path: Path) -> None:
     properties = kernel_class("GProp_GProps")
     kernel_function("BRepGProp", "VolumeProperties")(shape, properties(), False, False, False)
     kernel_function("BRepGProp", "SurfaceProperties")(shape, properties(), False, False)
-    _geometry.bounds(shape, tight=True)
+    kernel_function("BRepBndLib", "AddOptimal")(shape, kernel_class("Bnd_Box")(), False, False)
     _topology.is_valid(shape)
 
 

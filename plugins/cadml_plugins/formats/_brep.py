@@ -247,7 +247,7 @@ def _distinct(shapes: Sequence[Shape], kind: Any) -> list[Shape]:
 
 def _middle(shapes: Sequence[Shape]) -> tuple[float, float, float]:
     """Return a point amid the shapes: volume integrals about it keep their digits."""
-    boxes = [box for shape in shapes if (box := _geometry.bounds(shape))]
+    boxes = [box for shape in shapes if (box := _geometry.quick_bounds(shape))]
     if not boxes:
         return (0.0, 0.0, 0.0)
     low, high = np.min(boxes, axis=0)[:3], np.max(boxes, axis=0)[3:]

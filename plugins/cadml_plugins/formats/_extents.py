@@ -120,6 +120,6 @@ def _finer(shape: Shape) -> list[Shape]:
 
 def _bounds(shape: Shape, *, tight: bool) -> _geometry.Bounds | None:
     try:
-        return _geometry.bounds(shape, tight=tight)
+        return _geometry.tight_bounds(shape) if tight else _geometry.quick_bounds(shape)
     except Failure:
         return None

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
+import math
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cadml_plugins.formats import _topology
 from cadml_plugins.formats._occt import Shape, kernel_class, kernel_function
 
 Bounds = tuple[float, float, float, float, float, float]
@@ -61,6 +65,9 @@ surfaces of revolution, and takes three times as long on a plane."""
 
 _Surface = kernel_class("BRepAdaptor_Surface")
 _Curve = kernel_class("BRepAdaptor_Curve")
+_Classifier = kernel_class("BRepClass_FaceClassifier")
+_Point2d = kernel_class("gp_Pnt2d")
+_TORUS, _OUTSIDE = kernel_class("GeomAbs_Torus"), kernel_class("TopAbs_OUT")
 _Box = kernel_class("Bnd_Box")
 _Point = kernel_class("gp_Pnt")
 _Props = kernel_class("GProp_GProps")
@@ -125,26 +132,83 @@ class FaceIntegrals:
         return self._volume.Mass(), np.array([centre.X(), centre.Y(), centre.Z()]), tensor
 
 
-def bounds(shape: Shape, *, tight: bool = False) -> Bounds | None:
+def quick_bounds(shape: Shape) -> Bounds | None:
     """Return an axis-aligned box that holds the shape; None where it has no points.
 
-    Plain boxes are quick and, for free-form and toroidal faces, up to a third too wide; tight ones
-    are right to about 1e-7 and cost some milliseconds for such a face. An endless shape reaches to
-    1e100 and beyond.
+    Exact but for the tolerances of edges where surfaces and curves are simple, up to a third too wide
+    for free-form and toroidal faces. An endless shape reaches to 1e100 and beyond.
 
     Raises:
         Failure: The kernel threw.
     """
     box = _Box()
-    if tight:
-        _add_tight_box(shape, box, True, False)
+    _add_box(shape, box, True)
+    return _corners(box)
+
+
+def tight_bounds(shape: Shape) -> Bounds | None:
+    """Return the box of a face, edge or vertex right to about 1e-7; None where it has no points.
+
+    Raises:
+        Failure: The kernel threw.
+    """
+    box = _Box()
+    if (
+        shape.ShapeType() == _topology.FACE
+        and has_surface(shape)
+        and surface_kind(shape) in ("sphere", "torus")
+    ):
+        for edge in _topology.distinct(shape, _topology.EDGE):
+            _add_tight_box(edge, box, True, False)
+        for place in _bulges(_as_face(shape)):
+            box.Add(place)
     else:
-        _add_box(shape, box, True)
+        _add_tight_box(shape, box, True, False)
+    return _corners(box)
+
+
+def _corners(box: Any) -> Bounds | None:
     if box.IsVoid():
         return None
     box.SetGap(0.0)
     low, high = box.CornerMin(), box.CornerMax()
     return (low.X(), low.Y(), low.Z(), high.X(), high.Y(), high.Z())
+
+
+def _bulges(face: Shape) -> Iterator[Any]:
+    """Yield the points within a spherical or toroidal face where it may reach further than its edges do.
+
+    There the surface is square to an axis of space. The kernel looks for them numerically, at ten
+    milliseconds a torus; a sphere is a torus whose ring has no radius. With the axis (a, b, c) in the
+    frame of the surface, they are at u = atan2(b, a) and opposite, v = ±asin(c) and the supplements.
+    """
+    surface = _Surface(face, True)
+    torus = surface.GetType() == _TORUS
+    frame = (surface.Torus() if torus else surface.Sphere()).Position()
+    x, y, z = (xyz(axis) for axis in (frame.XDirection(), frame.YDirection(), frame.Direction()))
+    first, last = surface.FirstUParameter(), surface.LastUParameter()
+    for a, b, c in zip(x, y, z, strict=True):
+        # Where the ring lies level, every u will do, and the face may hold only some.
+        level = math.hypot(a, b) < 1e-12
+        rounds = np.linspace(first, last, 9).tolist() if level else [math.atan2(b, a), math.atan2(-b, -a)]
+        v = math.asin(min(max(c, -1.0), 1.0))
+        for place in itertools.product(rounds, (v, -v, math.pi - v, math.pi + v)):
+            if (inside := _within(face, surface, *place, torus=torus)) is not None:
+                yield surface.Value(*inside)
+
+
+def _within(face: Shape, surface: Any, u: float, v: float, *, torus: bool) -> tuple[float, float] | None:
+    """Return the parameters, turned into the face's own range; None where the face is not there."""
+    u = _turned(u, surface.FirstUParameter())
+    v = _turned(v, surface.FirstVParameter()) if torus else v
+    if u > surface.LastUParameter() or not surface.FirstVParameter() <= v <= surface.LastVParameter():
+        return None
+    return None if _Classifier(face, _Point2d(u, v), 1e-9).State() == _OUTSIDE else (u, v)
+
+
+def _turned(angle: float, start: float) -> float:
+    """Return the angle within one turn from the start."""
+    return start + (angle - start + 1e-12) % (2 * math.pi) - 1e-12
 
 
 def xyz(vector: Any) -> NDArray[np.float64]:

@@ -38,7 +38,7 @@ def close(shape: Shape, warnings: list[str]) -> Shape:
 
 
 def _tolerance(faces: list[Shape]) -> float:
-    box = _geometry.bounds(_topology.compound(faces))
+    box = _geometry.quick_bounds(_topology.compound(faces))
     diagonal = math.dist(box[:3], box[3:]) if box else 0.0
     low, high = BOUNDS
     return min(max(RELATIVE_TOLERANCE * diagonal, low), high)
