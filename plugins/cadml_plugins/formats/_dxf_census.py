@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
+from ezdxf.lldxf.const import DXFAttributeError
 from ezdxf.math import Vec3
 
 from cadml_core.contracts import ReadLimits
@@ -81,7 +82,7 @@ class Census:
             LimitExceeded: Too many entities, or blocks nested too deeply.
         """
         kind = entity.dxftype()
-        self.layers.add(entity.dxf.get("layer", "0"))
+        self.layers.add(_layer(entity))
         if kind == "INSERT":
             self._place(entity)
         elif kind in ACIS_SOLIDS or kind in ACIS_SHEETS:
@@ -261,6 +262,13 @@ class Blocks:
         """
         if levels > self._limits.max_block_depth:
             raise LimitExceeded("max_block_depth", found=levels, allowed=self._limits.max_block_depth)
+
+
+def _layer(entity: Any) -> str:
+    try:
+        return str(entity.dxf.get("layer", "0"))
+    except DXFAttributeError:  # a kind that ezdxf does not know
+        return "0"
 
 
 def not_finite(kind: str, handle: str | None) -> MalformedFile:

@@ -65,11 +65,11 @@ def reduced(points: Points) -> Points:
     Flat outlines become their convex hull. Of spatial ones the repetitions go, and where more than
     20,000 points remain, the corners of their box stand for them.
     """
-    points = np.unique(points, axis=0)
     if len(points) < 8:
         return points
     if (points[:, 2] == points[0, 2]).all():
         return points[_hull(points[:, :2])]
+    points = np.unique(points, axis=0)
     if len(points) <= _MOST_SPATIAL_POINTS:
         return points
     corners = np.array(np.meshgrid(*zip(points.min(axis=0), points.max(axis=0), strict=True)))
@@ -77,19 +77,33 @@ def reduced(points: Points) -> Points:
 
 
 def _hull(points: Points) -> NDArray[np.int64]:
-    """Return the indices of the convex hull of sorted distinct points (Andrew's monotone chain)."""
-    return np.array([*_chain(points, range(len(points))), *_chain(points, range(len(points) - 1, -1, -1))])
+    """Return the indices of the convex hull of points (n, 2), counter-clockwise (Andrew's monotone
+    chain)."""
+    rim = np.flatnonzero(~_inside(points))
+    order = rim[np.lexsort((points[rim, 1], points[rim, 0]))]
+    return np.array([*_chain(points, order), *_chain(points, order[::-1])])
 
 
-def _chain(points: Points, order: range) -> list[int]:
-    coordinates = points.tolist()
-    chain: list[int] = []
-    for index in order:
-        x, y = coordinates[index]
+def _inside(points: Points) -> NDArray[np.bool_]:
+    """Mark points strictly within a polygon of extreme points, which the hull cannot need (Akl and
+    Toussaint 1978)."""
+    angles = np.arange(16) * (np.pi / 8.0)
+    extreme = np.array([int(np.argmax(points @ (np.cos(t), np.sin(t)))) for t in angles])
+    corners = points[extreme]
+    marked = np.full(len(points), not (corners == corners[0]).all())
+    for (ax, ay), (bx, by) in zip(corners, np.roll(corners, -1, axis=0), strict=True):
+        if (ax, ay) != (bx, by):
+            marked &= (bx - ax) * (points[:, 1] - ay) - (by - ay) * (points[:, 0] - ax) > 0.0
+    return marked
+
+
+def _chain(points: Points, order: NDArray[np.int64]) -> list[int]:
+    chain: list[tuple[float, float, int]] = []
+    for (x, y), index in zip(points[order].tolist(), order.tolist(), strict=True):
         while len(chain) >= 2:
-            (ax, ay), (bx, by) = coordinates[chain[-2]], coordinates[chain[-1]]
+            (ax, ay, _), (bx, by, _) = chain[-2:]
             if (bx - ax) * (y - ay) - (by - ay) * (x - ax) > 0.0:
                 break
             chain.pop()
-        chain.append(index)
-    return chain
+        chain.append((x, y, index))
+    return [index for _, _, index in chain]
