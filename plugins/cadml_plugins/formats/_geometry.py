@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cadml_plugins.formats import _topology
-from cadml_plugins.formats._occt import Shape, kernel_class, kernel_function
+from cadml_plugins.formats._occt import Failure, Shape, kernel_class, kernel_function
 
 Bounds = tuple[float, float, float, float, float, float]
 """Minimum x, y, z, maximum x, y, z."""
@@ -95,9 +95,17 @@ def surface_kind(face: Shape) -> str:
 
 
 def curve_kind(edge: Shape) -> str | None:
-    """Name the edge's curve; None for a point that only closes a face (the pole of a sphere)."""
+    """Name the edge's curve; None for a point that only closes a face (the pole of a sphere).
+
+    An edge that lost its curve is ``other``.
+    """
     edge = _as_edge(edge)
-    return None if _is_degenerated(edge) else _CURVES[_Curve(edge).GetType()]
+    if _is_degenerated(edge):
+        return None
+    try:
+        return _CURVES[_Curve(edge).GetType()]
+    except Failure:
+        return "other"
 
 
 class FaceIntegrals:

@@ -16,10 +16,12 @@ UNITS = {
     "millimetre": "mm",
     "centimetre": "cm",
     "metre": "m",
+    "kilometre": "km",
     "micrometre": "µm",
-    "INCH": "inch",
-    "FOOT": "foot",
+    "inch": "inch",
+    "foot": "foot",
 }
+"""Short names of what the kernel calls the units, in lower case; others keep the name they have."""
 
 
 class StepAdapter:
@@ -76,7 +78,7 @@ def _check_limits(skeleton: _part21.Skeleton, limits: ReadLimits) -> None:
 
 def _unit(units: tuple[str, ...]) -> tuple[str | None, list[str]]:
     """Return the unit's short name, and what to say about none or several."""
-    names = tuple(dict.fromkeys(UNITS.get(unit, unit) for unit in units))
+    names = tuple(dict.fromkeys(UNITS.get(unit.lower(), unit) for unit in units))
     if not names:
         return None, ["the file states no unit of length; millimetres are assumed"]
     if len(names) > 1:

@@ -161,3 +161,29 @@ def write_stl(shape: Shape, path: Path, deflection: float = 0.005) -> Path:
 def _set(options: dict[str, str]) -> None:
     for name, value in options.items():
         kernel_function("Interface_Static", "SetCVal")(name, value)
+
+
+def segment(start: Sequence[float], end: Sequence[float]) -> Shape:
+    """Return a straight edge."""
+    return kernel_class("BRepBuilderAPI_MakeEdge")(point(*start), point(*end)).Edge()
+
+
+def ellipse(major: float = 8.0, minor: float = 3.0) -> Shape:
+    """Return a closed elliptic edge in the plane z = 0."""
+    return kernel_class("BRepBuilderAPI_MakeEdge")(kernel_class("gp_Elips")(axes(), major, minor)).Edge()
+
+
+def vertex(x: float, y: float, z: float) -> Shape:
+    """Return a point as a shape."""
+    return kernel_class("BRepBuilderAPI_MakeVertex")(point(x, y, z)).Vertex()
+
+
+def revolved(edge: Shape) -> Shape:
+    """Turn an edge about z."""
+    vertical = kernel_class("gp_Ax1")(point(0, 0, 0), kernel_class("gp_Dir")(0, 0, 1))
+    return kernel_class("BRepPrimAPI_MakeRevol")(edge, vertical).Shape()
+
+
+def extruded(edge: Shape, height: float = 5.0) -> Shape:
+    """Move an edge up."""
+    return kernel_class("BRepPrimAPI_MakePrism")(edge, kernel_class("gp_Vec")(0, 0, height)).Shape()

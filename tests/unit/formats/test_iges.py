@@ -232,3 +232,30 @@ def test_levels_become_layers(block: bytes, tmp_path: Path) -> None:
     for index, level in zip(directory, (10, 2), strict=False):
         lines[index] = lines[index][:32] + f"{level:8}" + lines[index][40:]
     assert read_bytes("\n".join([*lines, ""]).encode(), tmp_path).layers == ("0", "2", "10")
+
+
+@pytest.mark.parametrize(
+    ("shape", "kind"),
+    [
+        (parts.revolved(parts.segment((5, 0, 0), (5, 0, 9))), "cylinder"),
+        (parts.revolved(parts.segment((5, 0, 0), (2, 0, 9))), "cone"),
+        (parts.revolved(parts.segment((2, 0, 4), (7, 0, 4))), "plane"),
+        (parts.revolved(parts.segment((5, -4, 0), (5, 4, 9))), "revolution"),
+        (parts.extruded(parts.segment((0, 0, 0), (7, 2, 0))), "plane"),
+        (parts.extruded(parts.ellipse()), "extrusion"),
+    ],
+    ids=["cylinder", "cone", "ring", "hyperboloid", "strip", "elliptic tube"],
+)
+def test_swept_surfaces_are_named_for_what_they_are_and_no_more(
+    shape: parts.Shape, kind: str, tmp_path: Path
+) -> None:
+    """What a line sweeps is elementary where it lies right; a hyperboloid is not taken for a cone."""
+    assert read(shape, tmp_path).entity_counts == {kind: 1}
+
+
+def test_points_alone_are_entities(tmp_path: Path) -> None:
+    """A file of points is described by their number and extents."""
+    document = read(parts.compound([parts.vertex(0, 0, 0), parts.vertex(1, 2, 3)]), tmp_path)
+    assert document.entity_counts == {"point": 2}
+    assert document.bounding_box is not None
+    assert document.bounding_box.extents == pytest.approx((1, 2, 3), abs=1e-5)
