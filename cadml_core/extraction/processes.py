@@ -22,6 +22,7 @@ from cadml_core.errors import PluginUnavailable
 from cadml_core.extraction.launcher import FORK, START_SECONDS
 from cadml_core.extraction.messages import EXIT, Answer, Frames, Ready, Start, Task, frame, receive
 from cadml_core.extraction.scratch import Scratch
+from cadml_core.settings import setting_specs
 
 log = logging.getLogger(__name__)
 
@@ -169,7 +170,7 @@ class LauncherProcess:
             stderr=self._output,
             pass_fds=[descriptor],
             start_new_session=True,
-            env={**os.environ, **_ONE_THREAD, "TMPDIR": str(self._scratch.path)},
+            env=_environment(self._scratch.path),
         )
 
     @property
@@ -246,6 +247,13 @@ class LauncherProcess:
 
     def _last_words(self) -> str:
         return tail(self._output) or "it ended at once"
+
+
+def _environment(temporary: Path) -> dict[str, str]:
+    """Return the readers' environment: the host's without its secrets, which no reader needs."""
+    secrets = {"API_KEY", *(spec.env for spec in setting_specs() if spec.secret)}
+    kept = {name: value for name, value in os.environ.items() if name not in secrets}
+    return {**kept, **_ONE_THREAD, "TMPDIR": str(temporary)}
 
 
 def tail(file: BinaryIO) -> str:

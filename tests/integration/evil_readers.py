@@ -165,6 +165,11 @@ def chatters(path: Path, limits: ReadLimits) -> CadDocument:
     return document("chatters")
 
 
+def peeks(path: Path, limits: ReadLimits) -> CadDocument:
+    """Tell the environment."""
+    return document("peeks", layers=tuple(f"{name}={value}" for name, value in os.environ.items()))
+
+
 def litters(path: Path, limits: ReadLimits) -> CadDocument:
     """Leave a temporary folder behind."""
     folder = tempfile.mkdtemp()
@@ -220,8 +225,8 @@ def grows(path: Path, limits: ReadLimits) -> CadDocument:
 KEPT: list[bytearray] = []
 DEEDS = (
     good, segfault, killed, leaves, exits, hangs, sleeps, devours, devours_quietly, unchecked, heavy, aborts,
-    babbles, verbose, stubborn, refuses, chatters, litters, breeds, nothing, infinite, countless, quotes,
-    surrogate, touches, grows,
+    babbles, verbose, stubborn, refuses, chatters, peeks, litters, breeds, nothing, infinite, countless,
+    quotes, surrogate, touches, grows,
 )  # fmt: skip
 FORMATS = {deed.__name__: Evil(deed.__name__, deed) for deed in DEEDS}
 

@@ -224,6 +224,15 @@ def test_nothing_reaches_the_hosts_output(pool, sample, capfd):
     assert capfd.readouterr() == ("", "")
 
 
+def test_readers_do_not_see_the_hosts_secrets(sample, monkeypatch):
+    """Tokens, keys and the database's address stay in the host; the rest of the environment is passed on."""
+    for name in ("ADMIN_TOKEN", "API_KEY", "API_KEYS", "CADML_DATABASE_URL", "HARMLESS"):
+        monkeypatch.setenv(name, f"value of {name}")
+    with ReaderPool(FORMATS, {}, limits=LIMITS, workers=1) as pool:
+        seen = "\n".join(pool.read(sample("peeks")).document.layers)
+    assert [line for line in seen.splitlines() if "value of" in line] == ["HARMLESS=value of HARMLESS"]
+
+
 def test_temporary_files_are_removed_after_each_file(pool, sample):
     """What a reader leaves in its temporary folder is gone when the answer is there."""
     folder = Path(pool.read(sample("litters")).document.properties["folder"])
