@@ -89,7 +89,7 @@ class Census:
             self._add_body(kind, entity)
         else:
             self.count(kind)
-            self.measures["facets"] += facets_of(entity)
+            self.add_facets(facets_of(entity))
             self._locate(self._outline(entity), entity, kind in GEOMETRY)
 
     def count(self, kind: str, number: int = 1) -> None:
@@ -106,6 +106,16 @@ class Census:
     def has_geometry(self) -> bool:
         """Whether something else than annotations has a place."""
         return bool(self._boxes)
+
+    def add_facets(self, number: int) -> None:
+        """Count flat faces of meshes.
+
+        Raises:
+            LimitExceeded: There are too many now.
+        """
+        if number:
+            self.measures["facets"] += number
+            self._blocks.check_facets(self.measures["facets"])
 
     def add_box(self, box: Iterable[float]) -> None:
         """Add the extents of a geometric entity: two opposite corners, six finite numbers."""
@@ -188,6 +198,7 @@ class Census:
             self.layers |= content.layers
         self.height = max(self.height, content.height)
         self._blocks.check_depth(self.height)
+        self._blocks.check_facets(self.measures["facets"])
         if len(content.points):
             self._locate(_placed(content.points, insert, columns, rows), insert, geometric=True)
         else:
@@ -253,6 +264,15 @@ class Blocks:
         """
         if entities > self._limits.max_entities:
             raise LimitExceeded("max_entities", found=entities, allowed=self._limits.max_entities)
+
+    def check_facets(self, facets: int) -> None:
+        """Refuse more facets than allowed.
+
+        Raises:
+            LimitExceeded: There are.
+        """
+        if facets > self._limits.max_triangles:
+            raise LimitExceeded("max_triangles", found=facets, allowed=self._limits.max_triangles)
 
     def check_depth(self, levels: int) -> None:
         """Refuse deeper nesting than allowed.

@@ -140,7 +140,7 @@ class TagMeasures:
             return
         self._census.count(entity.kind)
         self._census.layers.add(tags.get(8, b"0").decode(self._encoding, "surrogateescape"))
-        self._census.measures["facets"] += facets
+        self._census.add_facets(facets)
         if entity.kind in _ANNOTATIONS:
             self._census.add_anchor(box)
             self._sample(tags)

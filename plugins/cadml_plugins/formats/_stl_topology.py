@@ -13,9 +13,9 @@ Corners = NDArray[np.floating[Any]]
 """(n, 3, 3): facet, corner, coordinate."""
 
 MOST_FACETS = 1 << 19
-"""Largest mesh whose edges are analysed; with three vertices per facet, three vertex numbers then
-fit into one 63-bit key."""
-_KEY_BITS = 21
+"""Largest STL whose edges are analysed, which takes half a second then."""
+_PACKED = 1 << 21
+"""Three vertex numbers below this fit into one 63-bit key."""
 
 _MIX = (np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F), np.uint64(0x165667B19E3779F9))
 _SPREAD = np.uint64(0xBF58476D1CE4E5B9)
@@ -71,7 +71,7 @@ def _hash(points: Corners) -> NDArray[np.uint64]:
 
 
 def analyse(corners: Corners, triangles: NDArray[np.int64], vertices: int, degenerate: int) -> Topology:
-    """Examine a welded mesh of at most ``MOST_FACETS`` facets.
+    """Examine a welded mesh.
 
     Args:
         corners: (n, 3, 3), as they were welded.
@@ -82,7 +82,7 @@ def analyse(corners: Corners, triangles: NDArray[np.int64], vertices: int, degen
     a, b, c = triangles.T
     whole = (a != b) & (b != c) & (c != a)
     kept = triangles[whole]
-    edges = _Edges(kept)
+    edges = _Edges(kept, vertices)
     labels = _components(len(kept), *edges.neighbours())
     roots = np.unique(labels)
     quality = FacetQuality(
@@ -91,7 +91,7 @@ def analyse(corners: Corners, triangles: NDArray[np.int64], vertices: int, degen
         boundary_edges=int(np.count_nonzero(edges.uses == 1)),
         non_manifold_edges=int(np.count_nonzero(edges.uses > 2)),
         degenerate=degenerate,
-        duplicate=_duplicates(triangles),
+        duplicate=_duplicates(triangles, vertices),
         watertight=bool(len(kept)) and not edges.faulty.any(),
     )
     return Topology(quality, _closed_components(corners[whole], labels, roots, edges.faulty_facets()))
@@ -100,9 +100,9 @@ def analyse(corners: Corners, triangles: NDArray[np.int64], vertices: int, degen
 class _Edges:
     """The undirected edges of triangles, sorted so that the uses of one edge stand together."""
 
-    def __init__(self, triangles: NDArray[np.int64]) -> None:
+    def __init__(self, triangles: NDArray[np.int64], vertices: int) -> None:
         start, end = triangles.reshape(-1), triangles[:, [1, 2, 0]].reshape(-1)
-        key = (np.minimum(start, end) << _KEY_BITS + 1) | (np.maximum(start, end) << 1) | (start > end)
+        key = 2 * (np.minimum(start, end) * vertices + np.maximum(start, end)) + (start > end)
         order = np.argsort(key)
         key = key[order]
         edge = key >> 1
@@ -158,8 +158,12 @@ def _closed_components(
     return int(np.count_nonzero(closed & (volumes * np.sign(volumes.sum()) > 0)))
 
 
-def _duplicates(triangles: NDArray[np.int64]) -> int:
-    ordered = np.sort(triangles, axis=1)
-    keys = (ordered[:, 0] << 2 * _KEY_BITS) | (ordered[:, 1] << _KEY_BITS) | ordered[:, 2]
-    keys.sort()
-    return int(np.count_nonzero(keys[1:] == keys[:-1]))
+def _duplicates(triangles: NDArray[np.int64], vertices: int) -> int:
+    a, b, c = np.sort(triangles, axis=1).T
+    if vertices <= _PACKED:
+        keys = np.sort((a * vertices + b) * vertices + c)
+        return int(np.count_nonzero(keys[1:] == keys[:-1]))
+    keys = a * vertices + b
+    order = np.lexsort((c, keys))
+    keys, last = keys[order], c[order]
+    return int(np.count_nonzero((keys[1:] == keys[:-1]) & (last[1:] == last[:-1])))

@@ -35,7 +35,8 @@ class DxfAdapter:
             MalformedFile: It is no DXF, is truncated, has a coordinate that is no number, or cannot
                 be repaired; context has the line where it is known.
             UnsupportedContent: It is a DWG.
-            LimitExceeded: More than ``max_bytes``, ``max_entities`` or ``max_block_depth``.
+            LimitExceeded: More than ``max_bytes``, ``max_entities``, ``max_triangles`` (facets of meshes) or
+                ``max_block_depth``.
             UnreadableInput: The file cannot be opened or read.
         """
         from cadml_plugins.formats._dxf_document import read_document  # ezdxf takes a while to import

@@ -511,6 +511,20 @@ class TestLimits:
         with pytest.raises(LimitExceeded):
             read(path, max_entities=9_999)
 
+    def test_facets(self, path: Path) -> None:
+        """Faces of meshes count as triangles, as often as they are placed."""
+
+        def draw(document: ezdxf.document.Drawing, model: ezdxf.layouts.Modelspace) -> None:
+            forms.cube().render_mesh(document.blocks.new("CUBE"))
+            model.add_blockref("CUBE", (0, 0))
+            model.add_blockref("CUBE", (5, 0))
+
+        drawing(path, draw)
+        assert read(path, max_triangles=12).facet_count == 12
+        with pytest.raises(LimitExceeded) as refusal:
+            read(path, max_triangles=11)
+        assert refusal.value.context == {"limit": "max_triangles", "found": 12, "allowed": 11}
+
     def test_bytes(self, path: Path) -> None:
         """A file of exactly the limit is read, one of a byte more is refused before it is opened."""
         path.write_text(text_drawing(LINE))

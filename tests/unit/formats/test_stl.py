@@ -553,6 +553,17 @@ class TestMesh:
         assert document.facet_quality.vertices == 8
         assert document.facet_quality.watertight
 
+    def test_repetitions_are_found_in_any_number_of_vertices(
+        self, path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Where vertex numbers are too large to be packed, duplicates are found all the same."""
+        content = binary(np.concatenate([cube(), cube()[3:8, [1, 2, 0]], sphere(8)]))
+        packed = read(path, content).facet_quality
+        monkeypatch.setattr(_stl_topology, "_PACKED", 1)
+        assert read(path, content).facet_quality == packed
+        assert packed is not None
+        assert packed.duplicate == 5
+
     @pytest.mark.parametrize("most", [20, 100, 500])
     def test_is_coarsened_to_the_bound(self, path: Path, most: int) -> None:
         """More triangles than wanted are merged to at most that many, within the told distance."""
