@@ -42,7 +42,7 @@ class ScanLimits(msgspec.Struct, frozen=True):
     max_weight: int = 100_000_000
     """How many values a walk through everything would meet, shared ones counted every time."""
     max_globals: int = 10_000
-    max_calls: int = 200_000
+    max_calls: int = 100_000
     """How many different calls."""
 
 

@@ -40,6 +40,7 @@ UFUNCS = (
 # executes a text that it finds in the state.
 REVIEWED_STATE_CODE = {
     "numpy.ma.core:MaskedArray",
+    "numpy.ma:MaskedArray",
     "scipy.sparse._coo:coo_matrix",
     "sklearn.base:BaseEstimator",
     "sklearn.ensemble._hist_gradient_boosting.predictor:TreePredictor",

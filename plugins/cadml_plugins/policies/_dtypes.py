@@ -18,6 +18,7 @@ _PLATFORM_SIZES = {"?": 1, "b": 1, "B": 1, "h": 2, "H": 2, "e": 2, "i": 4, "I": 
 _OBJECT_TYPE_FLAGS = 63  # what numpy sets for the type O
 _OBJECT_ITEM_FLAGS = frozenset({27, 63})  # what it sets for items and subarrays that hold objects
 _ALIGNED = 128
+_UNKNOWN_SIZE = 1 << 40  # larger than any item
 _PLAIN_FLAGS = frozenset({0, 8, 16, 24})
 
 
@@ -117,9 +118,10 @@ def _flags_fit(held: list[bool | None], flags: int) -> bool:
 
 def _size(dtype: Shape) -> int:
     """Return the bytes of one item; where the platform decides, the most it can be."""
-    code = _code(dtype).lstrip("<>|=")
-    if not code:
-        return 1 << 40
+    code = _code(dtype)
+    if not is_known_code(code):
+        return _UNKNOWN_SIZE
+    code = code.lstrip("<>|=")
     if code[0] == "O":
         return 8
     if not code[1:]:

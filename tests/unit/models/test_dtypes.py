@@ -89,6 +89,8 @@ BAD = {
     "size that is not the code's": Pickled("V8", 3, "|", None, ("a",), {"a": (np.dtype("f8"), 8)}, 64, 1, 16),
     "lying type in a field": record(8, {"a": (flat("O8", 0), 0)}, 16),
     "unknown code": flat("X8", 0),
+    "unknown code in a field": record(8, {"a": (flat("numpy", 0), 0)}, 16),
+    "number instead of a code": record(8, {"a": (Pickled(8, 3), 0)}, 16),  # type: ignore[arg-type]
     "foreign version": Pickled("f8", 9, "<", None, None, None, -1, -1, 0),
 }
 
