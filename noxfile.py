@@ -88,6 +88,22 @@ def fuzz_models(session: nox.Session) -> None:
 
 
 @nox.session
+def schemathesis(session: nox.Session) -> None:
+    """Ask a live server everything its OpenAPI document allows, and more; options go to schemathesis."""
+    session.install("-e", ".", *group("test"), *group("schemathesis"))
+    session.run("python", "-m", "tests.integration.http.fuzz", *session.posargs)
+
+
+@nox.session
+def soak(session: nox.Session) -> None:
+    """Kill a server during 200 uploads; watch another's memory over 10,000 requests."""
+    session.install("-e", ".", *group("test"))
+    killed = ["tests/integration/http/test_live.py", "-k", "killing"]
+    session.run("pytest", *killed, env={"CADML_TEST_UPLOADS": "200"})
+    session.run("python", "-m", "tests.integration.http.soak", *session.posargs)
+
+
+@nox.session
 def corpus(session: nox.Session) -> None:
     """Read every real file below CADML_CORPUS and print a table by format."""
     folder = session.env.get("CADML_CORPUS") or os.environ.get("CADML_CORPUS")

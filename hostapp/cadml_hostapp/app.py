@@ -25,7 +25,7 @@ from cadml_hostapp.express import ExpressLane
 from cadml_hostapp.extensions import plugin_routers
 from cadml_hostapp.host import Services
 from cadml_hostapp.http_metrics import HttpMetrics
-from cadml_hostapp.limits import known_query_only, rate_limit
+from cadml_hostapp.limits import before_request, rate_limit
 from cadml_hostapp.routes import (
     analyze,
     docs,
@@ -79,7 +79,7 @@ def create_app(source: Settings | Runtime | None = None) -> Litestar:
         state=State({"gatekeeper": gatekeeper, "services": services}),
         lifespan=[_lifespan(services)],
         middleware=_middleware(settings, gatekeeper),
-        before_request=known_query_only,
+        before_request=before_request,
         exception_handlers=problems.handlers(settings.data_path),
         cors_config=_cors(settings),
         openapi_config=_openapi(),

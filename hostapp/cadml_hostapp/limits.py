@@ -1,4 +1,4 @@
-"""How many requests one API key may make, and what a query may name."""
+"""What every request must keep to: how many there may be of one API key, and what a query may name."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from litestar import Request
+from litestar import Request, Response
 from litestar.middleware import DefineMiddleware
 from litestar.middleware.rate_limit import CacheObject, RateLimitConfig, RateLimitMiddleware
+from litestar.routes import HTTPRoute
 from litestar.stores.base import Store
 
 from cadml_core.errors import InvalidInput
@@ -66,7 +67,24 @@ async def _has_key(request: Request[Any, Any, Any]) -> bool:
     return "api_key" in request.scope["state"]
 
 
-async def known_query_only(request: Request[Any, Any, Any]) -> None:
+async def before_request(request: Request[Any, Any, Any]) -> Response[None] | None:
+    """Check what every request must keep to; answer OPTIONS.
+
+    Litestar's own answer to OPTIONS forgets methods where a path has several handlers.
+
+    Raises:
+        InvalidInput: As ``known_query_only``.
+    """
+    if request.scope["method"] == "OPTIONS":
+        here = request.scope["path_template"]
+        routes = (route for route in request.app.routes if isinstance(route, HTTPRoute))
+        methods = next((route.methods for route in routes if route.path_format == here), ())
+        return Response(None, status_code=204, headers={"Allow": ", ".join(sorted(methods))})
+    known_query_only(request)
+    return None
+
+
+def known_query_only(request: Request[Any, Any, Any]) -> None:
     """Refuse a query parameter that the route does not know: a misspelt filter must not select everything.
 
     Raises:

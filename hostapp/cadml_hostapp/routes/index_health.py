@@ -6,6 +6,7 @@ from typing import Any
 
 from litestar import Request, Router
 
+from cadml_core.errors import NotFound
 from cadml_core.similarity.follower import backend_config
 from cadml_core.similarity.recovery import BackendChoice, IndexHealth
 from cadml_hostapp.auth import for_admin
@@ -40,6 +41,7 @@ async def recover(request: Request[Any, Any, Any], services: ServicesDependency)
 @route(
     "POST",
     "/backend/reload",
+    "DATA_NOT_FOUND",
     "FAISS_RECOVERY_CONFLICT",
     "PLUGIN_UNAVAILABLE",
     stage="vectors",
@@ -60,6 +62,9 @@ def _switch(services: Services, name: str | None) -> IndexHealth:
     runtime = services.runtime
     if name is None:
         return runtime.search.indexes.recover()
+    if name not in runtime.registry.vectors:
+        installed = ", ".join(runtime.registry.vectors)
+        raise NotFound(f"no vector backend {name!r}; installed: {installed}", stage="vectors", backend=name)
     backend = runtime.registry.vectors[name]
     config = backend_config(backend, runtime.settings.vector_config.get(name, {}))
     return runtime.search.indexes.recover(BackendChoice(backend, config))

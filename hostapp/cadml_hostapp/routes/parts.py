@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from litestar import Controller, Router
+from litestar import Router
 
 from cadml_core.catalog.records import PartFilter
 from cadml_core.catalog.store import Catalog
@@ -41,20 +41,16 @@ async def list_parts(
     )
 
 
-class OnePart(Controller):
-    """``/parts/{part_id}``: one controller, so that OPTIONS tells of all its methods."""
+@route("GET", "/{part_id:str}", "DATA_NOT_FOUND", stage=STAGE)
+async def show_part(services: ServicesDependency, part_id: KnownId) -> PartDetail:
+    """Show a part: what its file holds, and which feature versions it has."""
+    return await services.read(_detail, services.runtime.catalog, part_id)
 
-    path = "/{part_id:str}"
 
-    @route("GET", "/", "DATA_NOT_FOUND", stage=STAGE)
-    async def show_part(self, services: ServicesDependency, part_id: KnownId) -> PartDetail:
-        """Show a part: what its file holds, and which feature versions it has."""
-        return await services.read(_detail, services.runtime.catalog, part_id)
-
-    @route("DELETE", "/", "DATA_NOT_FOUND", stage=STAGE)
-    async def delete_part(self, services: ServicesDependency, part_id: KnownId) -> None:
-        """Delete a part, its vectors, and its file where no other part has the same content."""
-        await services.write(services.remove_part, part_id)
+@route("DELETE", "/{part_id:str}", "DATA_NOT_FOUND", stage=STAGE)
+async def delete_part(services: ServicesDependency, part_id: KnownId) -> None:
+    """Delete a part, its vectors, and its file where no other part has the same content."""
+    await services.write(services.remove_part, part_id)
 
 
 def _detail(catalog: Catalog, part_id: str) -> PartDetail:
@@ -69,4 +65,4 @@ def after(cursor: str | None) -> int:
     return 0 if cursor is None else int(cursor)
 
 
-router = Router("/parts", route_handlers=[list_parts, OnePart], tags=["parts"])
+router = Router("/parts", route_handlers=[list_parts, show_part, delete_part], tags=["parts"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-from litestar import Controller, Request, Response, Router
+from litestar import Request, Response, Router
 from litestar.openapi.datastructures import ResponseSpec
 
 from cadml_core.catalog.store import Catalog
@@ -91,30 +91,26 @@ async def stats(services: ServicesDependency) -> StatisticsAnswer:
     )
 
 
-class OneVector(Controller):
-    """``/vectors/{part_id}``: one controller, so that OPTIONS tells of all its methods."""
+@route("GET", "/{part_id:str}", "DATA_NOT_FOUND", stage=STAGE)
+async def show_vector(
+    services: ServicesDependency, part_id: KnownId, version: QueryText = None
+) -> VectorAnswer:
+    """Show a part's raw values under one feature version, by default the configured one."""
+    feature = _feature(services.runtime, version)
+    vector = await services.read(services.runtime.catalog.vector, part_id, feature.name)
+    return VectorAnswer(
+        id=part_id,
+        feature_version=feature.name,
+        source=vector.source,
+        values=vector.values.tolist(),
+        slots=[slot.name for slot in feature.slots],
+    )
 
-    path = "/{part_id:str}"
 
-    @route("GET", "/", "DATA_NOT_FOUND", stage=STAGE)
-    async def show_vector(
-        self, services: ServicesDependency, part_id: KnownId, version: QueryText = None
-    ) -> VectorAnswer:
-        """Show a part's raw values under one feature version, by default the configured one."""
-        feature = _feature(services.runtime, version)
-        vector = await services.read(services.runtime.catalog.vector, part_id, feature.name)
-        return VectorAnswer(
-            id=part_id,
-            feature_version=feature.name,
-            source=vector.source,
-            values=vector.values.tolist(),
-            slots=[slot.name for slot in feature.slots],
-        )
-
-    @route("DELETE", "/", "DATA_NOT_FOUND", stage=STAGE)
-    async def delete_vector(self, services: ServicesDependency, part_id: KnownId) -> None:
-        """Delete a part's vectors; the part itself too where it has no file."""
-        await services.write(services.runtime.catalog.remove_vectors, part_id)
+@route("DELETE", "/{part_id:str}", "DATA_NOT_FOUND", stage=STAGE)
+async def delete_vector(services: ServicesDependency, part_id: KnownId) -> None:
+    """Delete a part's vectors; the part itself too where it has no file."""
+    await services.write(services.runtime.catalog.remove_vectors, part_id)
 
 
 @route(
@@ -206,7 +202,8 @@ router = Router(
     route_handlers=[
         register,
         list_vectors,
-        OneVector,
+        show_vector,
+        delete_vector,
         search,
         similarity,
         similarity_batch,

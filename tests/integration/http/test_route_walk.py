@@ -104,6 +104,13 @@ def test_the_wrong_method_is_refused(client: Client, operations: list[Operation]
                 assert response.status_code in (404, 422), (method, path, response.text)
 
 
+def test_options_tells_every_method(client: Client, operations: list[Operation]) -> None:
+    """Also where a path has several."""
+    for path in {path for _, path, _ in operations}:
+        told = set(client.options(path).headers["allow"].split(", "))
+        assert {method for method, other, _ in operations if other == path} <= told, path
+
+
 def test_an_unknown_address_is_refused(client: Client) -> None:
     """404 in our shape, above, in and below the API, and in the documentation."""
     for path in ("/nothing", "/api", "/api/v1/nothing", "/api/v1/parts/a/b", "/docs/nothing", "/docs/a/b"):

@@ -1,0 +1,94 @@
+"""Ask a live server the same things ten thousand times, and watch its memory and its event loop.
+
+    python -m tests.integration.http.soak [--requests 10000] [--big-file FILE]
+
+Prints the memory of the server process before and after, and how long a probe of /health waits while a
+large file is uploaded and read. Exit 1 where memory grew by more than a tenth.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import httpx
+import psutil
+
+from tests.integration.http.server import HEADERS, LiveServer, tetrahedron
+
+CONNECTIONS = 8
+GROWTH = 1.10
+
+
+async def many(url: str, count: int) -> None:
+    """Search, list, show, refuse and upload in turn, over a few connections."""
+
+    async def client(number: int) -> None:
+        async with httpx.AsyncClient(base_url=url, headers=HEADERS, timeout=120) as http:
+            for turn in range(count // CONNECTIONS // 5):
+                size = 1.0 + (number * 7919 + turn) % 200
+                await http.post("/api/v1/vectors/search", json={"id": "first", "k": 5})
+                await http.get("/api/v1/parts", params={"limit": 20})
+                await http.get("/api/v1/vectors/first")
+                await http.post("/api/v1/vectors/search", json={"vector": [1.0]})
+                await http.post("/api/v1/analyze", files={"file": ("part.stl", tetrahedron(size))})
+
+    await asyncio.gather(*(client(number) for number in range(CONNECTIONS)))
+
+
+async def longest_wait(url: str, file: Path) -> tuple[float, float, int]:
+    """Upload a file; return the longest and the mean wait of a probe meanwhile, and the answer's status."""
+    waits: list[float] = []
+    done = asyncio.Event()
+
+    async def probe() -> None:
+        async with httpx.AsyncClient(base_url=url, timeout=120) as http:
+            while not done.is_set():
+                start = time.perf_counter()
+                await http.get("/health")
+                waits.append(time.perf_counter() - start)
+                await asyncio.sleep(0.005)
+
+    probing = asyncio.create_task(probe())
+    async with httpx.AsyncClient(base_url=url, headers=HEADERS, timeout=600) as http:
+        with file.open("rb") as opened:
+            response = await http.post("/api/v1/analyze", files={"file": (file.name, opened)})
+    done.set()
+    await probing
+    return max(waits), sum(waits) / len(waits), response.status_code
+
+
+def memory(pid: int) -> float:
+    """Return the resident memory of a process in MiB."""
+    return float(psutil.Process(pid).memory_info().rss) / 1024**2
+
+
+def main() -> int:
+    """Print the figures; return the exit status."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--requests", type=int, default=10_000)
+    parser.add_argument("--big-file", type=Path)
+    arguments = parser.parse_args()
+    environ = {"CADML_PLUGINS_DISABLE": ""} if arguments.big_file else {}
+    with tempfile.TemporaryDirectory() as folder, LiveServer(Path(folder), **environ) as server:
+        with server.client() as client:
+            files = {"file": ("first.stl", tetrahedron(2))}
+            client.post("/api/v1/analyze", files=files, data={"id": "first"}).raise_for_status()
+        if arguments.big_file:
+            longest, mean, status = asyncio.run(longest_wait(server.url, arguments.big_file))
+            print(f"{arguments.big_file.stat().st_size / 1e6:.0f} MB file, answered {status}:", end=" ")
+            print(f"/health waited {mean * 1000:.1f} ms on average, {longest * 1000:.1f} ms at most")
+        asyncio.run(many(server.url, arguments.requests // 5))  # caches fill, pools grow
+        before = memory(server.process.pid)
+        asyncio.run(many(server.url, arguments.requests))
+        after = memory(server.process.pid)
+    print(f"{arguments.requests:,} requests: {before:.1f} MiB, then {after:.1f} MiB ({after / before:.3f} x)")
+    return 0 if after <= before * GROWTH else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
