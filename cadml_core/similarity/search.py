@@ -16,6 +16,7 @@ from cadml_core.errors import DimensionMismatch, InvalidInput, NotFound
 from cadml_core.features import FloatMatrix, FloatVector
 from cadml_core.similarity.filters import Admission, SlotRange
 from cadml_core.similarity.follower import backend_config
+from cadml_core.similarity.parts import PartCache
 from cadml_core.similarity.recovery import Answer, BackendChoice, RecoveryPolicy, ResilientIndexes
 from cadml_core.similarity.spaces import Space, SpaceName
 
@@ -105,6 +106,7 @@ class SimilaritySearch:
             probing=probing,
         )
         self._admission = Admission(catalog, feature)
+        self._parts = PartCache(catalog)
 
     def by_id(
         self,
@@ -212,12 +214,12 @@ class SimilaritySearch:
             primary = self.indexes.primary
             answer = self.indexes.search(metric, queries, k, allowed)
             found = set(answer.hits.ids.ravel().tolist()) - {-1}
-            parts = self.catalog.parts_by_row(found)
+            parts = self._parts.get(found)
             if len(parts) == len(found):
                 return answer, parts
         self.indexes.degrade(primary, "search: returned ids that no part has")
         answer = self.indexes.search(metric, queries, k, allowed)
-        return answer, self.catalog.parts_by_row(set(answer.hits.ids.ravel().tolist()))
+        return answer, self._parts.get(set(answer.hits.ids.ravel().tolist()))
 
     def _explained(self, space: Space, raw: FloatVector, hits: Sequence[Hit]) -> tuple[Hit, ...]:
         rows, values = self.catalog.vectors(self.feature.name, [hit.part.row for hit in hits])
