@@ -166,7 +166,11 @@ class DurableIndex(VectorIndex, Protocol):
 
 @runtime_checkable
 class VectorBackend(Protocol):
-    """A named factory of vector indexes."""
+    """A named factory of vector indexes.
+
+    A backend may also have ``in_process = True``: its indexes work in this process's memory. Without
+    it the host calls them with time limits, as an engine behind a network may hang.
+    """
 
     name: str
     config_type: type[msgspec.Struct]
