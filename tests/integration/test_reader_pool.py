@@ -47,7 +47,7 @@ def pool() -> Iterator[ReaderPool]:
 @pytest.fixture(scope="module")
 def hasty() -> Iterator[ReaderPool]:
     """A pool with a short time limit and one worker."""
-    limits = ReadLimits(max_seconds=0.5)
+    limits = ReadLimits(max_seconds=1.0)
     with ReaderPool(FORMATS, FEATURES, limits=limits, workers=1) as shared:
         yield shared
 
@@ -127,7 +127,7 @@ def test_a_death_is_an_error_that_tells_how(pool, sample, name, context):
 def test_a_reader_that_hangs_is_ended(hasty, sample):
     """Blocked signals and a held interpreter lock do not help it, and the next file is read."""
     before = hasty.statistics.timed_out
-    with pytest.raises(ReaderTimeout, match=r"longer than 0\.5 s"):
+    with pytest.raises(ReaderTimeout, match="longer than 1 s"):
         hasty.read(sample("hangs"))
     worker = hasty.read(sample("good")).document.properties["pid"]
     launcher = hasty.statistics.launcher_pid
