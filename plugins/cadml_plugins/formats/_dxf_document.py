@@ -165,7 +165,9 @@ def summarise(
         unit=unit.name if unit else None,
         properties={"dxf_version": loaded.version, "encoding": page.actual, **properties, **_extras(census)},
         warnings=(*warnings, *(page.readable(finding) for finding in findings)),
-        mesh=triangle_mesh(loaded.document, millimetres, mesh.max_triangles) if mesh else None,
+        mesh=triangle_mesh(loaded.document, millimetres, mesh.max_triangles)
+        if mesh and census.measures["facets"]
+        else None,
     )
 
 

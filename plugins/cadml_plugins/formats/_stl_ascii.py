@@ -25,7 +25,7 @@ LARGEST = float(np.finfo(np.float32).max)
 _Fail = Callable[[int, str], NoReturn]
 
 _WORD = re.compile(rb"\S+")
-_NUMBER = re.compile(rb"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+_NUMBER = re.compile(rb"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?")
 _COMMENT = re.compile(rb"#[^\r\n]*")
 _HEADER = re.compile(rb"(?:(?<=\s)|(?<![\s\S]))(end)?solid(?!\S)([^\r\n]*)", re.IGNORECASE)
 _BODY_IN_HEADER = re.compile(rb"\s(?=facet\s+(normal|outer)\s|endsolid\b)", re.IGNORECASE)

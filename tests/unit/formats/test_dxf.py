@@ -191,6 +191,8 @@ class TestCounting:
         assert mesh.vertices.max(axis=0) == pytest.approx([10.5 * 25.4, 12.7, 12.7])
         with pytest.raises(LimitExceeded, match="max_triangles"):
             read(path, mesh=MeshRequest(max_triangles=11))
+        path.write_text(text_drawing(LINE))
+        assert read(path, mesh=MeshRequest()).mesh is None
 
 
 class TestExtents:

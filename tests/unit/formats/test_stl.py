@@ -428,6 +428,7 @@ class TestAscii:
             (lambda text: text.replace("endloop", "vertex 1 1 1\nendloop"), "exactly three vertices", 7),
             (lambda text: text.replace("endfacet", "endfact"), "expected 'endfacet'", 8),
             (lambda text: text.replace("outer loop", "outer"), "expected 'loop'", 4),
+            (lambda text: text.replace("4 0 0", "1" * 500_000 + "x 0 0"), "no number", 5),
             (lambda text: text[:60], "truncated", 5),
             (lambda text: "solid x\n" + "rubbish " * 200_000, "no 'endfacet'", 1),
         ],
