@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,9 +16,7 @@ from cadml_plugins.formats import _extents, _geometry, _tessellation, _topology
 from cadml_plugins.formats._assembly import Part, find_parts
 from cadml_plugins.formats._mass import Mass, mass_properties
 from cadml_plugins.formats._occt import Failure, Shape
-
-SurfaceName = Callable[[Shape, str], str]
-"""Names a face, given the kind of its surface as it is written."""
+from cadml_plugins.formats._recognition import Namer
 
 VALIDITY_FACES = 2_000
 """Up to this many distinct faces the kernel's validity check runs; it costs half as much as reading."""
@@ -56,10 +54,10 @@ class Census:
         self.distinct_faces += other.faces.total()
         self.warnings += other.warnings
 
-    def take(self, face: Shape, integrals: _geometry.FaceIntegrals, name_surface: SurfaceName) -> bool:
+    def take(self, face: Shape, integrals: _geometry.FaceIntegrals, namer: Namer) -> bool:
         """Count a face in; tell whether it could be measured as well."""
         kind = _geometry.surface_kind(face)
-        name = name_surface(face, kind)
+        name = namer.surface(face, kind)
         self.faces[name] += 1
         try:
             area = abs(integrals.add(face, kind))
@@ -82,8 +80,8 @@ class Census:
         return sum(self.areas.values()) if self.faces else None
 
 
-def measure(shape: Shape, limits: ReadLimits, name_surface: SurfaceName) -> Census:
-    """Count and measure everything a shape holds; ``name_surface`` names a face.
+def measure(shape: Shape, limits: ReadLimits, namer: Namer) -> Census:
+    """Count and measure everything a shape holds; ``namer`` names faces and edges.
 
     Raises:
         LimitExceeded: See ``find_parts``.
@@ -94,7 +92,7 @@ def measure(shape: Shape, limits: ReadLimits, name_surface: SurfaceName) -> Cens
     sheets: list[Mass] = []
     closed = True
     for part in parts:
-        counts, mass = _measure_part(part, name_surface)
+        counts, mass = _measure_part(part, namer)
         census.add(counts, len(part.placements))
         if mass is not None:
             (solids if part.solid else sheets).extend(mass.placed(place) for place in part.placements)
@@ -121,19 +119,20 @@ def _add_masses(
     return mass
 
 
-def _measure_part(part: Part, name_surface: SurfaceName) -> tuple[Census, Mass | None]:
+def _measure_part(part: Part, namer: Namer) -> tuple[Census, Mass | None]:
     """Count and measure one part at the origin."""
     counts = Census(solids=int(part.solid))
     faces = [face for face in _distinct(part.shapes, _topology.FACE) if counts.is_exact(face)]
     shells = _distinct(part.shapes, _topology.SHELL)
     counts.shells = len(shells)
-    kinds = (_geometry.curve_kind(edge) for edge in _distinct(part.shapes, _topology.EDGE))
-    counts.edges.update(kind for kind in kinds if kind is not None)
+    for edge in _distinct(part.shapes, _topology.EDGE):
+        if (kind := _geometry.curve_kind(edge)) is not None:
+            counts.edges[namer.curve(edge, kind)] += 1
     if not faces:
         counts.points = 0 if counts.edges else len(_distinct(part.shapes, _topology.VERTEX))
         return counts, None
     integrals = _geometry.FaceIntegrals(_middle(part.shapes))
-    failed = sum(not counts.take(face, integrals, name_surface) for face in faces)
+    failed = sum(not counts.take(face, integrals, namer) for face in faces)
     if failed:
         counts.warnings.append(f"{failed} of {len(faces)} faces could not be measured")
     counts.closed = not failed and all(map(_topology.is_closed, shells))

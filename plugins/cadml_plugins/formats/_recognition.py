@@ -1,11 +1,12 @@
-"""Elementary surfaces in disguise: planes, cylinders, cones, spheres and tori written as something else.
+"""Elementary geometry in disguise: planes, cylinders, lines, circles and their kin written as something else.
 
 Writers turn a cylinder into a surface of revolution, or everything into B-splines. A part must count
-the same faces in whatever format it came. Only the name of the face changes; its geometry stays.
+the same faces and edges in whatever format it came. Only their names change; their geometry stays.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -16,56 +17,68 @@ from cadml_plugins.formats._geometry import xyz
 from cadml_plugins.formats._occt import Failure, Shape, kernel_class, kernel_function
 
 TOLERANCE = 1e-4
-"""Millimetres that a free-form surface may stand off the elementary one that it is taken for."""
+"""Millimetres that a free-form face or edge may stand off the elementary one that it is taken for."""
 
 FREE_FORM_FACES = 2_000
-"""So many faces of a file are looked at, at up to half a millisecond each; later ones keep their kind."""
+FREE_FORM_EDGES = 10_000
+"""So many of a file are looked at, at up to half a millisecond each; later ones keep their kind."""
 
 PARALLEL = 1e-6
 """Sine of the angle up to which two directions are one."""
 
 _Surface = kernel_class("BRepAdaptor_Surface")
 _Recognition = kernel_class("ShapeAnalysis_CanonicalRecognition")
-_CANDIDATES = tuple(
-    (kind, f"Is{kind.title()}", kernel_class(name))
-    for kind, name in {
-        "plane": "gp_Pln",
-        "cylinder": "gp_Cylinder",
-        "cone": "gp_Cone",
-        "sphere": "gp_Sphere",
-    }.items()
-)
+_SURFACES = {
+    "plane": kernel_class("gp_Pln"),
+    "cylinder": kernel_class("gp_Cylinder"),
+    "cone": kernel_class("gp_Cone"),
+    "sphere": kernel_class("gp_Sphere"),
+}
+_CURVES = {
+    "line": kernel_class("gp_Lin"),
+    "circle": kernel_class("gp_Circ"),
+    "ellipse": kernel_class("gp_Elips"),
+}
 _LINE, _CIRCLE = kernel_class("GeomAbs_Line"), kernel_class("GeomAbs_Circle")
 _as_face = kernel_function("TopoDS", "Face")
 
 
 class Namer:
-    """Names the faces of one file, at most ``FREE_FORM_FACES`` of them with a closer look."""
+    """Names the faces and edges of one file, a bounded number of them with a closer look."""
 
     def __init__(self) -> None:
-        self._left = FREE_FORM_FACES
+        self._faces, self._edges = FREE_FORM_FACES, FREE_FORM_EDGES
 
-    def __call__(self, face: Shape, kind: str) -> str:
+    def surface(self, face: Shape, kind: str) -> str:
         """Return the name of an elementary surface where the face is that, else ``kind``."""
-        if kind in _geometry.ELEMENTARY or not self._left:
+        if kind in _geometry.ELEMENTARY or not self._faces:
             return kind
-        self._left -= 1
-        surface = _Surface(_as_face(face), False)
+        self._faces -= 1
         try:
             if kind == "revolution":
-                return _revolved(surface) or kind
+                return _revolved(_Surface(_as_face(face), False)) or kind
             if kind == "extrusion":
-                return _extruded(surface) or kind
-            return _recognised(face) or kind
+                return _extruded(_Surface(_as_face(face), False)) or kind
+            return _recognised(face, _SURFACES) or kind
+        except Failure:
+            return kind
+
+    def curve(self, edge: Shape, kind: str) -> str:
+        """Return the name of an elementary curve where the edge is that, else ``kind``."""
+        if kind in _CURVES or not self._edges:
+            return kind
+        self._edges -= 1
+        try:
+            return _recognised(edge, _CURVES) or kind
         except Failure:
             return kind
 
 
-def _recognised(face: Shape) -> str | None:
-    """Try the elementary surfaces in turn, with the kernel's least squares."""
-    recognition = _Recognition(face)
-    for kind, method, figure in _CANDIDATES:
-        if getattr(recognition, method)(TOLERANCE, figure()):
+def _recognised(shape: Shape, figures: Mapping[str, Any]) -> str | None:
+    """Try the figures in turn, with the kernel's least squares."""
+    recognition = _Recognition(shape)
+    for kind, figure in figures.items():
+        if getattr(recognition, f"Is{kind.title()}")(TOLERANCE, figure()):
             return kind
     return None
 

@@ -38,12 +38,13 @@ def read(module: object, path: Path) -> CadDocument:
 
 @pytest.mark.parametrize("name", SHAPES)
 def test_step_and_iges_describe_the_same_part(name: str, tmp_path: Path) -> None:
-    """Faces by kind, solids, extents, area by kind, volume and moments agree to 1e-5."""
+    """Faces and edges by kind, solids, extents, area by kind, volume and moments agree to 1e-5."""
     shape = SHAPES[name]()
     first = read(step, parts.write_step(shape, tmp_path / "part.step"))
     for solids in (False, True):
         second = read(iges, parts.write_iges(shape, tmp_path / "part.igs", solids=solids))
         assert second.entity_counts == first.entity_counts
+        assert set(second.edge_counts) == set(first.edge_counts)  # writers may cut a curve in pieces
         assert (second.solid_count, second.shell_count) == (first.solid_count, first.shell_count)
         assert second.surface_areas == pytest.approx(first.surface_areas, rel=1e-4)
         agree(first, second, 1e-5)
