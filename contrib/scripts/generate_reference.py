@@ -1,5 +1,5 @@
 """Writes the reference pages that follow from the code: hooks, settings, error codes, commands, metrics,
-feature slots.
+feature slots, the HTTP API.
 
     python contrib/scripts/generate_reference.py            # write docs/reference/*.md
     python contrib/scripts/generate_reference.py --check    # exit 1 where a page is out of date
@@ -8,7 +8,9 @@ feature slots.
 from __future__ import annotations
 
 import inspect
+import re
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,8 +20,10 @@ import rich_click as click
 from cadml_core import contracts, hookspecs, metrics
 from cadml_core.errors import ERROR_CODES
 from cadml_core.plugins import KINDS, load_plugins
-from cadml_core.settings import Settings, setting_specs
+from cadml_core.settings import Settings, load_settings, setting_specs
+from cadml_hostapp.app import create_app
 from cadml_hostapp.cli import main as cadml
+from cadml_hostapp.routes.docs import with_bodies
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "docs" / "reference"
@@ -173,11 +177,72 @@ def features() -> str:
     )
 
 
+def http_api() -> str:
+    """Return the page of the server's operations."""
+    with tempfile.TemporaryDirectory() as folder:
+        named = {
+            "data_dir": folder,
+            "api_keys": ("key",),
+            "safe_mode": True,
+            "opcode_audit_persist_interval": 0.0,
+        }
+        app = create_app(load_settings(named, environ={}))
+        document = with_bodies(app.openapi_schema.to_schema())
+        app.state.services.close()
+    parts = [
+        "# HTTP API\n\n`cadml serve` shows the same at `/docs`, where it can be tried; `/docs/openapi.json` is the"
+        " OpenAPI document. *key* needs the header `X-API-Key`, *admin* also `X-Admin-Token`.\n"
+    ]
+    for path, item in sorted(document["paths"].items()):
+        parts += [operation_text(document, method, path, found) for method, found in item.items()]
+    return "".join(parts)
+
+
+def operation_text(document: dict[str, Any], method: str, path: str, operation: dict[str, Any]) -> str:
+    """Return one operation with its parameters, body and answers."""
+    keys = {name for group in operation.get("security", []) for name in group}
+    access = "admin" if "AdminToken" in keys else "key" if keys else "open"
+    text = f"\n## `{method.upper()} {path}`\n\n*{access}* · {operation['summary']}\n"
+    if described := operation.get("description"):
+        text += f"\n{described}\n"
+    rows = [
+        (f"`{name}`", where, "yes" if required else "", told)
+        for name, where, required, told in [*query_rows(operation), *body_rows(document, operation)]
+    ]
+    if rows:
+        text += "\n" + table("name", "in", "required", "meaning", rows=rows)
+    codes = [
+        code
+        for status, answer in operation["responses"].items()
+        if status >= "400"
+        for code in re.findall(r"`([A-Z_]+)`:", answer["description"])
+    ]
+    return text + "\nErrors: " + ", ".join(f"`{code}`" for code in codes) + "\n"
+
+
+def query_rows(operation: dict[str, Any]) -> Iterator[tuple[str, str, bool, str]]:
+    """Yield name, place, whether it is required, and meaning of each parameter."""
+    for item in operation.get("parameters") or []:
+        yield item["name"], item["in"], item.get("required", False), item.get("description") or ""
+
+
+def body_rows(document: dict[str, Any], operation: dict[str, Any]) -> Iterator[tuple[str, str, bool, str]]:
+    """Yield the same of each field of the body."""
+    for kind, media in (operation.get("requestBody") or {}).get("content", {}).items():
+        schema = media["schema"]
+        if "$ref" in schema:
+            schema = document["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
+        for name, field in schema["properties"].items():
+            place = "form" if "multipart" in kind else "body"
+            yield name, place, name in schema.get("required", []), field.get("description") or ""
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "commands.md": commands,
     "errors.md": errors,
     "features.md": features,
     "hooks.md": hooks,
+    "http-api.md": http_api,
     "metrics.md": metric_page,
     "settings.md": settings,
 }

@@ -96,7 +96,7 @@ def responses(*codes: str) -> dict[int, ResponseSpec]:
 
 
 def _on_cadml_error(data_folder: Path, _: Request[Any, Any, Any], error: CadmlError) -> Response[bytes]:
-    if error.status >= 500:
+    if error.status >= 500 and error.code != "NOT_READY":
         log.warning("%s: %s", error.code, error.message)
     return respond(public(error, data_folder))
 

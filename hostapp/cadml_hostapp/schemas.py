@@ -31,19 +31,39 @@ PartId = Annotated[
     ),
 ]
 Text = Annotated[str, Meta(max_length=1000, pattern=r"^[^\x00]*\Z")]
+Wanted = Annotated[Text, Meta(description="Only parts that have exactly this.")]
+Version = Annotated[Text, Meta(description="A feature version; the configured one where absent.")]
 TopK = Annotated[int, Meta(ge=1, le=100, description="How many hits.")]
 Score = Annotated[float, Meta(ge=0, le=1, description="From 0 to 1; 1 is identical.")]
 PageSize = Annotated[int, QueryParameter(ge=1, le=1000, description="Most items of one page.")]
 Cursor = Annotated[
     str | None, QueryParameter(pattern=r"^[0-9]{1,18}$", description="`next_cursor` of the page before.")
 ]
-QueryText = Annotated[str | None, QueryParameter(max_length=1000, pattern=r"^[^\x00]*$")]
+QueryText = Annotated[
+    str | None,
+    QueryParameter(max_length=1000, pattern=r"^[^\x00]*$", description="Only what has exactly this."),
+]
+QueryVersion = Annotated[
+    str | None,
+    QueryParameter(
+        max_length=1000,
+        pattern=r"^[^\x00]*$",
+        description="A feature version; the configured one where absent.",
+    ),
+]
 KnownIdQuery = Annotated[
     str, QueryParameter(max_length=1000, pattern=r"^[^\x00]+$", description="Id of a part.")
 ]
 KnownId = Annotated[str, PathParameter(max_length=1000, pattern=r"^[^\x00]+$", description="Id of a part.")]
 Number = Annotated[float, Meta(ge=-1.7976931348623157e308, le=1.7976931348623157e308)]
 """A finite number."""
+Values = Annotated[
+    list[Number],
+    Meta(min_length=1, max_length=100_000, description="Raw values, in the order of the slots."),
+]
+Space = Annotated[
+    SpaceName, Meta(description="`scaled`: distance in the embedding; `cosine_raw`: angle of raw values.")
+]
 
 
 class Body(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -53,10 +73,10 @@ class Body(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 class Filters(Body, frozen=True, kw_only=True):
     """Only parts that have all of these."""
 
-    format: Text | None = None
-    material: Text | None = None
-    project: Text | None = None
-    label: Text | None = None
+    format: Wanted | None = None
+    material: Wanted | None = None
+    project: Wanted | None = None
+    label: Wanted | None = None
 
     def which(self) -> PartFilter:
         """Return the filter as the catalogue knows it."""
@@ -81,8 +101,8 @@ class RegisterVector(Body, frozen=True, kw_only=True):
     """A vector computed elsewhere."""
 
     id: PartId
-    vector: Annotated[list[Number], Meta(min_length=1, max_length=100_000)]
-    feature_version: Text | None = None
+    vector: Values
+    feature_version: Version | None = None
     """The configured one where None."""
     meta: dict[str, Any] | None = None
 
@@ -98,17 +118,17 @@ class Range(Body, frozen=True, kw_only=True):
 class SearchRequest(Filters, frozen=True, kw_only=True):
     """A search by ``vector`` or by the ``id`` of a part."""
 
-    vector: Annotated[list[Number], Meta(min_length=1, max_length=100_000)] | None = None
+    vector: Values | None = None
     id: PartId | None = None
     k: TopK = 10
-    metric: SpaceName = "scaled"
+    metric: Space = "scaled"
     min_score: Score = 0.0
-    include_self: bool = False
-    """Also return the part that was asked about."""
-    explain: bool = False
-    """Add each slot's share of the distance."""
-    ranges: Annotated[list[Range], Meta(max_length=100)] = []
-    """Only parts whose raw values lie within these bounds."""
+    include_self: Annotated[bool, Meta(description="Also return the part that was asked about.")] = False
+    explain: Annotated[bool, Meta(description="Add each slot's share of the distance.")] = False
+    ranges: Annotated[
+        list[Range],
+        Meta(max_length=100, description="Only parts whose raw values lie within these bounds."),
+    ] = []
 
     def bounds(self) -> tuple[SlotRange, ...]:
         """Return the ranges as the search knows them."""
@@ -120,7 +140,7 @@ class SimilarityRequest(Body, frozen=True, kw_only=True):
 
     id_a: PartId
     id_b: PartId
-    metric: SpaceName = "scaled"
+    metric: Space = "scaled"
 
 
 class BatchSimilarityRequest(Filters, frozen=True, kw_only=True):
@@ -128,7 +148,7 @@ class BatchSimilarityRequest(Filters, frozen=True, kw_only=True):
 
     ids: Annotated[list[PartId], Meta(min_length=1)]
     top_k: TopK = 10
-    metric: SpaceName = "scaled"
+    metric: Space = "scaled"
     min_score: Score = 0.0
 
 

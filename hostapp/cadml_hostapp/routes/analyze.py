@@ -36,14 +36,19 @@ _READ_ERRORS = (
 )
 _BINARY = {"type": "string", "format": "binary"}
 _FORM_TEXT = {
-    **{name: {"type": "string"} for name in _FACTS},
-    "options": {"$ref": REF.format(name="AnalyzeOptions"), "description": "JSON."},
+    "material": {"type": "string", "description": "What it is made of; searches can be limited to it."},
+    "project": {"type": "string", "description": "What it belongs to; likewise."},
+    "label": {"type": "string", "description": "What kind of part it is; likewise."},
+    "options": {
+        "$ref": REF.format(name="AnalyzeOptions"),
+        "description": "JSON: `store`, `strict`, `calculate_similarity`, `top_k`, `classify`.",
+    },
 }
 _ONE = {
     "type": "object",
     "required": ["file"],
     "properties": {
-        "file": _BINARY,
+        "file": {**_BINARY, "description": "The CAD file."},
         **_FORM_TEXT,
         "id": {"type": "string", "maxLength": 200, "description": "Id of the part; made up where absent."},
         "name": {"type": "string", "description": "Name of the part; the file's where absent."},

@@ -9,7 +9,7 @@ from cadml_core.features import FeatureSlot
 from cadml_core.similarity.differences import FeatureDifference, feature_difference
 from cadml_hostapp.host import ServicesDependency
 from cadml_hostapp.routes.declare import route
-from cadml_hostapp.schemas import FeatureVersionAnswer, KnownIdQuery, QueryText
+from cadml_hostapp.schemas import FeatureVersionAnswer, KnownIdQuery, QueryVersion
 
 STAGE = "features"
 
@@ -30,7 +30,7 @@ async def versions(services: ServicesDependency) -> list[FeatureVersionAnswer]:
 
 
 @route("GET", "/slots", "DATA_NOT_FOUND", stage=STAGE)
-async def slots(services: ServicesDependency, version: QueryText = None) -> list[FeatureSlot]:
+async def slots(services: ServicesDependency, version: QueryVersion = None) -> list[FeatureSlot]:
     """List the slots of a feature version, by default the configured one, in stored order."""
     features = services.runtime.registry.features
     if version is not None and version not in features:

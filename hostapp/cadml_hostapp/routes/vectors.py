@@ -24,7 +24,7 @@ from cadml_hostapp.schemas import (
     Cursor,
     KnownId,
     PageSize,
-    QueryText,
+    QueryVersion,
     RegisterVector,
     SearchAnswer,
     SearchRequest,
@@ -93,7 +93,7 @@ async def stats(services: ServicesDependency) -> StatisticsAnswer:
 
 @route("GET", "/{part_id:str}", "DATA_NOT_FOUND", stage=STAGE)
 async def show_vector(
-    services: ServicesDependency, part_id: KnownId, version: QueryText = None
+    services: ServicesDependency, part_id: KnownId, version: QueryVersion = None
 ) -> VectorAnswer:
     """Show a part's raw values under one feature version, by default the configured one."""
     feature = _feature(services.runtime, version)
