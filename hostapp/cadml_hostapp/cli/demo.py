@@ -24,22 +24,26 @@ from cadml_hostapp.cli.console import (
     progress_bar,
     reports_errors,
 )
+from cadml_hostapp.cli.serve import serve
 from cadml_hostapp.demo.findings import Finding, look_for
 from cadml_hostapp.demo.planted import RELATIONS, Samples, write_samples
 
 
 @click.command()
+@click.option("--serve", "go_on", is_flag=True, help="Go on to an HTTP server over the sample parts.")
 @json_option
-@click.pass_obj
+@click.pass_context
 @reports_errors
-def demo(options: Options, as_json: bool) -> None:
+def demo(ctx: click.Context, go_on: bool, as_json: bool) -> None:
     """Make about 60 sample parts, read them, search them, and report what was found.
 
     The samples and their catalogue live in the folder `demo` of the data folder; your own
     catalogue is not touched.
     """
     start = time.perf_counter()
-    folder = options.settings().data_path / "demo"
+    options: Options = ctx.obj
+    own = options.settings()
+    folder = own.data_path / "demo"
     settings = options.settings(data_dir=str(folder), database_url="", feature_version="v4")
     for stale in folder.glob("catalogue.sqlite3*"):
         stale.unlink()
@@ -47,7 +51,9 @@ def demo(options: Options, as_json: bool) -> None:
         runtime.readers.start()
         with progress_bar("making sample parts") as update:
             samples = write_samples(folder / "parts", update)
-        wanted = IngestOptions(versions=(settings.feature_version,), label_from="parent")
+        # Also in the version that is configured, which `--serve` and later commands use.
+        versions = tuple(dict.fromkeys((settings.feature_version, own.feature_version)))
+        wanted = IngestOptions(versions=versions, label_from="parent")
         summary = ingest_command.run(runtime, (samples.folder,), wanted)
         findings = look_for(runtime, samples)
     seconds = time.perf_counter() - start
@@ -56,6 +62,8 @@ def demo(options: Options, as_json: bool) -> None:
         print_json(_answer(samples, summary, findings, seconds))
     else:
         _report(samples, summary, findings, seconds)
+    if go_on:
+        ctx.invoke(serve, data_dir=str(folder))
     sys.exit(EXIT_REFUSED if missed else 0)
 
 
