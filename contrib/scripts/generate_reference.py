@@ -190,8 +190,9 @@ def http_api() -> str:
         document = with_bodies(app.openapi_schema.to_schema())
         app.state.services.close()
     parts = [
-        "# HTTP API\n\n`cadml serve` shows the same at `/docs`, where it can be tried; `/docs/openapi.json` is the"
-        " OpenAPI document. *key* needs the header `X-API-Key`, *admin* also `X-Admin-Token`.\n"
+        "# HTTP API\n\n`cadml serve` shows the same at `/docs`, where it can be tried;"
+        " `/docs/openapi.json` is the OpenAPI document. *key* needs the header `X-API-Key`,"
+        " *admin* also `X-Admin-Token`.\n"
     ]
     for path, item in sorted(document["paths"].items()):
         parts += [operation_text(document, method, path, found) for method, found in item.items()]
@@ -234,7 +235,8 @@ def body_rows(document: dict[str, Any], operation: dict[str, Any]) -> Iterator[t
             schema = document["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
         for name, field in schema["properties"].items():
             place = "form" if "multipart" in kind else "body"
-            yield name, place, name in schema.get("required", []), field.get("description") or ""
+            told = [found.get("description") for found in (field, *field.get("anyOf", []))]
+            yield name, place, name in schema.get("required", []), next(filter(None, told), "")
 
 
 PAGES: dict[str, Callable[[], str]] = {
