@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import msgspec
+import numpy as np
 
 from cadml_core.catalog.store import Catalog
 from cadml_core.contracts import FeatureVersion
-from cadml_core.similarity.search import contributions
+from cadml_core.similarity.search import explain
 from cadml_core.similarity.spaces import Space
 
 
@@ -44,6 +45,7 @@ def feature_difference(catalog: Catalog, feature: FeatureVersion, id_a: str, id_
     """
     space = Space(feature, "scaled")
     one, other = (catalog.vector(part_id, feature.name).values for part_id in (id_a, id_b))
+    [reasons] = explain(space, one, other[np.newaxis, :])
     return FeatureDifference(
         id_a=id_a,
         id_b=id_b,
@@ -51,6 +53,6 @@ def feature_difference(catalog: Catalog, feature: FeatureVersion, id_a: str, id_
         distance=space.shown(space.distance(one, other)),
         slots=tuple(
             SlotDifference(item.slot, slot.unit, item.query, item.hit, item.hit - item.query, item.share)
-            for slot, item in zip(feature.slots, contributions(space, one, other), strict=True)
+            for slot, item in zip(feature.slots, reasons, strict=True)
         ),
     )

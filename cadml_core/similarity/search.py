@@ -170,7 +170,7 @@ class SimilaritySearch:
         one = self.catalog.vector(id_a, self.feature.name).values
         other = self.catalog.vector(id_b, self.feature.name).values
         distance = space.distance(one, other)
-        explanation = contributions(space, one, other)
+        [explanation] = explain(space, one, other[np.newaxis, :])
         return Hit(self.catalog.part(id_b), space.score(distance), space.shown(distance), explanation)
 
     def space(self, metric: SpaceName) -> Space:
@@ -223,10 +223,10 @@ class SimilaritySearch:
 
     def _explained(self, space: Space, raw: FloatVector, hits: Sequence[Hit]) -> tuple[Hit, ...]:
         rows, values = self.catalog.vectors(self.feature.name, [hit.part.row for hit in hits])
-        others = dict(zip(rows.tolist(), values, strict=True))
+        reasons = dict(zip(rows.tolist(), explain(space, raw, values), strict=True)) if len(rows) else {}
         return tuple(
-            msgspec.structs.replace(hit, explanation=contributions(space, raw, others[hit.part.row]))
-            if hit.part.row in others
+            msgspec.structs.replace(hit, explanation=reasons[hit.part.row])
+            if hit.part.row in reasons
             else hit
             for hit in hits
         )
@@ -273,13 +273,14 @@ def make_hits(
     )
 
 
-def contributions(space: Space, query: FloatVector, other: FloatVector) -> tuple[Contribution, ...]:
-    """Explain the distance between two raw vectors, slot by slot."""
-    shares = space.shares(query, other)
-    return tuple(
-        Contribution(slot.name, float(share), float(one), float(two))
-        for slot, share, one, two in zip(space.feature.slots, shares, query, other, strict=True)
-    )
+def explain(space: Space, query: FloatVector, others: FloatMatrix) -> list[tuple[Contribution, ...]]:
+    """Explain the distances between a raw vector and each of others, slot by slot."""
+    names = [slot.name for slot in space.feature.slots]
+    mine = query.tolist()
+    return [
+        tuple(map(Contribution, names, shares, mine, values))
+        for shares, values in zip(space.shares(query, others).tolist(), others.tolist(), strict=True)
+    ]
 
 
 def checked_values(values: FloatVector | Sequence[float], feature: FeatureVersion) -> FloatVector:

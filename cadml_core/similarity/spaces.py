@@ -62,30 +62,32 @@ class Space:
         squared = float(((pair[0] - pair[1]) ** 2).sum())
         return squared * 0.5 if self.metric == "cosine" else squared
 
-    def shares(self, one: FloatVector, other: FloatVector) -> FloatVector:
-        """Return each slot's share of the squared distance between two raw vectors.
+    def shares(self, one: FloatVector, others: FloatMatrix) -> NDArray[np.float64]:
+        """Return each slot's share of the squared distance between one raw vector and each of others.
 
         Returns:
-            float64 (slots,), not negative, summing to 1; all 0 where the distance is 0. For angles
-            the distance is that between the vectors scaled to length 1, whose square is
+            float64 (n, slots), not negative; each row sums to 1, or is all 0 where the distance is 0.
+            For angles the distance is that between the vectors scaled to length 1, whose square is
             ``2 (1 - cosine)``.
 
         Raises:
             InvalidInput: The embedding has another length than the slots, so no dimension of it
                 belongs to one slot.
         """
-        pair: FloatVector = np.asarray(self.project(np.stack([one, other])), dtype=np.float64)
-        if pair.shape[1] != len(one):
+        together: NDArray[np.float64] = np.vstack([one, others]).astype(np.float64)
+        points: NDArray[np.float64] = np.asarray(self.project(together), dtype=np.float64)
+        if points.shape[1] != len(one):
             raise InvalidInput(
-                f"{self.feature.name} mixes its {len(one)} slots into {pair.shape[1]} dimensions, so no"
+                f"{self.feature.name} mixes its {len(one)} slots into {points.shape[1]} dimensions, so no"
                 " slot has a share; search without an explanation, or with the metric cosine_raw",
                 stage="similarity",
             )
         if self.metric == "cosine":
-            pair = unit_rows(pair)
-        squares: FloatVector = (pair[0] - pair[1]) ** 2
-        total = float(squares.sum())
-        return squares / total if total > 0.0 else squares
+            points = unit_rows(points)
+        squares: NDArray[np.float64] = (points[1:] - points[0]) ** 2
+        totals = squares.sum(axis=1, keepdims=True)
+        squares /= np.where(totals > 0.0, totals, 1.0)
+        return squares
 
 
 def unit_rows(rows: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -119,7 +119,7 @@ def test_a_mixing_embedding_cannot_be_explained(box: Any) -> None:
             return values.sum(axis=1, keepdims=True).astype(np.float32)
 
     with pytest.raises(InvalidInput, match="cosine_raw"):
-        Space(Mixing(), "scaled").shares(np.zeros(3), np.ones(3))
+        Space(Mixing(), "scaled").shares(np.zeros(3), np.ones((1, 3)))
 
 
 class TestQuestionsThatCannotBe:
