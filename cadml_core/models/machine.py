@@ -74,7 +74,7 @@ _SHORT_BINUNICODE, _BINUNICODE, _BINUNICODE8, _UNICODE = (
 
 
 class Machine:
-    """Stack, memo and records of one walk; the opcodes themselves are in ``dispatch``."""
+    """Stack, memo and records of one walk; the opcodes are in ``literals`` and ``operations``."""
 
     def __init__(self, data: bytes, limits: ScanLimits) -> None:
         self.data = data
@@ -85,7 +85,7 @@ class Machine:
         self.position = 0
         self.counts = [0] * 256
         self.first_positions: dict[int, int] = {}
-        self.handlers: list[Callable[[Machine, int], int]] = []
+        self.handlers: list[Handler] = []
         self.frame_end = self.size + 1
         self.stack: list[Any] = []
         self.outer: list[list[Any]] = []
@@ -436,3 +436,7 @@ def _leaves(value: Any) -> int:
 def opcode_names(counts: list[int]) -> dict[str, int]:
     """Return how often each opcode occurs, by name."""
     return {NAME_OF[code]: count for code, count in enumerate(counts) if count and code in NAME_OF}
+
+
+Handler = Callable[[Machine, int], int]
+"""What an opcode does: takes the machine and the position behind the opcode, returns that of the next one."""
