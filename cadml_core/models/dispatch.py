@@ -5,9 +5,10 @@ from __future__ import annotations
 import struct
 
 from cadml_core.models.literals import LITERALS
-from cadml_core.models.machine import Handler, Machine, Malformed
+from cadml_core.models.machine import Handler, Machine
 from cadml_core.models.opcodes import CODE_OF, HIGHEST_PROTOCOL, MINIMUM_PROTOCOL, describe
 from cadml_core.models.operations import OPERATIONS
+from cadml_core.models.rules import Malformed
 
 _STOPPED = -1  # as the end of the frame: the walk is over
 _u64 = struct.Struct("<Q").unpack_from

@@ -7,7 +7,9 @@ import struct
 from collections.abc import Callable
 from typing import Any
 
-from cadml_core.models.machine import Handler, Machine, Malformed
+from cadml_core.models.machine import Handler, Machine
+from cadml_core.models.rules import Malformed
+from cadml_core.models.texts import check_text
 from cadml_core.models.values import BYTEARRAY, BYTES, FLOAT, LARGE_INTEGER, UNKNOWN
 
 _MAX_DIGITS = 4000  # Python refuses to read 4,300
@@ -121,7 +123,7 @@ def _short_binunicode(machine: Machine, position: int) -> int:
     machine.stack.append(position - 1.0)
     end = position + 1 + data[position]
     if not data[position + 1 : end].isascii():
-        machine.check_text(position + 1, end)
+        check_text(data, position - 1, position + 1, end)
     return end
 
 
@@ -131,7 +133,7 @@ def _counted_text(read: Callable[[bytes, int], tuple[int]], width: int) -> Handl
     def handle(machine: Machine, position: int) -> int:
         end = skip(machine, position)
         machine.stack[-1] = position - 1.0
-        machine.check_text(position + width, end)
+        check_text(machine.data, position - 1, position + width, end)
         return end
 
     return handle
@@ -142,7 +144,7 @@ def _unicode(machine: Machine, position: int) -> int:
     if end < 0:
         raise Malformed("truncated", "the file ends inside the pickle")
     machine.stack.append(position - 1.0)
-    machine.check_text(position, end, "raw-unicode-escape")
+    check_text(machine.data, position - 1, position, end, "raw-unicode-escape")
     return end + 1
 
 

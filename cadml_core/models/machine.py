@@ -6,15 +6,14 @@ implementations would disagree, the walk ends with ``Malformed``.
 
 from __future__ import annotations
 
-import codecs
 import re
 from _compat_pickle import IMPORT_MAPPING, NAME_MAPPING
 from collections.abc import Callable
 from typing import Any
 
-import msgspec
-
 from cadml_core.models.opcodes import CODE_OF, HIGHEST_PROTOCOL, NAME_OF, describe
+from cadml_core.models.rules import Malformed, ScanLimits
+from cadml_core.models.texts import read_text
 from cadml_core.models.values import (
     LONG_TUPLE,
     MAPPING,
@@ -30,37 +29,10 @@ from cadml_core.models.values import (
 )
 from cadml_core.models.verdict import Call, Finding, Shape
 
-
-class ScanLimits(msgspec.Struct, frozen=True):
-    """What one pickle may cost its readers."""
-
-    max_opcodes: int = 2_000_000
-    max_depth: int = 200
-    """How deeply containers and objects may nest."""
-    max_marks: int = 10_000
-    """How many MARKs may be open at once."""
-    max_weight: int = 100_000_000
-    """How many values a walk through everything would meet, shared ones counted every time."""
-    max_globals: int = 10_000
-    max_calls: int = 100_000
-    """How many different calls."""
-
-
-class Malformed(Exception):
-    """Ends the walk: the pickle breaks a structural rule."""
-
-    def __init__(self, rule: str, message: str) -> None:
-        super().__init__(message)
-        self.rule = rule
-        self.message = message
-
-
 UNSET = object()
 """What a memo slot holds that nothing was put into."""
 
-_MAX_TEXT = 256  # bytes; no name of a global is longer
 _MAX_SHOWN_TEXT = 40
-_TEXT_CHUNK = 1 << 20
 _MAX_LEAVES = 40
 _MAX_SHOWN_PAIRS = 64
 _SHOWN_PAIRS_BUDGET = 100_000  # over the whole walk, so that showing the same dict again cannot cost time
@@ -68,9 +40,7 @@ _DUNDER = re.compile(r"__\w+__\Z")
 _HOLDERS = (Node, tuple)
 _UNDERSCORE = 0x5F
 _COMPUTED = "(computed)"
-_SHORT_BINUNICODE, _BINUNICODE, _BINUNICODE8, _UNICODE = (
-    CODE_OF[name] for name in ("SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8", "UNICODE")
-)
+_SHORT_BINUNICODE = CODE_OF["SHORT_BINUNICODE"]
 
 
 class Machine:
@@ -256,39 +226,12 @@ class Machine:
             start = int(key)
             if data[start] == _SHORT_BINUNICODE and data[start + 2] != _UNDERSCORE:
                 continue
-            text = self.text(key)
+            text = read_text(self.data, key)
             if text is not None and text.startswith("__") and _DUNDER.match(text):
                 self.note("dunder-key", f"a dict gets the key {text!r}, which Python itself looks up")
         return plain
 
     # Texts, globals and calls
-
-    def text(self, reference: float) -> str | None:
-        """Read a text from the file; None where it is long."""
-        data, start = self.data, int(reference)
-        code = data[start]
-        if code == _SHORT_BINUNICODE:
-            begin, end = start + 2, start + 2 + data[start + 1]
-        elif code == _UNICODE:
-            begin, end = start + 1, data.index(b"\n", start)
-        else:
-            width = 4 if code == _BINUNICODE else 8
-            begin = start + 1 + width
-            end = begin + int.from_bytes(data[start + 1 : begin], "little")
-        if end - begin > _MAX_TEXT:
-            return None
-        return data[begin:end].decode("raw-unicode-escape" if code == _UNICODE else "utf-8", "surrogatepass")
-
-    def check_text(self, begin: int, end: int, encoding: str = "utf-8") -> None:
-        """Refuse a text that cannot be decoded, without ever holding a long one as a whole."""
-        decoder = codecs.getincrementaldecoder(encoding)("surrogatepass")
-        view = memoryview(self.data)
-        try:
-            for start in range(begin, end, _TEXT_CHUNK):
-                decoder.decode(view[start : min(start + _TEXT_CHUNK, end)])
-            decoder.decode(b"", True)
-        except UnicodeDecodeError:
-            raise Malformed("bad-text", f"the text of {self.opcode} cannot be decoded") from None
 
     def push_global(self, module: str, name: str) -> None:
         """Push the global of this module and name, as written in the file."""
@@ -387,7 +330,7 @@ class Machine:
         if kind is Global:
             return value.shape
         if kind is float:
-            text = self.text(value)
+            text = read_text(self.data, value)
             return TEXT if text is None or len(text) > _MAX_SHOWN_TEXT else text
         if kind is tuple:
             return tuple(map(self.shown, value))

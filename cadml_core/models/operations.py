@@ -7,7 +7,9 @@ import struct
 from typing import Any
 
 from cadml_core.models.literals import push, read_line
-from cadml_core.models.machine import Handler, Machine, Malformed
+from cadml_core.models.machine import Handler, Machine
+from cadml_core.models.rules import Malformed
+from cadml_core.models.texts import read_text
 from cadml_core.models.values import (
     FROZENSET,
     LONG_TUPLE,
@@ -196,7 +198,7 @@ def _stack_global(machine: Machine, position: int) -> int:
     operands = machine.stack.pop(), machine.stack.pop()
     kinds = {type(operand) for operand in operands}
     if kinds == {float}:
-        name, module = map(machine.text, operands)
+        name, module = (read_text(machine.data, operand) for operand in operands)
         if name is None or module is None:
             raise Malformed("bad-name", "STACK_GLOBAL names something over 256 bytes long")
         machine.push_global(module, name)

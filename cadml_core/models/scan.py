@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from cadml_core.models.dispatch import run
-from cadml_core.models.machine import Machine, Malformed, ScanLimits, opcode_names
+from cadml_core.models.machine import Machine, opcode_names
 from cadml_core.models.magic import magic_problem
 from cadml_core.models.opcodes import NAME_OF, describe
+from cadml_core.models.rules import Malformed, ScanLimits
 from cadml_core.models.values import Global
 from cadml_core.models.verdict import Finding, GlobalReference, PickleScan
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cadml_core.models.machine import ScanLimits
+from cadml_core.models.rules import ScanLimits
 from cadml_core.models.scan import scan_pickle
 from cadml_core.models.verdict import Shape
 from tests.unit.models.assemble import (
