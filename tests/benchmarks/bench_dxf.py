@@ -23,8 +23,8 @@ from cadml_plugins.formats.dxf import DxfAdapter
 MIB = 1024**2
 
 
-def write_drawing(path: Path, megabytes: int) -> None:
-    """Write an R2000 drawing of lines, arcs, circles, polylines, texts, faces and block references."""
+def write_drawings(text: Path, binary: Path, megabytes: int) -> None:
+    """Write, as ASCII and as binary, an R2000 drawing of lines, arcs, circles, polylines, texts, faces and block references."""
     document = ezdxf.new("R2000")
     document.units = 4
     block = document.blocks.new("BOLT")
@@ -46,7 +46,8 @@ def write_drawing(path: Path, megabytes: int) -> None:
         if index % 8 == 0:
             model.add_blockref("BOLT", (x, y), layer)
             model.add_spline([(x, y), (x + 1, y + 1), (x + 2, y)], dxfattribs=layer)
-    document.saveas(path)
+    document.saveas(text)
+    document.saveas(binary, fmt="bin")
 
 
 def _measure(job: Callable[[Path], object], path: Path, answer: object) -> None:
@@ -75,19 +76,25 @@ def cadml_read(path: Path) -> object:
     return DxfAdapter().read(path, ReadLimits(max_bytes=1 << 40))
 
 
-def main() -> None:
-    """Print the table."""
-    megabytes = int(sys.argv[1]) if len(sys.argv) > 1 else 48
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "large.dxf"
-        write_drawing(path, megabytes)
-        print(f"{path.stat().st_size / MIB:.1f} MiB of DXF")
-        jobs = {"ezdxf.readfile": ezdxf.readfile, "cadml": cadml_read}
-        results = {name: measure(job, path) for name, job in jobs.items()}
+def report(path: Path) -> None:
+    """Print a row per reader."""
+    print(f"\n{path.name}: {path.stat().st_size / MIB:.1f} MiB")
+    jobs = {"ezdxf.readfile": ezdxf.readfile, "cadml": cadml_read}
+    results = {name: measure(job, path) for name, job in jobs.items()}
     seconds, growth = results["ezdxf.readfile"]
     print(f"{'':16}{'seconds':>9}{'of readfile':>13}{'growth MiB':>12}{'of readfile':>13}")
     for name, (took, grew) in results.items():
         print(f"{name:16}{took:9.2f}{took / seconds:13.2f}{grew:12.0f}{grew / growth:13.2f}")
+
+
+def main() -> None:
+    """Print a table for an ASCII file, and one for the same drawing in binary."""
+    megabytes = int(sys.argv[1]) if len(sys.argv) > 1 else 48
+    with tempfile.TemporaryDirectory() as folder:
+        text, binary = Path(folder) / "ascii.dxf", Path(folder) / "binary.dxf"
+        write_drawings(text, binary, megabytes)
+        report(text)
+        report(binary)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 
 from cadml_core import BoundingBox, CadDocument, CadmlError, MalformedFile, MeshRequest, ReadLimits
+from cadml_plugins.formats._dxf_ascii import AsciiSource
+from cadml_plugins.formats._dxf_binary import BinarySource
 from cadml_plugins.formats._dxf_census import GEOMETRY, Blocks, Census
 from cadml_plugins.formats._dxf_load import (
     BINARY_SENTINEL,
@@ -23,7 +25,7 @@ from cadml_plugins.formats._dxf_load import (
 )
 from cadml_plugins.formats._dxf_mesh import triangle_mesh
 from cadml_plugins.formats._dxf_names import code_page
-from cadml_plugins.formats._dxf_stream import NotStreamable, StreamedModel, find_sections, open_rest
+from cadml_plugins.formats._dxf_stream import NotStreamable, Source, StreamedModel
 from cadml_plugins.formats._dxf_units import UNITS
 
 STREAM_BYTES = 4 * 1024**2
@@ -91,19 +93,16 @@ def read_streamed(path: Path, limits: ReadLimits, *, tolerant: bool = False) -> 
     Where ``tolerant``, entities that cannot be understood are passed over and counted in a warning.
     """
     with path.open("rb") as file:
-        if file.read(len(BINARY_SENTINEL)) == BINARY_SENTINEL:
-            return None
+        binary = file.read(len(BINARY_SENTINEL)) == BINARY_SENTINEL
         try:
-            sections = find_sections(file)
-            loaded = open_rest(path, file, sections)
+            source: Source = BinarySource(path, file) if binary else AsciiSource(path, file)
+            loaded = source.open_rest()
             blocks = Blocks(loaded.document, limits)
             census = Census(blocks)
             for entity in loaded.document.modelspace():
                 census.add(entity)
-            model = StreamedModel(loaded, census, tolerant=tolerant)
-            for section in sections:
-                if section.name == b"ENTITIES":
-                    model.count(file, section)
+            model = StreamedModel(source, loaded, census, tolerant=tolerant)
+            model.count()
         except CadmlError:
             raise
         except (NotStreamable, *PARSER_FAILURES):

@@ -1,38 +1,31 @@
-"""Reading of a large ASCII DXF with little memory: its entities pass by one at a time.
+"""Reading of a large DXF with little memory: its entities pass by one at a time.
 
-Everything but the ENTITIES and OBJECTS sections (header, tables, blocks) is opened by ezdxf as a
-small document of its own. Of the entities, the common kinds are measured from their tags directly
-(``_dxf_tags``); every other goes through ezdxf as it would in memory.
+Everything but the entities (header, tables, blocks) is opened by ezdxf as a small document of its own.
+Of the entities, the common kinds are measured from their tags directly (``_dxf_tags``); every other
+goes through ezdxf as it would in memory.
 """
 
 from __future__ import annotations
 
-import io
-import re
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from itertools import chain
+from typing import Any, NamedTuple, Protocol
 
 from ezdxf.entities import factory
-from ezdxf.filemanagement import dxf_stream_info, read
 from ezdxf.lldxf.extendedtags import ExtendedTags
 from ezdxf.lldxf.tagger import tag_compiler
 from ezdxf.lldxf.tags import Tags
 from ezdxf.lldxf.types import DXFTag
 
 from cadml_plugins.formats._dxf_census import Census
-from cadml_plugins.formats._dxf_load import PARSER_FAILURES, Loaded, collected_log, describe
-from cadml_plugins.formats._dxf_tags import Entity, TagMeasures, entities
+from cadml_plugins.formats._dxf_load import PARSER_FAILURES, Loaded
+from cadml_plugins.formats._dxf_tags import Entity, TagMeasures
 
-_BLOCK_BYTES = 1 << 20
-_OVERLAP_BYTES = 64
 _MOST_WARNINGS = 50
-_LEFT_OUT = frozenset({b"ENTITIES", b"THUMBNAILIMAGE"})
+_COLUMNS = b"ACAD_MTEXT_COLUMN"
 _MOST_OBJECT_BYTES = 4 << 20
 """Objects describe images and layouts; where there are more, images in blocks are not counted."""
-_MARK = re.compile(rb"\n[ \t]*0[ \t]*\r?\n[ \t]*(SECTION|ENDSEC)[ \t]*\r?(?=\n)")
-_SECTION_NAME = re.compile(rb"\s*2[ \t]*\r?\n[ \t]*(\w+)[ \t]*\r?\n")
 
 
 class NotStreamable(Exception):
@@ -48,69 +41,33 @@ class Section(NamedTuple):
     end: int
 
 
-def find_sections(file: BinaryIO) -> list[Section]:
-    """Find the sections by their marks, holding no more than a mebibyte of the file.
-
-    Raises:
-        NotStreamable: A section has no name or no end.
-    """
-    sections: list[Section] = []
-    opened: tuple[bytes, int, int] | None = None
-    for mark, start, end in _marks(file):
-        if (mark == b"SECTION") == (opened is not None):
-            raise NotStreamable("the marks of its sections do not alternate")
-        if opened is not None:
-            sections.append(Section(*opened, start))
-            opened = None
-            continue
-        file.seek(end)
-        name = _SECTION_NAME.match(file.read(_OVERLAP_BYTES))
-        if name is None:
-            raise NotStreamable("a section has no name")
-        opened = (name[1].upper(), start, end + name.end())
-    if opened is not None:
-        raise NotStreamable("the last section has no end")
-    if not any(section.name == b"ENTITIES" for section in sections):
-        raise NotStreamable("it has no section of entities")
-    return sections
+def belongs_to_rest(section: Section) -> bool:
+    """Tell whether a section is opened as a document, in place of being streamed or left out."""
+    if section.name == b"OBJECTS":
+        return section.end - section.start <= _MOST_OBJECT_BYTES
+    return section.name not in (b"ENTITIES", b"THUMBNAILIMAGE")
 
 
-def _marks(file: BinaryIO) -> Iterator[tuple[bytes, int, int]]:
-    """Yield SECTION and ENDSEC with the places where their two lines begin and end."""
-    base, tail = -1, b"\n"
-    file.seek(0)
-    while block := file.read(_BLOCK_BYTES):
-        following = file.tell()
-        text = tail + block
-        found = 0
-        if b"SECTION" in text or b"ENDSEC" in text:
-            for match in _MARK.finditer(text):
-                yield match[1], base + match.start() + 1, base + match.end() + 1
-                found = match.end()
-        keep = max(found, len(text) - _OVERLAP_BYTES)
-        base, tail = base + keep, text[keep:]
-        file.seek(following)
+class Source(Protocol):
+    """A file whose sections are known."""
 
+    sections: list[Section]
 
-def open_rest(path: Path, file: BinaryIO, sections: list[Section]) -> Loaded:
-    """Open everything but the entities and objects as an ezdxf document."""
-    parts = []
-    for section in sections:
-        size = section.end - section.start
-        if section.name not in _LEFT_OUT and (section.name != b"OBJECTS" or size <= _MOST_OBJECT_BYTES):
-            file.seek(section.start)
-            parts.append(file.read(size) + b"  0\nENDSEC\n")
-    text = b"".join([*parts, b"  0\nEOF\n"])
-    info = dxf_stream_info(io.TextIOWrapper(io.BytesIO(text), encoding="cp1252", errors="ignore"))
-    with collected_log() as findings:
-        stream = io.TextIOWrapper(io.BytesIO(text), encoding=info.encoding, errors="surrogateescape")
-        return describe(path, read(stream), findings)
+    def open_rest(self) -> Loaded:
+        """Open everything but the entities as an ezdxf document."""
+
+    def entities(self, section: Section) -> Iterator[Entity]:
+        """Yield the entities of a section."""
+
+    def tag(self, code: int, value: Any, encoding: str) -> DXFTag:
+        """Return a tag of an entity as ezdxf wants it, from a value as the source has it."""
 
 
 class StreamedModel:
     """The entities of the ENTITIES section, counted as they pass."""
 
-    def __init__(self, loaded: Loaded, census: Census, *, tolerant: bool) -> None:
+    def __init__(self, source: Source, loaded: Loaded, census: Census, *, tolerant: bool) -> None:
+        self._source = source
         self._document = loaded.document
         self._census = census
         self._encoding = loaded.encoding
@@ -126,14 +83,18 @@ class StreamedModel:
             for kind, number in sorted(self._passed_over.items())[:_MOST_WARNINGS]
         ]
 
-    def count(self, file: BinaryIO, section: Section) -> None:
-        """Count the entities of the section.
+    def count(self) -> None:
+        """Count the entities.
 
         Raises:
+            NotStreamable: There are none, or they cannot be counted one by one.
             MalformedFile, LimitExceeded: As ``Census.add``; and whatever ezdxf raises on an entity
                 that cannot be understood.
         """
-        for entity in entities(file, section.content, section.end):
+        sections = [section for section in self._source.sections if section.name == b"ENTITIES"]
+        if not sections:
+            raise NotStreamable("it has no section of entities")
+        for entity in chain.from_iterable(map(self._source.entities, sections)):
             if entity.kind == "MTEXT" and _in_columns(entity):
                 raise NotStreamable("a text is spread over several entities")
             self.measures.add(entity)
@@ -154,7 +115,7 @@ class StreamedModel:
     def _load(self, entity: Entity) -> Any:
         tags = [DXFTag(0, entity.kind)]
         tags += [
-            DXFTag(code, value.decode(self._encoding, "surrogateescape"))
+            self._source.tag(code, value, self._encoding)
             for code, value in zip(entity.codes, entity.values, strict=True)
         ]
         tags.append(DXFTag(0, "END"))  # the compiler drops a flat point that nothing follows
@@ -163,4 +124,4 @@ class StreamedModel:
 
 
 def _in_columns(text: Entity) -> bool:
-    return any(value.startswith(b"ACAD_MTEXT_COLUMN") for value in text.values)
+    return any(isinstance(value, bytes) and value.startswith(_COLUMNS) for value in text.values)

@@ -1,10 +1,10 @@
-"""Entities as runs of tags from an ASCII DXF, and the measures of the most common kinds."""
+"""Entities as runs of tags, from an ASCII DXF here, and the measures of the most common kinds."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from typing import BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 from cadml_plugins.formats._dxf_census import Census, grid_facets
 from cadml_plugins.formats._dxf_shapes import SPLINE_FRAME_POINT, arc_box, bulged_box
@@ -14,17 +14,18 @@ _MOST_TEXTS = 2000
 _PARTS = frozenset({"VERTEX", "ATTRIB", "SEQEND"})
 """Entities that belong to the one before them."""
 
-Tags = dict[int, bytes]
+Tags = dict[int, Any]
 Box = Sequence[float]
 """Two opposite corners, six numbers; empty for an entity without a place."""
 
 
 class Entity(NamedTuple):
-    """The tags of an entity after its type: group codes, and values as the file has them."""
+    """The tags of an entity after its type: group codes, and values as the file has them, which is
+    bytes in an ASCII file, and numbers or bytes in a binary one."""
 
     kind: str
     codes: list[int]
-    values: list[bytes]
+    values: list[Any]
 
 
 class _Codes(dict[bytes, int]):

@@ -11,7 +11,7 @@ import pytest
 from ezdxf.render import forms
 
 from cadml_core import CadDocument, CadmlError, LimitExceeded, MalformedFile, ReadLimits
-from cadml_plugins.formats import _dxf_document, _dxf_stream, _dxf_tags
+from cadml_plugins.formats import _dxf_ascii, _dxf_document, _dxf_tags
 from cadml_plugins.formats._dxf_document import read_in_memory, read_streamed
 from cadml_plugins.formats._dxf_load import load
 from cadml_plugins.formats.dxf import DxfAdapter
@@ -61,13 +61,13 @@ def newer_kinds(document: ezdxf.document.Drawing) -> None:
     model.add_mline([(0, 0), (5, 5)])
 
 
-def drawing(path: Path, version: str = "R2018") -> Path:
+def drawing(path: Path, version: str = "R2018", *, binary: bool = False) -> Path:
     """Write a drawing of everything that the version knows."""
     document = ezdxf.new(version, units=1)
     model_of_everything(document)
     if version != "R12":
         newer_kinds(document)
-    document.saveas(path)
+    document.saveas(path, fmt="bin" if binary else "asc")
     return path
 
 
@@ -89,10 +89,12 @@ def told(document: CadDocument) -> set[str]:
     return {warning for warning in document.warnings if "paper" in warning or "'MISSING'" in warning}
 
 
+@pytest.mark.parametrize("binary", [False, True])
 @pytest.mark.parametrize("version", ["R12", "R2000", "R2004", "R2007", "R2010", "R2013", "R2018"])
-def test_agrees_with_memory(tmp_path: Path, version: str) -> None:
-    """Counts, extents, layers, unit and warnings are those of the whole document, in every version."""
-    path = drawing(tmp_path / "part.dxf", version)
+def test_agrees_with_memory(tmp_path: Path, version: str, binary: bool) -> None:
+    """Counts, extents, layers, unit and warnings are those of the whole document, in every version,
+    ASCII and binary."""
+    path = drawing(tmp_path / "part.dxf", version, binary=binary)
     whole = read_in_memory(load(path), ReadLimits())
     assert_agree(read_streamed(path, ReadLimits()), whole)
     assert len(told(whole)) == 2
@@ -108,7 +110,7 @@ def test_any_block_size(
     whole = read_streamed(path, ReadLimits())
     path.write_bytes(path.read_bytes().replace(b"\n", line_end))
     monkeypatch.setattr(_dxf_tags, "_BLOCK_BYTES", block_bytes)
-    monkeypatch.setattr(_dxf_stream, "_BLOCK_BYTES", block_bytes)
+    monkeypatch.setattr(_dxf_ascii, "_BLOCK_BYTES", block_bytes)
     assert_agree(read_streamed(path, ReadLimits()), whole)
 
 
@@ -155,13 +157,14 @@ def test_limits_hold(tmp_path: Path) -> None:
         read_streamed(path, ReadLimits())
 
 
-def test_survives_mutation(tmp_path: Path) -> None:
+@pytest.mark.parametrize("binary", [False, True])
+def test_survives_mutation(tmp_path: Path, binary: bool) -> None:
     """Whatever bytes change, there is a document, a refusal in words, or None."""
-    path = drawing(tmp_path / "part.dxf", "R12")
+    path = drawing(tmp_path / "part.dxf", "R12", binary=binary)
     data, noise, answers = path.read_bytes(), random.Random(3), set()
     for _ in range(60):
         mutated = bytearray(data)
-        for _ in range(noise.randint(1, 30)):
+        for _ in range(noise.randint(1, 10)):
             mutated[noise.randrange(len(mutated))] = noise.choice(b"0123456789.-eE \n\r\x00\xffABC")
         path.write_bytes(mutated)
         try:
