@@ -7,6 +7,7 @@ reaches furthest on a side is looked at more closely until what reaches furthest
 
 from __future__ import annotations
 
+import contextlib
 import heapq
 import itertools
 import math
@@ -75,8 +76,12 @@ class _Search:
             reach, _, candidate = heap[0]
             if candidate.replaced:
                 heapq.heappop(heap)
-            elif candidate.exact or -reach <= exact + SLACK * self._size or self.tight_boxes >= TIGHT_BOXES:
-                return max(-reach if candidate.exact else exact, exact) if exact > -math.inf else -reach
+            elif candidate.exact:
+                return -reach
+            elif -reach <= exact + SLACK * self._size:
+                return exact
+            elif self.tight_boxes >= TIGHT_BOXES:
+                return -reach
             else:
                 exact = max(exact, self._refine(candidate, side))
         return exact if exact > -math.inf else None
@@ -119,7 +124,9 @@ def _finer(shape: Shape) -> list[Shape]:
 
 
 def _bounds(shape: Shape, *, tight: bool) -> _geometry.Bounds | None:
-    try:
-        return _geometry.tight_bounds(shape) if tight else _geometry.quick_bounds(shape)
-    except Failure:
-        return None
+    """Return the box asked for, the quick one where the kernel fails to find a tight one."""
+    for measure in (_geometry.tight_bounds, _geometry.quick_bounds)[not tight :]:
+        with contextlib.suppress(*Failure):
+            if bounds := measure(shape):
+                return bounds
+    return None

@@ -14,7 +14,7 @@ import pytest
 from cadml_core.contracts import FormatAdapter, MeshRequest, ReadLimits
 from cadml_core.document import CadDocument
 from cadml_core.errors import LimitExceeded, UnreadableInput
-from cadml_plugins.formats import step
+from cadml_plugins.formats import _extents, step
 from tests.unit.formats import kernel_parts as parts
 
 ADAPTER = step.StepAdapter()
@@ -283,3 +283,16 @@ def test_reading_twice_gives_the_same(tmp_path: Path) -> None:
     """The same file gives the same document, to the last digit."""
     path = parts.write_step(parts.filleted_block(), tmp_path / "part.step")
     assert ADAPTER.read(path, ReadLimits()) == ADAPTER.read(path, ReadLimits())
+
+
+def test_a_box_that_stays_loose_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the closer looks run out, the box is too wide rather than too narrow, with a warning."""
+    exact = read(parts.torus(10, 3, math.pi / 2), tmp_path).bounding_box
+    monkeypatch.setattr(_extents, "TIGHT_BOXES", 0)
+    document = read(parts.torus(10, 3, math.pi / 2), tmp_path)
+    assert document.bounding_box is not None
+    assert exact is not None
+    assert all(
+        loose >= tight for loose, tight in zip(document.bounding_box.maximum, exact.maximum, strict=True)
+    )
+    assert any("too wide" in warning for warning in document.warnings)
