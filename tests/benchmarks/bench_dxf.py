@@ -24,7 +24,7 @@ MIB = 1024**2
 
 
 def write_drawings(text: Path, binary: Path, megabytes: int) -> None:
-    """Write, as ASCII and as binary, an R2000 drawing of lines, arcs, circles, polylines, texts, faces and block references."""
+    """Write, as ASCII and as binary, a drawing of lines, arcs, circles, polylines, texts, faces, blocks."""
     document = ezdxf.new("R2000")
     document.units = 4
     block = document.blocks.new("BOLT")
