@@ -271,8 +271,8 @@ class PartPage(msgspec.Struct, frozen=True):
     """Give it as ``cursor`` for the next page; None on the last."""
 
 
-class HitAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """One similar part."""
+class HitAnswer(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """One similar part. Made by the thousand and never part of a cycle, so not the collector's concern."""
 
     id: str
     score: float
@@ -287,7 +287,7 @@ class HitAnswer(msgspec.Struct, frozen=True, kw_only=True):
     explanation: tuple[Contribution, ...] | None = None
 
 
-class SearchAnswer(msgspec.Struct, frozen=True, kw_only=True):
+class SearchAnswer(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Hits by descending score."""
 
     hits: list[HitAnswer]

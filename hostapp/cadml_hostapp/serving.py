@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import socket
@@ -47,7 +48,14 @@ def serving_app() -> Litestar:
     """Make the application of one server process, from the environment alone."""
     settings = load_settings()
     logs.configure(settings.log_format, settings.log_level)
-    return create_app(with_keys(settings))
+    return settled(create_app(with_keys(settings)))
+
+
+def settled(app: Litestar) -> Litestar:
+    """Take all that was made for the start out of the garbage collector's rounds: it stays anyway."""
+    gc.collect()
+    gc.freeze()
+    return app
 
 
 def bind(settings: Settings) -> socket.socket:
@@ -77,7 +85,7 @@ def run(settings: Settings, listener: socket.socket) -> None:
     with _shared_metrics(settings.server_workers):
         if settings.server_workers == 1:
             logs.configure(settings.log_format, settings.log_level)
-            uvicorn.Server(_config(create_app(settings), settings)).run(sockets=[listener])
+            uvicorn.Server(_config(settled(create_app(settings)), settings)).run(sockets=[listener])
         else:
             _pass_on(settings)
             config = _config("cadml_hostapp.serving:serving_app", settings, factory=True)

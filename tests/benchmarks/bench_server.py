@@ -51,8 +51,9 @@ def values(count: int) -> np.ndarray[Any, Any]:
 def cadml_app() -> Any:
     """Return the product."""
     from cadml_hostapp.app import create_app
+    from cadml_hostapp.serving import settled
 
-    return create_app(settings(Path(os.environ["BENCH_FOLDER"])))
+    return settled(create_app(settings(Path(os.environ["BENCH_FOLDER"]))))
 
 
 def flat_index() -> Any:
@@ -286,21 +287,26 @@ def uploads(folder: Path, count: int = 60) -> None:
             start = time.perf_counter()
             runtime.readers.read(path, ["v4"])
             reading.append(time.perf_counter() - start)
+    half = count + count // 2
     with served("cadml_app", folder) as port:
-        uploading = run(upload_times(port, contents[count:]))
-    base, ours = statistics.median(reading), statistics.median(uploading)
+        passing = run(upload_times(port, contents[count:half], '{"store": false}'))
+        uploading = run(upload_times(port, contents[half:], "{}"))
+    base = statistics.median(reading)
+    ours, only = statistics.median(uploading), statistics.median(passing)
     print(f"\nupload of a new {len(contents[0]) // 1000} kB STL, one after the other, stored durably")
     print(f"  reading it in a worker  {base * 1000:6.2f} ms")
+    print(f"  POST, store = false     {only * 1000:6.2f} ms   {only / base:5.2f} x reading")
     print(f"  POST /analyze           {ours * 1000:6.2f} ms   {ours / base:5.2f} x reading")
 
 
-async def upload_times(port: int, contents: list[bytes]) -> list[float]:
+async def upload_times(port: int, contents: list[bytes], options: str) -> list[float]:
     """Upload each content over one connection; return the seconds of each but the first."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     times = []
     for number, content in enumerate(contents):
         head = f'--b\r\ncontent-disposition: form-data; name="file"; filename="n{number}.stl"\r\n\r\n'
-        body = head.encode() + content + b"\r\n--b--\r\n"
+        tail = f'\r\n--b\r\ncontent-disposition: form-data; name="options"\r\n\r\n{options}\r\n--b--\r\n'
+        body = head.encode() + content + tail.encode()
         start = time.perf_counter()
         await exchange(reader, writer, request(body, "/api/v1/analyze", "multipart/form-data; boundary=b"))
         times.append(time.perf_counter() - start)
