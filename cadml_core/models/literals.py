@@ -13,9 +13,12 @@ from cadml_core.models.texts import check_text
 from cadml_core.models.values import BYTEARRAY, BYTES, FLOAT, LARGE_INTEGER, UNKNOWN
 
 _MAX_DIGITS = 4000  # Python refuses to read 4,300
-_MAX_LINE = 1024  # of text arguments other than texts and numbers
+_MAX_LINE = 1024  # of the names of globals and the like
+_MAX_STRING = 65_536  # no Python 3 writes STRING
 _DECIMAL = re.compile(rb"-?(?:0|[1-9][0-9]*)\Z")
 _REAL = re.compile(rb"-?(?:(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]{1,4})?|inf|nan)\Z")
+_ESCAPED = rb"""[^\\\x80-\xff\n]|\\(?:[\\'"abfnrtv]|x[0-7][0-9a-fA-F]|[01][0-7]{2}|[0-7]{1,2}(?![0-7]))"""
+_QUOTED = re.compile(rb"'(?:%b)*'\Z|\"(?:%b)*\"\Z" % (_ESCAPED, _ESCAPED))
 _ZERO = 0x30
 _u16 = struct.Struct("<H").unpack_from
 _i32 = struct.Struct("<i").unpack_from
@@ -149,13 +152,24 @@ def _unicode(machine: Machine, position: int) -> int:
 
 
 def _string(machine: Machine, position: int) -> int:
-    end = machine.data.find(b"\n", position)
-    quoted = machine.data[position : position + 1], machine.data[end - 1 : end]
-    if end < position + 2 or quoted[0] != quoted[1] or quoted[0] not in (b"'", b'"'):
-        raise Malformed("quotes", "the argument of STRING is not in quotes")
-    # Escapes and the reader's encoding decide what this becomes, so it is never a name.
+    argument, end = read_line(machine, position, _MAX_STRING)
+    if not _QUOTED.match(argument):
+        raise Malformed("quotes", "the argument of STRING is no quoted ASCII text")
+    # Its escapes are not resolved, so it is never a name.
     machine.stack.append(UNKNOWN)
-    return end + 1
+    return end
+
+
+def _counted_string(read: Callable[[bytes, int], tuple[int]], width: int) -> Handler:
+    """Make the handler of a text of Python 2, which the loader takes for ASCII."""
+    skip = _counted(read, width, UNKNOWN)
+
+    def handle(machine: Machine, position: int) -> int:
+        end = skip(machine, position)
+        check_text(machine.data, position - 1, position + width, end, "ascii")
+        return end
+
+    return handle
 
 
 LITERALS: dict[str, Handler] = {
@@ -172,8 +186,8 @@ LITERALS: dict[str, Handler] = {
     "NEWFALSE": push(False),
     "BINFLOAT": push(FLOAT, 8),
     "STRING": _string,
-    "BINSTRING": _counted(_i32, 4, UNKNOWN),
-    "SHORT_BINSTRING": _counted(_u8, 1, UNKNOWN),
+    "BINSTRING": _counted_string(_i32, 4),
+    "SHORT_BINSTRING": _counted_string(_u8, 1),
     "BINBYTES": _counted(_u32, 4, BYTES),
     "SHORT_BINBYTES": _counted(_u8, 1, BYTES),
     "BINBYTES8": _counted(_u64, 8, BYTES),

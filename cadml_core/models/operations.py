@@ -220,7 +220,9 @@ def _extension(width: int) -> Handler:
 
 
 def _persid(machine: Machine, position: int) -> int:
-    _, end = read_line(machine, position)
+    name, end = read_line(machine, position)
+    if not name.isascii():
+        raise Malformed("bad-name", "the argument of PERSID is not ASCII")
     machine.push_unresolved("persistent-id", "the program that loads this decides what a persistent id means")
     return end
 

@@ -91,19 +91,21 @@ def _is_subarray(inner: Any, size: int, flags: int) -> bool:
 
 def _are_fields(names: Any, fields: Any, size: int, flags: int) -> bool:
     """Tell whether the fields lie inside the item, none over another, and the flags own up to references."""
-    if not isinstance(names, tuple) or not isinstance(fields, Shape) or len(fields.parts) != len(names):
+    if not isinstance(names, tuple) or not isinstance(fields, Shape):
+        return False
+    keys = [key for key, _ in fields.parts]
+    # Each name once and each with its field: numpy crashes where one is missing.
+    if len({*keys, *names}) != len(keys) or len(keys) != len(names):
         return False
     spans: list[tuple[int, int]] = []
     held: list[bool | None] = []
-    for key, field in fields.parts:
+    for _, field in fields.parts:
         match field:
             case (Shape() as dtype, int() as offset) | (Shape() as dtype, int() as offset, str()):
                 spans.append((offset, offset + _size(dtype)))
                 held.append(holds_objects(dtype))
             case _:
                 return False
-        if key not in names:
-            return False
     edges = [edge for span in sorted(spans) for edge in span]
     inside = all(0 <= edge <= size for edge in edges)
     return inside and edges == sorted(edges) and _flags_fit(held, flags)

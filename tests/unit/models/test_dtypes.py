@@ -84,6 +84,12 @@ BAD = {
     "object in a subarray, plain flags": record(16, {"a": (np.dtype(("O", (2,))), 0)}, 16),
     "subarray longer than the item": Pickled("V8", 3, "|", (np.dtype("f8"), (9,)), None, None, 8, 1, 0),
     "subarray of objects, plain flags": Pickled("V8", 3, "|", (np.dtype("O"), (1,)), None, None, 8, 1, 0),
+    "name without its field": Pickled(
+        "V16", 3, "|", None, ("a", "b"), {"a": (np.dtype("f8"), 0), "c": (np.dtype("f8"), 8)}, 16, 1, 16
+    ),
+    "name twice": Pickled(
+        "V16", 3, "|", None, ("a", "a"), {"a": (np.dtype("f8"), 0), "c": (np.dtype("f8"), 8)}, 16, 1, 16
+    ),
     "names without fields": Pickled("V8", 3, "|", None, ("a",), None, 8, 1, 16),
     "fields without names": Pickled("V8", 3, "|", None, None, {"a": (np.dtype("f8"), 0)}, 8, 1, 16),
     "size that is not the code's": Pickled("V8", 3, "|", None, ("a",), {"a": (np.dtype("f8"), 8)}, 64, 1, 16),
