@@ -34,6 +34,7 @@ UNSET = object()
 
 _MAX_SHOWN_TEXT = 40
 _MAX_LEAVES = 40
+_MAX_TOTAL = 400  # types inside types could repeat one another without end
 _MAX_SHOWN_PAIRS = 64
 _SHOWN_PAIRS_BUDGET = 100_000  # over the whole walk, so that showing the same dict again cannot cost time
 _DUNDER = re.compile(r"__\w+__\Z")
@@ -316,6 +317,7 @@ class Machine:
         built = self.record(target.origin, shown, target)
         if type(shown) is tuple and target.shape.parts:
             target.shape = built
+            target.total = 1 + _total(state)
         self.hold(target, [state])
 
     # What calls show
@@ -343,7 +345,9 @@ class Machine:
             return LONG_TUPLE
         shown = tuple(map(self._shown_inside, items))
         node.leaves = 1 + sum(map(_leaves, items))
-        node.shape = shown if node.leaves <= _MAX_LEAVES else LONG_TUPLE
+        node.total = 1 + sum(map(_total, items))
+        fits = node.leaves <= _MAX_LEAVES and node.total <= _MAX_TOTAL
+        node.shape = shown if fits else LONG_TUPLE
         node.items = None
         return node.shape
 
@@ -368,6 +372,14 @@ def _maker(callee: str, arguments: Any) -> str:
             return made
         case _:
             return callee
+
+
+def _total(value: Any) -> int:
+    if type(value) is not Node:
+        return len(value) + 1 if type(value) is tuple else 1
+    if value.shape is NEW_DICT and value.items is not None:
+        return 1 + sum(item.total if type(item) is Node else 1 for item in value.items)
+    return int(value.total)
 
 
 def _leaves(value: Any) -> int:

@@ -38,10 +38,11 @@ class Node:
     ``shape`` is what a call's arguments show of it, None for a tuple that was not looked at yet.
     ``weight`` counts the values it holds, every repetition of a shared one counted again; ``depth`` is
     how far they nest; ``placed`` says that another container holds it already. ``leaves`` counts the
-    values a tuple shows, ``length`` those a list holds; ``origin`` is ``module:name`` of what made an object.
+    values a tuple shows, ``total`` those of the states and dicts inside as well, ``length`` those a list
+    holds; ``origin`` is ``module:name`` of what made an object.
     """
 
-    __slots__ = ("depth", "items", "leaves", "length", "origin", "placed", "shape", "weight")
+    __slots__ = ("depth", "items", "leaves", "length", "origin", "placed", "shape", "total", "weight")
 
     def __init__(self, shape: Any, weight: int = 1, depth: int = 0, origin: str | None = None) -> None:
         self.shape = shape
@@ -50,6 +51,7 @@ class Node:
         self.origin = origin
         self.placed = False
         self.leaves = 1
+        self.total = 1
         self.length = 0
         self.items: list[Any] | None = None
 

@@ -38,7 +38,9 @@ def holds_objects(dtype: Any) -> bool | None:
         case (_, _, (base, _), None, None, *_) if _is_void(code):
             return holds_objects(base)
         case (_, _, None, tuple(), Shape(parts=fields), *_) if _is_void(code):
-            held = [holds_objects(field[0]) for _, field in fields]
+            held = [
+                holds_objects(field[0]) if isinstance(field, tuple) and field else None for _, field in fields
+            ]
             return None if None in held else any(held)
         case _:
             return False
@@ -78,7 +80,7 @@ def _is_void(code: str) -> bool:
 
 
 def _is_datetime_unit(code: str, rest: list[Any]) -> bool:
-    return code.lstrip("<>|=")[0] in "mM" and len(rest) == 1 and isinstance(rest[0], tuple | Shape)
+    return code.lstrip("<>|=")[:1] in ("m", "M") and len(rest) == 1 and isinstance(rest[0], tuple | Shape)
 
 
 def _is_subarray(inner: Any, size: int, flags: int) -> bool:
@@ -95,7 +97,7 @@ def _are_fields(names: Any, fields: Any, size: int, flags: int) -> bool:
         return False
     keys = [key for key, _ in fields.parts]
     # Each name once and each with its field: numpy crashes where one is missing.
-    if len({*keys, *names}) != len(keys) or len(keys) != len(names):
+    if not len(keys) == len(set(keys)) == len(names) or set(keys) != set(names):
         return False
     spans: list[tuple[int, int]] = []
     held: list[bool | None] = []

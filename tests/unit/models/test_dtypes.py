@@ -162,3 +162,13 @@ def _with_late_build() -> bytes:
         + op("APPEND")
         + array
     ) + (op("APPEND") + op("BINGET", b"\x00") + MARK + state + op("TUPLE") + BUILD + op("APPEND") + STOP)
+
+
+def test_types_inside_types_cost_no_time() -> None:
+    """Types that hold one another twice, a hundred deep, unfold to nothing: they are refused at once."""
+    inner: Any = np.dtype("f8")
+    for _ in range(100):
+        inner = Pickled("V8", 3, "|", None, ("a", "b"), {"a": (inner, 0), "b": (inner, 4)}, 8, 1, 16)
+    scan = scan_pickle(pickle.dumps(inner, 4))
+    assert not Whitelist().judge(scan).allowed
+    assert not Blacklist().judge(scan).allowed
