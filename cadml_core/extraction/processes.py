@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import select
 import socket
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-from multiprocessing.connection import wait
 from pathlib import Path
 from typing import BinaryIO
 
@@ -38,6 +38,9 @@ _ONE_THREAD = dict.fromkeys(
     ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"), "1"
 )
 """Threads of a numeric library would not survive the fork, and would contend with the other workers."""
+
+
+_answers = msgspec.msgpack.Decoder(Answer)
 
 
 class LauncherDied(Exception):
@@ -83,6 +86,9 @@ class WorkerProcess:
         self._connection = connection
         self._leash = leash
         self._output = output
+        self._events = select.poll()
+        for held in (connection, leash):
+            self._events.register(held, select.POLLIN)
 
     def ask(self, task: Task, seconds: float) -> Answer:
         """Have one file read.
@@ -98,7 +104,7 @@ class WorkerProcess:
         try:
             self._connection.settimeout(seconds)
             self._connection.sendall(frame(task))
-            return msgspec.msgpack.decode(self._receive(deadline), type=Answer)
+            return _answers.decode(self._receive(deadline))
         except TimeoutError:
             raise OutOfTime from None
         except (BrokenPipeError, ConnectionResetError):  # closed with the task unread
@@ -116,10 +122,10 @@ class WorkerProcess:
     def _receive(self, deadline: float) -> bytes:
         frames = Frames()
         while True:
-            ready = wait([self._connection, self._leash], max(0.0, deadline - time.monotonic()))
+            ready = self._events.poll(max(0.0, deadline - time.monotonic()) * 1000)
             if not ready:
                 raise TimeoutError
-            if self._connection not in ready:  # it ended; a child of it may still hold the connection
+            if self._connection.fileno() not in dict(ready):  # it ended; a child may hold the connection
                 raise EOFError
             chunk = self._connection.recv(65536)
             if not chunk:

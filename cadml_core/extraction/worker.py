@@ -121,9 +121,13 @@ def _framed(answer: Answer) -> bytes:
 
 def _empty(folder: Path) -> None:
     """Remove what a reader left behind; bring the folder back where a cleaner of /tmp took it."""
-    make_folder(folder)
+    try:
+        entries = list(os.scandir(folder))
+    except OSError:
+        make_folder(folder)
+        return
     with contextlib.suppress(OSError):
-        for entry in list(os.scandir(folder)):
+        for entry in entries:
             if entry.is_dir(follow_symlinks=False):
                 shutil.rmtree(entry.path, ignore_errors=True)
             else:
