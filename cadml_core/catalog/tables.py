@@ -6,6 +6,9 @@ from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, LargeBina
 
 metadata = MetaData()
 
+# SQLite looks rows up by an INTEGER key directly, by one of any other type through an index.
+RowNumber = BigInteger().with_variant(Integer(), "sqlite")
+
 counters = Table(
     "counters",
     metadata,
@@ -28,7 +31,7 @@ contents = Table(
 parts = Table(
     "parts",
     metadata,
-    Column("row", BigInteger, primary_key=True, autoincrement=False),
+    Column("row", RowNumber, primary_key=True, autoincrement=False),
     Column("id", Text, nullable=False, unique=True),
     Column("sha256", Text, ForeignKey("contents.sha256"), index=True),
     Column("name", Text, nullable=False),

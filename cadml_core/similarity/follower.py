@@ -204,7 +204,8 @@ def _require_plausible(hits: Hits, queries: int, k: int, allowed: Int64Array | N
     ids, distances = hits.ids, hits.distances
     if ids.shape != (queries, k) or distances.shape != (queries, k):
         raise IndexFailed(f"search: returned shapes {ids.shape}, {distances.shape}, expected {(queries, k)}")
-    if not (distances[:, 1:] >= distances[:, :-1]).all() or not (distances[:, :1] >= 0).all():
+    # Of NaN nothing is true, so it is caught here too.
+    if not ((distances[:, 0] >= 0).all() and (distances[:, 1:] >= distances[:, :-1]).all()):
         raise IndexFailed("search: returned distances that do not ascend from 0")
     if allowed is not None:
         found = ids[ids >= 0]

@@ -7,6 +7,7 @@ answer depends neither on rounding in the screening nor on the order of insertio
 
 from __future__ import annotations
 
+import math
 from typing import Protocol
 
 import numpy as np
@@ -176,11 +177,13 @@ class ExactIndex:
             raise DimensionMismatch(
                 expected=self._dimension, found=vectors.shape[-1] if vectors.ndim else 0, stage="index"
             )
-        if not np.isfinite(vectors).all():
+        # One pass: the largest magnitude is NaN where any value is.
+        largest = float(np.abs(vectors).max(initial=0.0))
+        if not math.isfinite(largest):
             raise ValueError("a vector holds NaN or infinity; only finite values can be compared")
         if self._metric == "cosine":
             return directions(vectors)
-        if len(vectors) and np.abs(vectors).max() > LARGEST:
+        if largest > LARGEST:
             raise ValueError(f"a value is beyond {LARGEST:g}, too large to be compared in float32")
         return np.ascontiguousarray(vectors, dtype=np.float32)
 

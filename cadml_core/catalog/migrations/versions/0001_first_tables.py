@@ -27,7 +27,12 @@ def upgrade() -> None:
     )
     op.create_table(
         "parts",
-        sa.Column("row", sa.BigInteger, primary_key=True, autoincrement=False),
+        sa.Column(
+            "row",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            primary_key=True,
+            autoincrement=False,
+        ),
         sa.Column("id", sa.Text, nullable=False, unique=True),
         sa.Column("sha256", sa.Text, sa.ForeignKey("contents.sha256"), index=True),
         sa.Column("name", sa.Text, nullable=False),
