@@ -64,7 +64,7 @@ def refuse_foreign(head: bytes) -> None:
     """
     if not head:
         raise MalformedFile("the file is empty (0 bytes); it was probably never written", position=0)
-    if re.match(rb"AC1[0-9.]|MC0\.0|AC2\.", head):
+    if re.match(rb"AC1[.0-9]|AC2\.|MC0\.", head):
         raise UnsupportedContent(
             f"this is a DWG drawing ({head[:6].decode('latin-1')}), not a DXF; save or convert it as DXF",
             found="DWG",

@@ -10,6 +10,7 @@ from cadml_core.errors import UnreadableInput
 
 HEAD_BYTES = 4096
 _BINARY_MARK = b"AutoCAD Binary DXF\r\n\x1a\x00"
+_DWG = re.compile(rb"(AC1[.0-9]|AC2\.|MC0\.)[.0-9]*\0")
 _FIRST_TAGS = re.compile(rb"(?:^|[\r\n])[ \t]*0[ \t]*[\r\n]+[ \t]*(?:SECTION|EOF)[ \t]*(?:[\r\n]|$)")
 
 
@@ -23,10 +24,13 @@ class DxfAdapter:
     preload: tuple[str, ...] = ("ezdxf", "ezdxf.recover", "cadml_plugins.formats._dxf_document")
 
     def sniff(self, head: bytes) -> bool:
-        """Tell from the first 4 KiB whether the content may be DXF."""
-        return head.startswith(_BINARY_MARK) or (
-            b"\0" not in head and _FIRST_TAGS.search(head[:HEAD_BYTES]) is not None
-        )
+        """Tell from the first 4 KiB whether the content may be DXF.
+
+        A DWG is claimed too, so that ``read`` can say what it is and what to do.
+        """
+        if b"\0" in head:
+            return head.startswith(_BINARY_MARK) or _DWG.match(head) is not None
+        return _FIRST_TAGS.search(head[:HEAD_BYTES]) is not None
 
     def read(self, path: Path, limits: ReadLimits) -> CadDocument:
         """Read a file.

@@ -471,6 +471,15 @@ class TestFiles:
             read(path)
         assert "0x" not in str(refusal.value)
 
+    def test_a_dwg_is_claimed_to_be_explained(self, path: Path) -> None:
+        """The sniff takes a DWG, so that its reader gets an answer better than 'unknown'."""
+        head = b"AC1032\x00\x00\x00\x00\x00\x00" + bytes(200)
+        assert DxfAdapter().sniff(head)
+        assert not DxfAdapter().sniff(b"AC1 is no drawing")
+        path.write_bytes(head)
+        with pytest.raises(UnsupportedContent, match="save or convert it as DXF"):
+            read(path)
+
     def test_truncation_is_located(self, path: Path) -> None:
         """Half a file is refused with the line at which it ends."""
         path.write_text(text_drawing(LINE, LINE)[:80])
