@@ -18,7 +18,12 @@ def plugin_routers(found: Mapping[str, HostRoutes], dependencies: Mapping[str, P
     routers = []
     for name, routes in found.items():
         try:
-            Litestar([_router(name, routes)], dependencies=dict(dependencies), openapi_config=None)
+            Litestar(
+                [_router(name, routes)],
+                dependencies=dict(dependencies),
+                openapi_config=None,
+                logging_config=None,
+            )
         # A stranger's handlers may be wrong in any way that Litestar finds.
         except Exception:
             log.exception("the routes %s of a plugin cannot be used", name)

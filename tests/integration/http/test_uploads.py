@@ -247,7 +247,7 @@ def test_a_file_name_is_only_its_last_component(client: Client, folder: Path, cl
     response = client.post("/api/v1/analyze", content=body, headers=BOUNDARY)
     assert response.status_code in (200, 201), response.text
     assert response.json()["file_name"] == "evil.stl"
-    assert not list(folder.parent.rglob("evil*"))
+    assert not list(folder.parent.rglob("evil*.stl"))
 
 
 def test_a_batch_of_too_many_files_is_refused(client: Client, folder: Path) -> None:
