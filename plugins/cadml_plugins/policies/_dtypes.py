@@ -37,7 +37,7 @@ def holds_objects(dtype: Any) -> bool | None:
     match dtype.state:
         case (_, _, (base, _), None, None, *_) if _is_void(code):
             return holds_objects(base)
-        case (_, _, None, tuple(), Shape(parts=fields), *_) if _is_void(code):
+        case (_, _, None, tuple(), Shape(kind="dict", parts=fields), *_) if _is_void(code):
             held = [
                 holds_objects(field[0]) if isinstance(field, tuple) and field else None for _, field in fields
             ]
@@ -93,7 +93,7 @@ def _is_subarray(inner: Any, size: int, flags: int) -> bool:
 
 def _are_fields(names: Any, fields: Any, size: int, flags: int) -> bool:
     """Tell whether the fields lie inside the item, none over another, and the flags own up to references."""
-    if not isinstance(names, tuple) or not isinstance(fields, Shape):
+    if not isinstance(names, tuple) or not isinstance(fields, Shape) or fields.kind != "dict":
         return False
     keys = [key for key, _ in fields.parts]
     # Each name once and each with its field: numpy crashes where one is missing.

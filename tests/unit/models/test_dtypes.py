@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from cadml_core.models.scan import scan_pickle
 from cadml_plugins.policies.blacklist import Blacklist
@@ -162,6 +164,53 @@ def _with_late_build() -> bytes:
         + op("APPEND")
         + array
     ) + (op("APPEND") + op("BINGET", b"\x00") + MARK + state + op("TUPLE") + BUILD + op("APPEND") + STOP)
+
+
+ODD = st.recursive(
+    st.sampled_from(
+        [None, True, 0, 8, 16, -1, 3, "", "<", "|", "a", "f8", "O8", "V8", "M8", b"x", 1.5, dict, 1 << 40]
+    ),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3),
+        st.lists(inner, max_size=3).map(tuple),
+        st.dictionaries(st.sampled_from(["a", "b", 1]), inner, max_size=2),
+        st.builds(Pickled, st.sampled_from(["", "<", "f8", "O8", "V8", "M8[D]", "numpy", 3]), inner),
+    ),
+    max_leaves=12,
+)
+
+
+@given(
+    code=st.sampled_from(["", "<", "f8", "O8", "V8", "M8", "U3", "Q"]),
+    state=st.tuples(st.sampled_from([3, 4, None]), st.sampled_from(["<", "|"]), ODD, ODD, ODD, ODD, ODD, ODD),
+    more=st.lists(ODD, max_size=2),
+    content=ODD,
+)
+@settings(max_examples=300, deadline=None)
+def test_never_raises_over_a_state(code: str, state: tuple[Any, ...], more: list[Any], content: Any) -> None:
+    """Whatever a type, an array or a number is given, the policies answer instead of raising."""
+    dtype = Pickled(code, *state, *more)
+    values = [
+        PickledArray(dtype, content),
+        PickledArray(np.dtype("O"), content),
+        Calling(np._core.multiarray.scalar, dtype, content),
+        Calling(np._core.numeric._frombuffer, content, dtype, content, "C"),
+        Calling(np.dtype, content),
+    ]
+    for value in values:
+        scan = scan_pickle(pickle.dumps(value, 4))
+        for policy in (Whitelist(), Blacklist()):
+            assert policy.judge(scan).policy == policy.name
+
+
+class Calling:
+    """Pickles as a call of this function with these arguments."""
+
+    def __init__(self, function: Any, *arguments: Any) -> None:
+        self.function, self.arguments = function, arguments
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (self.function, self.arguments)
 
 
 def test_types_inside_types_cost_no_time() -> None:
