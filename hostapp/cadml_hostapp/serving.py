@@ -9,7 +9,6 @@ import socket
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import uvicorn
@@ -114,10 +113,7 @@ def _pass_on(settings: Settings) -> None:
     for spec in setting_specs():
         value = getattr(settings, spec.field)
         if settings.origins.get(spec.field) == "argument":
-            os.environ[spec.env] = ",".join(value) if isinstance(value, tuple) else str(value)
-    os.environ["CADML_SERVER_WORKERS"] = str(settings.server_workers)
-    if path := next((o for o in settings.origins.values() if o.endswith(".toml")), None):
-        os.environ["CADML_CONFIG"] = str(Path(path).absolute())
+            os.environ[spec.env] = str(value)
 
 
 @contextmanager

@@ -39,6 +39,8 @@ def serve(
 
     named = {"host": host, "port": port, "server_workers": workers, "log_format": log_format}
     settings = options.settings(**named, **({"data_dir": data_dir} if data_dir else {}))
+    if options.config:  # worker processes read their settings themselves
+        os.environ["CADML_CONFIG"] = str(options.config.absolute())
     fresh = KeyFile(settings.data_path).load() is None
     configured = bool(settings.api_keys and settings.admin_token)
     with serving.bind(settings) as listener:
