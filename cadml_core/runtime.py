@@ -18,7 +18,7 @@ from cadml_core.models.shared import SharedModels
 from cadml_core.plugins import LoadedPlugins, load_plugins, require_chosen
 from cadml_core.registry import Registry
 from cadml_core.settings import Settings, load_settings
-from cadml_core.similarity.recovery import RecoveryPolicy
+from cadml_core.similarity.health import RecoveryPolicy
 from cadml_core.similarity.search import SimilaritySearch
 
 

@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 import sqlalchemy as sa
 
-from cadml_core.catalog import schema, writing
+from cadml_core.catalog import schema, transactions, writing
 from cadml_core.catalog.engine import Database, parse_url
 from cadml_core.catalog.records import Change, Content, NewPart, Outcome, Part, PartFilter, Vector
 from cadml_core.catalog.tables import contents, parts, vectors
@@ -106,7 +106,7 @@ class Catalog:
             NotFound: There is no such part.
         """
         with self._database.write() as connection:
-            numbers = writing.lock(connection)
+            numbers = transactions.lock(connection)
             record = connection.execute(
                 sa.select(parts.c.row, parts.c.sha256).where(parts.c.id == part_id)
             ).one_or_none()
@@ -114,7 +114,7 @@ class Catalog:
                 raise _no_part(part_id)
             connection.execute(parts.delete().where(parts.c.row == record.row))
             writing.delete_orphans(connection, {record.sha256} - {None})
-            writing.log_changes(connection, numbers, [str(record.row)])
+            transactions.log_changes(connection, numbers, [str(record.row)])
 
     def remove_vectors(self, part_id: str) -> None:
         """Delete a part's vectors; the part itself too where it has no file.
@@ -123,7 +123,7 @@ class Catalog:
             NotFound: There is no such part, or it has no vector.
         """
         with self._database.write() as connection:
-            numbers = writing.lock(connection)
+            numbers = transactions.lock(connection)
             record = connection.execute(
                 sa.select(parts.c.row, parts.c.sha256).where(parts.c.id == part_id)
             ).one_or_none()
@@ -134,7 +134,7 @@ class Catalog:
                 raise NotFound(f"part {part_id!r} has no vector", stage="catalogue", id=part_id)
             if record.sha256 is None:
                 connection.execute(parts.delete().where(parts.c.row == record.row))
-            writing.log_changes(connection, numbers, [str(record.row)])
+            transactions.log_changes(connection, numbers, [str(record.row)])
 
     # Parts and contents
 
@@ -201,7 +201,7 @@ class Catalog:
     def contents(self, hashes: Iterable[str]) -> dict[str, Content]:
         """Return the contents of these sha256 that are stored."""
         with self._database.read() as connection:
-            records = writing.select_in(connection, sa.select(contents), contents.c.sha256, set(hashes))
+            records = transactions.select_in(connection, sa.select(contents), contents.c.sha256, set(hashes))
         return {
             record.sha256: Content(
                 sha256=record.sha256,
@@ -317,8 +317,8 @@ class Catalog:
         """Run a query that ends in ``IN`` for the values, however many those are."""
         wanted = list(values)
         found: list[tuple[Any, ...]] = []
-        for start in range(0, len(wanted), writing.CHUNK):
-            chunk = wanted[start : start + writing.CHUNK]
+        for start in range(0, len(wanted), transactions.CHUNK):
+            chunk = wanted[start : start + transactions.CHUNK]
             marks = ",".join("?" * len(chunk))
             found += self._database.fetch(f"{query} ({marks})", (*before, *chunk))
         return found

@@ -13,7 +13,7 @@ from sqlalchemy.engine import Connection
 from cadml_core.catalog.exclusion import exclusive
 from cadml_core.catalog.store import Catalog
 from cadml_core.catalog.tables import vectors
-from cadml_core.catalog.writing import lock, log_changes, upsert
+from cadml_core.catalog.transactions import lock, log_changes, upsert
 from cadml_core.clock import Clock, SystemClock, timestamp
 from cadml_core.contracts import FeatureVersion
 from cadml_core.errors import CadmlError, InvalidInput, NotFound

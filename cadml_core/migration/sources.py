@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from cadml_core.catalog.tables import contents, parts, vectors
-from cadml_core.catalog.writing import CHUNK, select_in
+from cadml_core.catalog.transactions import CHUNK, select_in
 from cadml_core.contracts import FeatureVersion
 from cadml_core.document import decode_summary
 from cadml_core.errors import CadmlError

@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 
 from cadml_core.catalog.store import Catalog
-from cadml_core.catalog.writing import PART
+from cadml_core.catalog.transactions import PART
 from cadml_core.contracts import DurableIndex, Hits, Int64Array, VectorBackend, VectorIndex
 from cadml_core.errors import InvalidSetting
 from cadml_core.features import FloatMatrix

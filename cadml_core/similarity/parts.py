@@ -7,7 +7,7 @@ from collections.abc import Collection
 
 from cadml_core.catalog.records import Part
 from cadml_core.catalog.store import Catalog
-from cadml_core.catalog.writing import PART
+from cadml_core.catalog.transactions import PART
 
 _CAPACITY = 20_000
 """Most parts kept, about 1 kB each; when there would be more, all are dropped."""

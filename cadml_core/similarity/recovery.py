@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime, timedelta
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
@@ -29,63 +29,20 @@ from cadml_core.metrics import (
     similarity_degraded_total,
 )
 from cadml_core.similarity.follower import IndexFailed, IndexFollower
+from cadml_core.similarity.health import (
+    HISTORY,
+    Degradation,
+    IndexHealth,
+    RecoveryPolicy,
+    RecoveryStatus,
+)
 from cadml_core.similarity.spaces import Space, SpaceName
 from cadml_core.similarity.verification import verify
 
 log = logging.getLogger(__name__)
 
-HISTORY = 10
 _GAUGE_SECONDS = 5.0
 """How often the gauge of the degraded time is refreshed while nobody asks."""
-
-RecoveryStatus = Literal["healthy", "waiting", "recovering"]
-
-
-class RecoveryPolicy(msgspec.Struct, frozen=True):
-    """How long to wait between two probes."""
-
-    interval: float = 300.0
-    """Seconds from the failure to the first probe."""
-    multiplier: float = 2.0
-    maximum: float = 3600.0
-
-    def gap(self, failures: int) -> float:
-        """The wait before the next probe after so many failed ones, in seconds."""
-        try:
-            return min(self.interval * self.multiplier**failures, max(self.maximum, self.interval))
-        except OverflowError:
-            return max(self.maximum, self.interval)
-
-
-class Degradation(msgspec.Struct, frozen=True):
-    """One time that the chosen backend failed."""
-
-    reason: str
-    degraded_at: str
-    restored_at: str | None = None
-    """None while it lasts."""
-    failed_attempts: int = 0
-
-
-class IndexHealth(msgspec.Struct, frozen=True, kw_only=True):
-    """The state that ``GET /health/faiss/health`` shows."""
-
-    available: bool
-    """Whether the chosen backend answers."""
-    backend: str
-    """Which backend answers now."""
-    configured_backend: str
-    index_size: int
-    dimension: int
-    degraded: bool
-    degraded_reason: str | None
-    degraded_duration_seconds: float
-    degradation_history: tuple[Degradation, ...]
-    """The last ten, oldest first."""
-    recovery_status: RecoveryStatus
-    last_recovery_attempt: str | None
-    next_recovery_at: str | None
-    manual_recovery_in_progress: bool
 
 
 class Answer(NamedTuple):

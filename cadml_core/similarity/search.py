@@ -16,8 +16,9 @@ from cadml_core.errors import DimensionMismatch, InvalidInput, NotFound
 from cadml_core.features import FloatMatrix, FloatVector
 from cadml_core.similarity.filters import Admission, SlotRange
 from cadml_core.similarity.follower import backend_config
+from cadml_core.similarity.health import RecoveryPolicy
 from cadml_core.similarity.parts import PartCache
-from cadml_core.similarity.recovery import Answer, BackendChoice, RecoveryPolicy, ResilientIndexes
+from cadml_core.similarity.recovery import Answer, BackendChoice, ResilientIndexes
 from cadml_core.similarity.spaces import Space, SpaceName
 
 MAX_K = 10_000

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cadml_core.catalog.store import Catalog
-from cadml_core.catalog.writing import PART
+from cadml_core.catalog.transactions import PART
 from cadml_core.contracts import Int64Array
 from cadml_core.features import FloatMatrix, FloatVector
 from cadml_core.similarity.follower import IndexFailed, IndexFollower

@@ -16,7 +16,7 @@ from cadml_core.migration.migrator import MigrationReport
 from cadml_core.models.registry import Classification, ModelInfo
 from cadml_core.similarity.batch import BatchResult
 from cadml_core.similarity.filters import SlotRange
-from cadml_core.similarity.recovery import IndexHealth
+from cadml_core.similarity.health import IndexHealth
 from cadml_core.similarity.search import Contribution, Hit, SearchResult
 from cadml_core.similarity.spaces import SpaceName
 from cadml_core.similarity.statistics import SlotStatistics

@@ -17,7 +17,7 @@ from cadml_core.catalog.store import Catalog
 from cadml_core.errors import CadmlError, PluginUnavailable
 from cadml_core.features import FloatMatrix
 from cadml_core.similarity import follower as follower_module
-from cadml_core.similarity.recovery import HISTORY, RecoveryPolicy
+from cadml_core.similarity.health import HISTORY, RecoveryPolicy
 from cadml_core.similarity.search import SimilaritySearch
 from cadml_core.testing.faults import FaultPlan, FaultyBackend
 from cadml_plugins.vectors.faiss import FaissBackend

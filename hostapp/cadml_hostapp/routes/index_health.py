@@ -8,7 +8,8 @@ from litestar import Request, Router
 
 from cadml_core.errors import NotFound
 from cadml_core.similarity.follower import backend_config
-from cadml_core.similarity.recovery import BackendChoice, IndexHealth
+from cadml_core.similarity.health import IndexHealth
+from cadml_core.similarity.recovery import BackendChoice
 from cadml_hostapp.auth import for_admin
 from cadml_hostapp.host import Services, ServicesDependency
 from cadml_hostapp.routes.declare import json_body, route

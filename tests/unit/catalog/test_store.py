@@ -147,6 +147,12 @@ class TestAdding:
         with pytest.raises(InvalidInput, match="id"):
             catalog.add([NewPart(id=text)])
 
+    @pytest.mark.parametrize("meta", [{"a": "\udcff"}, {"a": object()}])
+    def test_refuses_meta_that_is_no_json(self, catalog: Catalog, meta: dict[str, object]) -> None:
+        """What cannot be written as JSON is the caller's mistake."""
+        with pytest.raises(InvalidInput, match="meta"):
+            catalog.add([NewPart(id="a", meta=meta)])
+
     def test_no_question_is_asked_with_what_is_no_text(self, catalog: Catalog) -> None:
         """Reading with such an id is the caller's mistake too, and no fault of the database."""
         for text in ("a\0b", "a\udcff"):

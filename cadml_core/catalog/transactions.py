@@ -1,0 +1,85 @@
+"""What every writing transaction shares: the lock, the change log, and rows in bulk."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
+from operator import itemgetter
+from typing import Any, cast
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import Connection, Dialect
+from sqlalchemy.sql.compiler import SQLCompiler
+
+from cadml_core.catalog.tables import changes, counters
+
+PART = "part"
+"""The kind of change that says: the part with this row number was added, changed or removed."""
+CHUNK = 5_000
+"""Most values of one IN list; SQLite takes 32,766 parameters, PostgreSQL 65,535."""
+
+
+class Counters(msgspec.Struct):
+    """The last change number and the last row number in use."""
+
+    change: int
+    part: int
+
+
+def lock(connection: Connection) -> Counters:
+    """Take the lock that all writers share, and the numbers it guards.
+
+    Held until the transaction ends, so numbers are committed in their own order: a follower that
+    has seen change n will never meet a later commit that is numbered below n.
+    """
+    row = connection.execute(sa.select(counters.c.change, counters.c.part).with_for_update()).one()
+    return Counters(*row)
+
+
+def log_changes(connection: Connection, numbers: Counters, keys: Iterable[str], kind: str = PART) -> None:
+    """Give each key a change number, and write the counters back."""
+    rows = []
+    for key in keys:
+        numbers.change += 1
+        rows.append({"kind": kind, "key": key, "sequence": numbers.change})
+    if rows:
+        upsert(connection, changes, rows)
+        connection.execute(counters.update().values(change=numbers.change, part=numbers.part))
+
+
+def upsert(connection: Connection, table: sa.Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert rows, each with every column; one whose primary key is there already takes its place.
+
+    The statement is compiled here and handed to the driver as it is: for thousands of rows SQLAlchemy
+    would spend more time on their parameters than the database on the rows.
+    """
+    statement = _upsert_statement(table, connection.dialect)
+    names = statement.positiontup
+    if names is None:
+        connection.exec_driver_sql(str(statement), [dict(row) for row in rows])
+    else:
+        pick = itemgetter(*names)
+        connection.exec_driver_sql(str(statement), [pick(row) for row in rows])
+
+
+@lru_cache(maxsize=32)
+def _upsert_statement(table: sa.Table, dialect: Dialect) -> SQLCompiler:
+    insert = (sqlite if dialect.name == "sqlite" else postgresql).insert(table)
+    replace = insert.on_conflict_do_update(
+        index_elements=list(table.primary_key),
+        set_={column.name: insert.excluded[column.name] for column in table.c if not column.primary_key},
+    )
+    return cast(SQLCompiler, replace.compile(dialect=dialect))
+
+
+def select_in(
+    connection: Connection, query: sa.Select[Any], column: sa.Column[Any], values: Iterable[Any]
+) -> list[Any]:
+    """Run a query for the rows whose column is among the values, however many those are."""
+    wanted = list(values)
+    found: list[Any] = []
+    for start in range(0, len(wanted), CHUNK):
+        found += connection.execute(query.where(column.in_(wanted[start : start + CHUNK]))).all()
+    return found
