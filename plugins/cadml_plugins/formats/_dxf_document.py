@@ -54,7 +54,7 @@ def read_document(path: Path, limits: ReadLimits) -> CadDocument:
 
 
 def _read_patiently(path: Path, limits: ReadLimits) -> CadDocument:
-    """Read in memory; where that cannot be opened, as a stream that passes over what is at fault."""
+    """Read in memory; where that cannot be opened, as a stream that bears single faults."""
     try:
         loaded = load(path)
     except MalformedFile:
@@ -90,7 +90,7 @@ def read_in_memory(loaded: Loaded, limits: ReadLimits) -> CadDocument:
 def read_streamed(path: Path, limits: ReadLimits, *, tolerant: bool = False) -> CadDocument | None:
     """Read with little memory; None where the file is not regular enough for that.
 
-    Where ``tolerant``, entities that cannot be understood are passed over and counted in a warning.
+    Where ``tolerant``, entities that cannot be understood are placed by their points, with a warning.
     """
     with path.open("rb") as file:
         binary = file.read(len(BINARY_SENTINEL)) == BINARY_SENTINEL

@@ -72,15 +72,16 @@ class StreamedModel:
         self._census = census
         self._encoding = loaded.encoding
         self._tolerant = tolerant
-        self._passed_over: Counter[str] = Counter()
+        self._not_understood: Counter[str] = Counter()
         self.measures = TagMeasures(census, loaded.encoding, self._load_and_add)
 
     @property
     def warnings(self) -> list[str]:
-        """What was passed over."""
+        """What was not understood."""
         return [
-            f"{number:,} entities of the kind {kind} cannot be understood and were passed over"
-            for kind, number in sorted(self._passed_over.items())[:_MOST_WARNINGS]
+            f"{number:,} entities of the kind {kind} cannot be understood; they are counted, and placed by"
+            " the points they state"
+            for kind, number in sorted(self._not_understood.items())[:_MOST_WARNINGS]
         ]
 
     def count(self) -> None:
@@ -108,7 +109,8 @@ class StreamedModel:
         except PARSER_FAILURES:
             if not self._tolerant:
                 raise
-            self._passed_over[entity.kind] += 1
+            self._not_understood[entity.kind] += 1
+            self.measures.add_by_points(entity)
         else:
             self._census.add(whole)
 

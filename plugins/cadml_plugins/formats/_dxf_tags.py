@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, BinaryIO, NamedTuple
 
-from cadml_plugins.formats._dxf_census import Census, grid_facets
+from cadml_plugins.formats._dxf_census import GEOMETRY, Census, grid_facets
 from cadml_plugins.formats._dxf_shapes import SPLINE_FRAME_POINT, arc_box, bulged_box
 
 _BLOCK_BYTES = 1 << 18
@@ -128,6 +128,20 @@ class TagMeasures:
             self._measure(self._polyline, self._vertices)
         self._polyline = None
         self._vertices = []
+
+    def add_by_points(self, entity: Entity) -> None:
+        """Count an entity that nobody understands, and bound it by its points (codes 10, 20)."""
+        self._census.count(entity.kind)
+        xs, ys = (
+            [value for c, value in zip(entity.codes, entity.values, strict=True) if c == code]
+            for code in (10, 20)
+        )
+        try:
+            corners = [(float(x), float(y), 0.0) for x, y in zip(xs, ys, strict=True)]
+        except ValueError:
+            return
+        if corners and entity.kind in GEOMETRY and math.isfinite(sum(map(sum, corners))):
+            self._census.add_box(_around(corners))
 
     def _measure(self, entity: Entity, vertices: list[Entity]) -> None:
         tags = _tags(entity)

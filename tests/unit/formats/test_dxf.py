@@ -426,17 +426,18 @@ class TestFiles:
         assert document.properties["repaired"] is True
         assert any("missing EOF" in warning for warning in document.warnings)
 
-    def test_an_entity_beyond_repair_is_passed_over(self, path: Path) -> None:
-        """One entity that nobody understands does not hide the others, and is told."""
+    def test_an_entity_beyond_repair_is_borne(self, path: Path) -> None:
+        """One entity that nobody understands does not hide the others; it is placed by its points."""
 
         def draw(_: object, model: ezdxf.layouts.Modelspace) -> None:
             model.add_line((0, 0), (1, 1))
-            model.add_spline([(0, 0), (1, 1), (2, 0)])
+            model.add_open_spline([(0, 0), (5, 7), (20, 0), (3, 3)])
 
         drawing(path, draw)
         path.write_text(path.read_text().replace("100\nAcDbSpline\n", ""))
         document = read(path)
-        assert document.entity_counts == {"LINE": 1}
+        assert document.entity_counts == {"LINE": 1, "SPLINE": 1}
+        assert box(document) == (0, 0, 0, 20, 7, 0)
         assert any("SPLINE cannot be understood" in warning for warning in document.warnings)
 
     def test_audit_findings_are_warnings(self, path: Path) -> None:
