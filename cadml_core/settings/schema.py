@@ -98,7 +98,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     parse_memory_mb: Annotated[
         int,
         _setting(
-            "Memory one reader process may take, in MiB.",
+            "Memory that one reading may take, in MiB.",
             "PARSE_MEMORY_MB",
             "parse.memory_mb",
             ge=256,
