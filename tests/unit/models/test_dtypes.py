@@ -186,7 +186,7 @@ ODD = st.recursive(
     more=st.lists(ODD, max_size=2),
     content=ODD,
 )
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_never_raises_over_a_state(code: str, state: tuple[Any, ...], more: list[Any], content: Any) -> None:
     """Whatever a type, an array or a number is given, the policies answer instead of raising."""
     dtype = Pickled(code, *state, *more)

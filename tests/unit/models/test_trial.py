@@ -75,7 +75,7 @@ def test_refuses_what_cannot_serve(model: Any, reason: str) -> None:
 
 def test_ends_a_model_that_never_answers() -> None:
     """The time limit ends the child, whatever it waits for."""
-    error = refused(tiny.Slow("x"), wall_seconds=4.0)
+    error = refused(tiny.Slow("x"), wall_seconds=2.0)
     assert error.code == "MODEL_LOAD_FAILED"
     assert "too long" in error.message
 
