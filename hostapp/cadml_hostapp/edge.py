@@ -99,7 +99,8 @@ class _Exchange:
         except Exception as error:
             if self._status:
                 raise
-            await self._refuse(problems.internal(error, "request"))
+            told = error if isinstance(error, CadmlError) else problems.internal(error, "request")
+            await self._refuse(told)
         finally:
             if access.isEnabledFor(logging.INFO):
                 self._log(time.perf_counter() - start)

@@ -24,6 +24,8 @@ from cadml_hostapp.auth import with_keys
 from cadml_hostapp.cli.serve import MULTIPROCESS
 
 _GRACE_SECONDS = 10
+_HUNG_SECONDS = 60
+"""A process that does not answer its supervisor for so long is replaced; a busy machine may need some."""
 
 
 class Protocol(HttpToolsProtocol):
@@ -103,6 +105,7 @@ def _config(app: Any, settings: Settings, **options: Any) -> uvicorn.Config:
         access_log=False,
         log_config=None,
         server_header=False,
+        timeout_worker_healthcheck=_HUNG_SECONDS,
         timeout_graceful_shutdown=int(settings.parse_timeout_seconds) + _GRACE_SECONDS,
         **options,
     )

@@ -83,13 +83,15 @@ def test_a_client_that_stops_in_the_middle_is_told_so(server: LiveServer) -> Non
 
 
 def test_a_json_body_that_stops_is_refused_too(server: LiveServer) -> None:
-    """The patience is that of every route."""
-    with server.connect() as connection:
-        connection.sendall(
-            f"POST /api/v1/vectors/search HTTP/1.1\r\nHost: x\r\nX-API-Key: {KEY}\r\n"
-            "Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{".encode()
-        )
-        assert answer(connection)[1]["code"] == "INPUT_TIMEOUT"
+    """The patience is that of every route, whether a beginning of the body came or nothing at all."""
+    for path in ("search", "similarity"):
+        for beginning in ("", "{"):
+            with server.connect() as connection:
+                connection.sendall(
+                    f"POST /api/v1/vectors/{path} HTTP/1.1\r\nHost: x\r\nX-API-Key: {KEY}\r\n"
+                    f"Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{beginning}".encode()
+                )
+                assert answer(connection)[1]["code"] == "INPUT_TIMEOUT"
 
 
 def test_an_aborted_upload_leaves_nothing(server: LiveServer) -> None:
@@ -241,7 +243,7 @@ def test_several_workers_are_one_server(tmp_path: Path) -> None:
             lines = client.get("/metrics").text.splitlines()
         counted = [line for line in lines if line.startswith('analysis_requests_total{status="success"}')]
         assert [float(line.split()[-1]) for line in counted] == [12.0]
-        assert ask_until(server, lambda: len(list(shared.glob("counter_*.db"))) == 2)
+        assert ask_until(server, lambda: len(list(shared.glob("counter_*.db"))) >= 2)
         assert server.stop() in (0, -15)
 
 
