@@ -124,6 +124,14 @@ def pythonocc(session: nox.Session) -> None:
 
 
 @nox.session
+def schedules(session: nox.Session) -> None:
+    """Run a thousand made-up schedules of index faults against a server over HTTP."""
+    session.install("-e", ".", *group("test"))
+    path = "tests/integration/http/test_fault_schedules.py"
+    session.run("pytest", path, *session.posargs, env={"CADML_FAULT_SCHEDULES": "1000"})
+
+
+@nox.session
 def benchmarks(session: nox.Session) -> None:
     """Print the tables of ratios."""
     session.install("-e", ".", *group("benchmarks"))
