@@ -84,6 +84,8 @@ def single(catalog: Catalog, values: np.ndarray[Any, Any]) -> Table:
     """One query at a time, each a part of its own."""
     index, embedded = flat(values), np.ascontiguousarray(V4.embed(values[:1000]), dtype=np.float32)
     chosen = SimilaritySearch(catalog, V4, FaissBackend())
+    alone = FaissBackend().open(FaissConfig(), dimension=len(V4.slots), metric="l2")
+    alone.upsert(np.arange(len(values)), V4.embed(values))
     plan = FaultPlan()
     degraded = SimilaritySearch(
         catalog, V4, FaultyBackend(FaissBackend(), plan), fallback=MemoryBackend(), probing=False
@@ -99,7 +101,12 @@ def single(catalog: Catalog, values: np.ndarray[Any, Any]) -> Table:
         line = next_one()
         index.search(embedded[line : line + 1], K)
 
+    def ours() -> None:
+        line = next_one()
+        alone.search(embedded[line : line + 1], K)
+
     jobs: dict[str, Job] = {
+        "the index alone": ours,
         "search by vector": lambda: chosen.by_values(values[next_one()], k=K),
         "search by id": lambda: chosen.by_id(f"p{next_one()}", k=K),
         "search by id, explained": lambda: chosen.by_id(f"p{next_one()}", k=K, explain=True),

@@ -395,6 +395,8 @@ def test_many_pools_leave_nothing_in_the_host(sample):
 
 
 HOST = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
 import os, sys, time
 from pathlib import Path
 from cadml_core.contracts import ReadLimits
