@@ -5,8 +5,8 @@
 
 Each slot is scaled by how much it varies among parts of one label, so that a distance of 1 is a usual
 difference within a family: what varies little there weighs more. The pooled within-label variance is
-taken for each format and averaged over the formats in which the slot varies at all, so that formats
-count alike, however many files each has.
+taken for each format, and its geometric mean over the formats in which the slot varies at all, so that
+formats count alike, however many files or how wide a range each has.
 """
 
 from __future__ import annotations
@@ -64,8 +64,8 @@ def constants(
     centres = np.mean([mapped[rows].mean(axis=0) for rows in chosen], axis=0)
     variances = np.array([_within_label_variance(mapped[rows], labels[rows]) for rows in chosen])
     varies = variances > _STILL
-    pooled = (variances * varies).sum(axis=0) / np.maximum(varies.sum(axis=0), 1)
-    scales = np.where(varies.any(axis=0), np.sqrt(pooled), 1.0)
+    logarithms = np.log(variances, where=varies, out=np.zeros_like(variances))
+    scales = np.exp(0.5 * logarithms.sum(axis=0) / np.maximum(varies.sum(axis=0), 1))
     rows = zip(magnitudes.tolist(), centres.round(4).tolist(), scales.round(4).tolist(), strict=True)
     return list(rows)
 
