@@ -12,6 +12,8 @@ from typing import Any
 
 import msgspec
 
+from cadml_core.clock import timestamp
+
 
 class ErrorSpec(msgspec.Struct, frozen=True):
     """What a code means. ``stage`` is None where it is the stage of the operation that failed."""
@@ -120,8 +122,7 @@ class CadmlError(Exception):
 
     def problem(self) -> Problem:
         """Return the error in the shape that users see."""
-        now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        return Problem(self.code, self.stage, self.message, self.context, now)
+        return Problem(self.code, self.stage, self.message, self.context, timestamp(datetime.now(UTC)))
 
 
 def rebuild(

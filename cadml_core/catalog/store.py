@@ -15,6 +15,7 @@ from cadml_core.catalog import schema, transactions, writing
 from cadml_core.catalog.engine import Database, parse_url
 from cadml_core.catalog.records import Change, Content, NewPart, Outcome, Part, PartFilter, Vector
 from cadml_core.catalog.tables import contents, parts, vectors
+from cadml_core.clock import timestamp
 from cadml_core.contracts import Int64Array
 from cadml_core.document import decode_summary
 from cadml_core.errors import CatalogueUnavailable, NotFound
@@ -27,7 +28,7 @@ _PART_SQL = (
 
 
 def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return timestamp(datetime.now(UTC))
 
 
 class Catalog:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import msgspec
 
+from cadml_core.clock import timestamp as clock_timestamp
 from cadml_core.errors import AuditUnavailable
 from cadml_core.metrics import model_opcode_audit_total
 from cadml_core.models.verdict import PickleScan, Verdict
@@ -192,5 +193,4 @@ def proposed_whitelist(snapshot: AuditSnapshot) -> tuple[str, ...]:
 
 def timestamp(seconds: float) -> str:
     """Return seconds since the epoch as ``2026-11-23T17:30:00.123Z``."""
-    moment = datetime.fromtimestamp(seconds, UTC)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return clock_timestamp(datetime.fromtimestamp(seconds, UTC))

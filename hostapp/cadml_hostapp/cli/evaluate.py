@@ -7,7 +7,6 @@ from typing import Any, get_args
 import rich_click as click
 from rich.table import Table
 
-from cadml_core.catalog.paths import text_to_path
 from cadml_core.catalog.records import Part
 from cadml_core.catalog.store import Catalog
 from cadml_core.catalog.values import values_of
@@ -17,16 +16,11 @@ from cadml_core.evaluation import evaluate as evaluate_space
 from cadml_core.plugins import load_plugins
 from cadml_core.similarity.spaces import Space, SpaceName
 from cadml_hostapp.cli.console import Options, json_option, out, print_json, reports_errors
+from cadml_hostapp.cli.labels import label_of, label_option
 
 
 @click.command()
-@click.option(
-    "--label",
-    "source",
-    type=click.Choice(["stored", "parent"]),
-    default="stored",
-    help="What a part's label is: the one in the catalogue, or the name of its file's folder.",
-)
+@label_option
 @click.option("--version", "versions", multiple=True, help="Feature version, repeatable; all by default.")
 @click.option("--format", "format_name", help="Only parts of this format.")
 @json_option
@@ -57,7 +51,7 @@ def evaluate(
 def _labelled(catalog: Catalog, source: str, format_name: str | None) -> dict[int, tuple[Part, str]]:
     found = {}
     for part in catalog.parts():
-        label = _parent(part) if source == "parent" else part.label
+        label = label_of(part, source)
         if label and (format_name is None or part.format == format_name):
             found[part.row] = (part, label)
     if not found:
@@ -67,10 +61,6 @@ def _labelled(catalog: Catalog, source: str, format_name: str | None) -> dict[in
             stage="evaluate",
         )
     return found
-
-
-def _parent(part: Part) -> str | None:
-    return text_to_path(part.path).parent.name if part.path else None
 
 
 def _evaluated(catalog: Catalog, space: Space, labelled: dict[int, tuple[Part, str]]) -> Evaluation:

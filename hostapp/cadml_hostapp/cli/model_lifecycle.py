@@ -8,25 +8,18 @@ import msgspec
 import rich_click as click
 from rich.markup import escape
 
-from cadml_core.catalog.paths import text_to_path
-from cadml_core.catalog.records import Part
 from cadml_core.catalog.values import values_of
 from cadml_core.errors import InvalidInput, UnreadableInput
 from cadml_core.models.registry import ModelInfo
 from cadml_core.runtime import build_runtime
 from cadml_hostapp.cli.console import Options, json_option, out, print_json, reports_errors
+from cadml_hostapp.cli.labels import label_of, label_option
 from cadml_hostapp.training import TrainingReport, WrittenModel, write_model
 from cadml_hostapp.training import train as train_classifier
 
 
 @click.command()
-@click.option(
-    "--label",
-    "source",
-    type=click.Choice(["stored", "parent"]),
-    default="stored",
-    help="What a part's label is: the one in the catalogue, or the name of its file's folder.",
-)
+@label_option
 @click.option("-o", "--output", type=click.Path(path_type=Path), default=Path("model.pkl"), show_default=True)
 @click.option(
     "--version", "version_name", help="Feature version to learn from; the configured one by default."
@@ -45,7 +38,7 @@ def train(
     """
     settings = options.settings(feature_version=version_name)
     with build_runtime(settings) as runtime:
-        labelled = {part.row: (part, _label(part, source)) for part in runtime.catalog.parts()}
+        labelled = {part.row: (part, label_of(part, source)) for part in runtime.catalog.parts()}
         parts = [part for part, label in labelled.values() if label]
         if not parts:
             raise InvalidInput(
@@ -66,12 +59,6 @@ def train(
         print_json({**msgspec.to_builtins(report), "file": written, "serving": info})
     else:
         _show(report, written, info)
-
-
-def _label(part: Part, source: str) -> str | None:
-    if source == "stored":
-        return part.label
-    return text_to_path(part.path).parent.name if part.path else None
 
 
 def _write(path: Path, model: object, report: TrainingReport) -> WrittenModel:
