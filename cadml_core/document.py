@@ -27,9 +27,10 @@ class BoundingBox(msgspec.Struct, frozen=True):
         Raises:
             ValueError: A coordinate is NaN or infinite, or a minimum exceeds its maximum.
         """
-        if not all(math.isfinite(value) for value in (*self.minimum, *self.maximum)):
+        (x0, y0, z0), (x1, y1, z1) = self.minimum, self.maximum
+        if not all(map(math.isfinite, (x0, y0, z0, x1, y1, z1))):
             raise ValueError(f"bounding box is not finite: {self.minimum} .. {self.maximum}")
-        if any(low > high for low, high in zip(self.minimum, self.maximum, strict=True)):
+        if x0 > x1 or y0 > y1 or z0 > z1:
             raise ValueError(f"bounding box is inside out: {self.minimum} .. {self.maximum}")
 
     @property

@@ -5,21 +5,40 @@ Versions v1 to v4 are prefixes of one list, so a slot keeps its position for eve
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from math import log
 from typing import NamedTuple
 
 from cadml_core import CadDocument, FeatureSlot
 
 COMPLEX_FROM_ENTITIES = 500
 LARGEST_KINDS = 5
+_NO_EXTENTS = (0.0, 0.0, 0.0)
+
+
+class Facts:
+    """A document and what several measures of it need, each worked out once."""
+
+    __slots__ = ("counts", "depth", "document", "entities", "height", "kinds", "largest", "volume", "width")
+
+    def __init__(self, document: CadDocument) -> None:
+        self.document = document
+        self.counts = [count for count in document.entity_counts.values() if count > 0]
+        """Of the kinds that occur."""
+        self.entities = sum(self.counts)
+        self.kinds = sorted(self.counts, reverse=True)
+        box = document.bounding_box
+        self.width, self.height, self.depth = extents = box.extents if box else _NO_EXTENTS
+        self.largest = max(extents)
+        self.volume = self.width * self.height * self.depth
 
 
 class Measure(NamedTuple):
     """A slot and how it is measured."""
 
     slot: FeatureSlot
-    of: Callable[[CadDocument], float]
+    of: Callable[[Facts], float]
 
 
 def compute_shape_entropy(type_counts: Mapping[str, int]) -> float:
@@ -32,37 +51,33 @@ def compute_shape_entropy(type_counts: Mapping[str, int]) -> float:
     Source: C. E. Shannon, "A Mathematical Theory of Communication", Bell System Technical Journal
     27 (1948), section 6.
     """
-    smoothed = [count + 1 for count in type_counts.values() if count > 0]
-    if len(smoothed) <= 1:
+    counts = [count for count in type_counts.values() if count > 0]
+    return _evenness(counts, sum(counts))
+
+
+def _evenness(counts: Sequence[int], entities: int) -> float:
+    kinds = len(counts)
+    if kinds <= 1:
         return 0.0
-    total = sum(smoothed)
+    total = entities + kinds
     # -sum(p ln p) with p = c / total, rearranged so that each kind costs one logarithm and no division.
-    entropy = math.log(total) - sum([count * math.log(count) for count in smoothed]) / total
-    return min(1.0, max(0.0, entropy / math.log(len(smoothed))))
+    entropy = log(total) - sum(map(_smoothed_n_log_n, counts)) / total
+    evenness = entropy / log(kinds)
+    # Rounding may step just over an end.
+    return evenness if 0.0 <= evenness <= 1.0 else round(evenness)
+
+
+@lru_cache(maxsize=4096)  # most counts are small, and come again from part to part
+def _smoothed_n_log_n(count: int) -> float:
+    return (count + 1) * log(count + 1)
 
 
 def _ratio(part: float, whole: float) -> float:
     return part / whole if whole else 0.0
 
 
-def _extents(document: CadDocument) -> tuple[float, float, float]:
-    return document.bounding_box.extents if document.bounding_box else (0.0, 0.0, 0.0)
-
-
-def _bbox_volume(document: CadDocument) -> float:
-    return math.prod(_extents(document))
-
-
-def _proportion(axis: int) -> Callable[[CadDocument], float]:
-    return lambda document: _ratio(_extents(document)[axis], max(_extents(document)))
-
-
-def _largest_kind(rank: int) -> Callable[[CadDocument], float]:
-    def measure(document: CadDocument) -> float:
-        counts = sorted(document.entity_counts.values(), reverse=True)
-        return _ratio(counts[rank], document.entity_count) if rank < len(counts) else 0.0
-
-    return measure
+def _largest_kind(rank: int) -> Callable[[Facts], float]:
+    return lambda facts: _ratio(facts.kinds[rank], facts.entities) if rank < len(facts.kinds) else 0.0
 
 
 def _slot(name: str, since: str, unit: str, description: str, *, semantic: bool = False) -> FeatureSlot:
@@ -72,48 +87,53 @@ def _slot(name: str, since: str, unit: str, description: str, *, semantic: bool 
 MEASURES: tuple[Measure, ...] = (
     Measure(
         _slot("entity_count", "v1", "count", "DXF modelspace entities, facets, or B-rep faces"),
-        lambda document: document.entity_count,
+        lambda facts: facts.entities,
     ),
-    Measure(_slot("bbox_width", "v1", "mm", "extent along x"), lambda document: _extents(document)[0]),
-    Measure(_slot("bbox_height", "v1", "mm", "extent along y"), lambda document: _extents(document)[1]),
-    Measure(_slot("bbox_depth", "v1", "mm", "extent along z"), lambda document: _extents(document)[2]),
-    Measure(_slot("bbox_volume_estimate", "v1", "mm³", "width × height × depth"), _bbox_volume),
+    Measure(_slot("bbox_width", "v1", "mm", "extent along x"), lambda facts: facts.width),
+    Measure(_slot("bbox_height", "v1", "mm", "extent along y"), lambda facts: facts.height),
+    Measure(_slot("bbox_depth", "v1", "mm", "extent along z"), lambda facts: facts.depth),
+    Measure(_slot("bbox_volume_estimate", "v1", "mm³", "width × height × depth"), lambda facts: facts.volume),
     Measure(
         _slot("layer_count", "v1", "count", "layers, or named bodies and assembly parts", semantic=True),
-        lambda document: len(document.layers),
+        lambda facts: len(facts.document.layers),
     ),
     Measure(
         _slot("complexity_high_flag", "v1", "1", "1.0 from 500 entities on", semantic=True),
-        lambda document: float(document.entity_count >= COMPLEX_FROM_ENTITIES),
+        lambda facts: float(facts.entities >= COMPLEX_FROM_ENTITIES),
     ),
-    *(
-        Measure(
-            _slot(f"norm_{name}", "v2", "1", f"{name} over the largest extent; 0 if that is 0"),
-            _proportion(axis),
-        )
-        for axis, name in enumerate(("width", "height", "depth"))
+    Measure(
+        _slot("norm_width", "v2", "1", "width over the largest extent; 0 if that is 0"),
+        lambda facts: _ratio(facts.width, facts.largest),
+    ),
+    Measure(
+        _slot("norm_height", "v2", "1", "height over the largest extent; 0 if that is 0"),
+        lambda facts: _ratio(facts.height, facts.largest),
+    ),
+    Measure(
+        _slot("norm_depth", "v2", "1", "depth over the largest extent; 0 if that is 0"),
+        lambda facts: _ratio(facts.depth, facts.largest),
     ),
     Measure(
         _slot("width_height_ratio", "v2", "1", "width over height; 0 if the height is 0"),
-        lambda document: _ratio(_extents(document)[0], _extents(document)[1]),
+        lambda facts: _ratio(facts.width, facts.height),
     ),
     Measure(
         _slot("width_depth_ratio", "v2", "1", "width over depth; 0 if the depth is 0"),
-        lambda document: _ratio(_extents(document)[0], _extents(document)[2]),
+        lambda facts: _ratio(facts.width, facts.depth),
     ),
-    Measure(_slot("solids_count", "v3", "count", "closed solids"), lambda document: document.solid_count),
-    Measure(_slot("facets_count", "v3", "count", "facets"), lambda document: document.facet_count),
+    Measure(_slot("solids_count", "v3", "count", "closed solids"), lambda facts: facts.document.solid_count),
+    Measure(_slot("facets_count", "v3", "count", "facets"), lambda facts: facts.document.facet_count),
     Measure(
         _slot("avg_volume_per_entity", "v3", "mm³", "bbox_volume_estimate over entity_count; 0 if none"),
-        lambda document: _ratio(_bbox_volume(document), document.entity_count),
+        lambda facts: _ratio(facts.volume, facts.entities),
     ),
     Measure(
         _slot("solids_ratio", "v3", "1", "solids_count over entity_count; 0 if none"),
-        lambda document: _ratio(document.solid_count, document.entity_count),
+        lambda facts: _ratio(facts.document.solid_count, facts.entities),
     ),
     Measure(
         _slot("facets_ratio", "v3", "1", "facets_count over entity_count; 0 if none"),
-        lambda document: _ratio(document.facet_count, document.entity_count),
+        lambda facts: _ratio(facts.document.facet_count, facts.entities),
     ),
     *(
         Measure(
@@ -126,11 +146,11 @@ MEASURES: tuple[Measure, ...] = (
     ),
     Measure(
         _slot("surface_count", "v4", "count", "B-rep faces, facets, or geometric DXF entities"),
-        lambda document: document.surface_count,
+        lambda facts: facts.document.surface_count,
     ),
     Measure(
         _slot("shape_entropy", "v4", "1", "evenness of the entity kinds, Laplace-smoothed, 0 to 1"),
-        lambda document: compute_shape_entropy(document.entity_counts),
+        lambda facts: _evenness(facts.counts, facts.entities),
     ),
 )
 

@@ -7,9 +7,9 @@ import numpy as np
 from cadml_core import CadDocument, DimensionMismatch, Metric
 from cadml_core.features import FloatMatrix, FloatVector
 from cadml_plugins.features._constants import CONSTANTS
-from cadml_plugins.features._measures import measures_until
+from cadml_plugins.features._measures import Facts, measures_until
 
-_LARGEST = np.finfo(np.float32).max
+_LARGEST = float(np.finfo(np.float32).max)
 
 
 class MeasuredVersion:
@@ -22,8 +22,9 @@ class MeasuredVersion:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self._measures = measures_until(name)
-        self.slots = tuple(measure.slot for measure in self._measures)
+        measures = measures_until(name)
+        self.slots = tuple(measure.slot for measure in measures)
+        self._measures = tuple(measure.of for measure in measures)
         constants = [CONSTANTS[slot.name] for slot in self.slots]
         self._logarithmic = np.array([constant.logarithmic for constant in constants])
         self._centre = np.array([constant.centre for constant in constants])
@@ -35,8 +36,9 @@ class MeasuredVersion:
 
     def extract(self, document: CadDocument) -> FloatVector:
         """Return the raw values: float64 (len(slots),). What overflows becomes the largest float32."""
-        values = np.array([measure.of(document) for measure in self._measures], dtype=np.float64)
-        return np.clip(values, 0.0, _LARGEST)
+        facts = Facts(document)
+        values = np.array([measure(facts) for measure in self._measures], dtype=np.float64)
+        return values.clip(0.0, _LARGEST, out=values)
 
     def embed(self, values: FloatMatrix) -> FloatMatrix:
         """Map raw values (n, len(slots)) to float32 (n, len(slots)): ``(f(x) - centre) / scale`` where
@@ -47,8 +49,8 @@ class MeasuredVersion:
         """
         if values.ndim != 2 or values.shape[1] != len(self.slots):
             raise DimensionMismatch(expected=len(self.slots), found=values.shape[-1])
-        result: FloatVector = values.astype(np.float64)
-        columns = self._logarithmic
-        result[:, columns] = np.log1p(np.maximum(result[:, columns], 0.0))
-        embedded: FloatMatrix = ((result - self._centre) / self._scale).astype(np.float32)
-        return embedded
+        result = values.astype(np.float64)
+        np.log1p(np.maximum(result, 0.0), out=result, where=self._logarithmic)
+        result -= self._centre
+        result /= self._scale
+        return result.astype(np.float32)
