@@ -233,7 +233,7 @@ class _Run:
     def _recompute(self, job: _Job, content: Content) -> None:
         """Compute vectors from the stored summary, which is all they need."""
         try:
-            vectors = {v: _vector(extract_values(self._features[v], content.document)) for v in job.versions}
+            vectors = {v: Vector(extract_values(self._features[v], content.document)) for v in job.versions}
         except CadmlError as error:
             self._fail(job.path, error)
         else:

@@ -25,7 +25,7 @@ from cadml_core.errors import (
     UnreadableInput,
 )
 from cadml_core.extraction.detection import HEAD_BYTES, display, identify, open_input, unreadable
-from cadml_core.features import FeatureVector
+from cadml_core.features import FeatureVector, FloatVector
 
 EMPTY_WARNING = "The file is readable, but holds no geometry."
 
@@ -228,19 +228,22 @@ def _extract(
     vectors, seconds = {}, {}
     for version in wanted:
         start = time.perf_counter()
-        vectors[version.name] = extract_values(version, document)
+        vectors[version.name] = extract_values(version, document).tolist()
         seconds[version.name] = time.perf_counter() - start
     return vectors, seconds
 
 
-def extract_values(version: FeatureVersion, document: CadDocument) -> list[float]:
+def extract_values(version: FeatureVersion, document: CadDocument) -> FloatVector:
     """Return the raw values of a document, checked against the contract of feature versions.
+
+    Returns:
+        float64 (number of slots,), finite; a copy, whatever the feature version keeps.
 
     Raises:
         CadmlError: With INTERNAL_ERROR: the feature version broke its promise.
     """
     try:
-        values = np.asarray(version.extract(document), dtype=np.float64)
+        values = np.array(version.extract(document), dtype=np.float64)
     except (CadmlError, MemoryError):
         raise
     # The same boundary as for adapters: a stranger's code may raise anything.
@@ -251,7 +254,7 @@ def extract_values(version: FeatureVersion, document: CadDocument) -> list[float
     if not np.isfinite(values).all():
         slots = [version.slots[index].name for index in np.flatnonzero(~np.isfinite(values))]
         raise _broken(version, f"returned values that are not finite: {', '.join(slots)}")
-    return [float(value) for value in values]
+    return values
 
 
 def _broken(version: FeatureVersion, fault: str) -> CadmlError:

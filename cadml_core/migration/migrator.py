@@ -12,18 +12,18 @@ from sqlalchemy.engine import Connection
 
 from cadml_core.catalog.exclusion import exclusive
 from cadml_core.catalog.store import Catalog
-from cadml_core.catalog.tables import vectors
-from cadml_core.catalog.transactions import lock, log_changes, upsert
+from cadml_core.catalog.tables import parts, vectors
+from cadml_core.catalog.transactions import CHUNK, lock, log_changes, upsert
 from cadml_core.clock import Clock, SystemClock, timestamp
 from cadml_core.contracts import FeatureVersion
 from cadml_core.errors import CadmlError, InvalidInput, NotFound
 from cadml_core.metrics import vector_migrate_dimension_delta, vector_migrate_total
 from cadml_core.migration.journal import Journal, MigrationRun
 from cadml_core.migration.preview import MigrationPreview, describe, summarise
-from cadml_core.migration.sources import Moved, Recomputation, lacking, lacking_among, load, missing
+from cadml_core.migration.sources import Moved, Recomputation, Source, load, missing, those
 
 STAGE = "migration"
-BATCH = 500
+BATCH = 1_000
 """Parts of one transaction: others wait for it to write, and it is what a crash repeats."""
 LARGEST_PREVIEW = 1_000
 _FAILURES = 100
@@ -95,7 +95,7 @@ class Migrator:
             picked = (
                 rows[np.unique(np.linspace(0, len(rows) - 1, limit).astype(np.int64))] if len(rows) else rows
             )
-            sources = load(connection, picked.tolist())
+            sources = load(connection, those(picked.tolist()))
         slots = {name: len(feature.slots) for name, feature in self._features.items()}
         return summarise(
             describe(sources, recomputation, slots),
@@ -171,15 +171,15 @@ class Migrator:
                 stage=STAGE,
                 ids=unknown[:100],
             )
-        return [part.row for part in found.values()]
+        return sorted(part.row for part in found.values())
 
     def _try_all(self, recomputation: Recomputation, chosen: list[int] | None, tally: _Tally) -> None:
         name, after = recomputation.target.name, 0
         with self._catalog.database.read() as connection:
             tally.total = _pending(connection, name, chosen)
             while batch := _next(connection, name, chosen, after):
-                tally.add(recomputation.move(load(connection, batch)))
-                after = batch[-1]
+                tally.add(recomputation.move(batch))
+                after = batch[-1].row
 
     def _migrate_all(self, recomputation: Recomputation, chosen: list[int] | None, tally: _Tally) -> None:
         name = recomputation.target.name
@@ -205,7 +205,7 @@ class Migrator:
             batch = _next(connection, name, chosen, after)
             if not batch:
                 return None
-            moved = recomputation.move(load(connection, batch))
+            moved = recomputation.move(batch)
             rows = [_vector_row(name, one) for one in moved if one.raw is not None]
             if rows:
                 upsert(connection, vectors, rows)
@@ -214,22 +214,28 @@ class Migrator:
         tally.add(moved)
         for method, count in Counter(one.method for one in moved).items():
             vector_migrate_total.labels(status=method).inc(count)
-        return batch[-1]
+        return batch[-1].row
 
 
 def _pending(connection: Connection, to_version: str, chosen: list[int] | None) -> int:
-    if chosen is not None:
-        return len(lacking_among(connection, to_version, chosen))
-    count = sa.select(sa.func.count()).select_from(missing(to_version).order_by(None).subquery())
-    return int(connection.execute(count).scalar_one())
-
-
-def _next(connection: Connection, to_version: str, chosen: list[int] | None, after: int) -> list[int]:
+    wanted = missing(to_version).order_by(None)
     if chosen is None:
-        return lacking(connection, to_version, after, BATCH)
-    rest = sorted(row for row in chosen if row > after)
+        return _count(connection, wanted)
+    chunks = (chosen[start : start + CHUNK] for start in range(0, len(chosen), CHUNK))
+    return sum(_count(connection, wanted.where(parts.c.row.in_(chunk))) for chunk in chunks)
+
+
+def _count(connection: Connection, rows: sa.Select[tuple[int]]) -> int:
+    return int(connection.execute(sa.select(sa.func.count()).select_from(rows.subquery())).scalar_one())
+
+
+def _next(connection: Connection, to_version: str, chosen: list[int] | None, after: int) -> list[Source]:
+    wanted = missing(to_version)
+    if chosen is None:
+        return load(connection, wanted.where(parts.c.row > after).limit(BATCH))
+    rest = [row for row in chosen if row > after]
     for start in range(0, len(rest), BATCH):
-        if found := lacking_among(connection, to_version, rest[start : start + BATCH]):
+        if found := load(connection, wanted.where(parts.c.row.in_(rest[start : start + BATCH]))):
             return found
     return []
 

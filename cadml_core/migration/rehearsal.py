@@ -12,7 +12,7 @@ from cadml_core.catalog.store import Catalog
 from cadml_core.contracts import FeatureVersion, Int64Array
 from cadml_core.errors import InvalidInput, NotFound
 from cadml_core.features import FloatMatrix
-from cadml_core.migration.sources import Recomputation, load
+from cadml_core.migration.sources import Recomputation, load, those
 from cadml_core.similarity.spaces import Space, unit_rows
 
 LARGEST_POPULATION = 5_000
@@ -108,7 +108,7 @@ def _target_values(
     by_row = dict(zip(stored.tolist(), values, strict=True))
     absent = [row for row in rows.tolist() if row not in by_row]
     with catalog.database.read() as connection:
-        sources = load(connection, absent)
+        sources = load(connection, those(absent))
     for moved in Recomputation(features, target).move(sources):
         if moved.raw is not None:
             by_row[moved.source.row] = np.frombuffer(moved.raw, dtype="<f8")

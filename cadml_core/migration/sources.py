@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Literal, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Literal, NamedTuple
 
+import msgspec
 import numpy as np
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from cadml_core.catalog.tables import contents, parts, vectors
-from cadml_core.catalog.transactions import CHUNK, select_in
 from cadml_core.contracts import FeatureVersion
 from cadml_core.document import decode_summary
 from cadml_core.errors import CadmlError
@@ -47,50 +47,46 @@ class Moved(NamedTuple):
     """Why it failed."""
 
 
-def missing(to_version: str) -> sa.Select[Any]:
+def missing(to_version: str) -> sa.Select[tuple[int]]:
     """The row numbers of the parts that a migration would work on, ascending."""
     has_target = sa.exists().where(vectors.c.part == parts.c.row, vectors.c.version == to_version)
     has_any = sa.exists().where(vectors.c.part == parts.c.row)
     return (
-        sa.select(parts.c.row).where(~has_target, has_any | parts.c.sha256.is_not(None)).order_by(parts.c.row)
+        sa.select(parts.c.row).where(~has_target, parts.c.sha256.is_not(None) | has_any).order_by(parts.c.row)
     )
 
 
-def load(connection: Connection, rows: Iterable[int]) -> list[Source]:
-    """Read the sources of these parts, by row number."""
-    wanted = list(rows)
-    query = sa.select(parts.c.row, parts.c.id, parts.c.sha256, contents.c.summary).join_from(
-        parts, contents, isouter=True
+def those(rows: Sequence[int]) -> sa.Select[tuple[int]]:
+    """Those of these row numbers that there are; SQLite takes 32,766 at a time."""
+    return sa.select(parts.c.row).where(parts.c.row.in_(rows))
+
+
+def load(connection: Connection, rows: sa.Select[tuple[int]]) -> list[Source]:
+    """Read the sources of the parts whose row numbers a query selects, in ascending order."""
+    selected = rows.subquery()
+    query = (
+        sa.select(
+            parts.c.row,
+            parts.c.id,
+            parts.c.sha256,
+            contents.c.summary,
+            vectors.c.version,
+            sa.case((contents.c.summary.is_(None), vectors.c.raw)),
+        )
+        .select_from(
+            selected.join(parts, parts.c.row == selected.c.row)
+            .outerjoin(contents, contents.c.sha256 == parts.c.sha256)
+            .outerjoin(vectors, vectors.c.part == parts.c.row)
+        )
+        .order_by(parts.c.row)
     )
-    found: dict[int, dict[str, bytes]] = {row: {} for row in wanted}
-    records = sorted(select_in(connection, query, parts.c.row, wanted))
-    bare = [record.row for record in records if record.summary is None]
-    for part, version in select_in(
-        connection, sa.select(vectors.c.part, vectors.c.version), vectors.c.part, wanted
-    ):
-        found[part][version] = b""
-    for part, version, raw in select_in(
-        connection, sa.select(vectors.c.part, vectors.c.version, vectors.c.raw), vectors.c.part, bare
-    ):
-        found[part][version] = bytes(raw)
-    return [
-        Source(record.row, record.id, record.sha256, record.summary, found[record.row]) for record in records
-    ]
-
-
-def lacking(connection: Connection, to_version: str, after: int, limit: int) -> list[int]:
-    """The next rows that a migration works on."""
-    query = missing(to_version).where(parts.c.row > after).limit(limit)
-    return list(connection.execute(query).scalars())
-
-
-def lacking_among(connection: Connection, to_version: str, rows: Sequence[int]) -> list[int]:
-    """Those of these rows that a migration would work on, ascending."""
-    found: list[int] = []
-    for start in range(0, len(rows), CHUNK):
-        chunk = rows[start : start + CHUNK]
-        found += connection.execute(missing(to_version).where(parts.c.row.in_(chunk))).scalars()
-    return sorted(found)
+    sources: dict[int, Source] = {}
+    for row, part_id, sha256, summary, version, raw in connection.execute(query).all():
+        if row not in sources:
+            sources[row] = Source(row, part_id, sha256, summary, {})
+        if version is not None:
+            sources[row].vectors[version] = raw or b""
+    return list(sources.values())
 
 
 class Recomputation:
@@ -127,7 +123,7 @@ class Recomputation:
 
     def move(self, sources: Sequence[Source]) -> list[Moved]:
         """Compute the vectors of many sources; each distinct content once, the others in bulk."""
-        contents_done: dict[str, Moved] = {}
+        computed: dict[str | None, tuple[bytes | None, str | None]] = {}
         bare: dict[str, list[Source]] = {}
         result = []
         for source in sources:
@@ -138,21 +134,24 @@ class Recomputation:
             elif method == "failed":
                 result.append(Moved(source, method, None, from_version, reason))
             else:
-                key = source.sha256 or ""
-                if key not in contents_done:
-                    contents_done[key] = self._recompute(source)
-                once = contents_done[key]
-                result.append(Moved(source, once.method, once.raw, from_version, once.reason))
+                if source.sha256 not in computed:
+                    computed[source.sha256] = self._recompute(source)
+                raw, reason = computed[source.sha256]
+                method = "failed" if raw is None else "recomputed"
+                result.append(Moved(source, method, raw, from_version, reason))
         for version, group in bare.items():
             result += self._by_name(version, group)
         return result
 
-    def _recompute(self, source: Source) -> Moved:
+    def _recompute(self, source: Source) -> tuple[bytes | None, str | None]:
+        """The values, packed; or why there are none."""
         try:
             values = extract_values(self.target, decode_summary(source.summary or ""))
         except CadmlError as error:
-            return Moved(source, "failed", None, None, error.message)
-        return Moved(source, "recomputed", np.array(values, dtype="<f8").tobytes(), None)
+            return None, error.message
+        except msgspec.DecodeError as error:
+            return None, f"its document summary cannot be read ({error}): ingest the file again"
+        return values.astype("<f8", copy=False).tobytes(), None
 
     def _by_name(self, version: str, group: Sequence[Source]) -> list[Moved]:
         slots = self._features[version].slots

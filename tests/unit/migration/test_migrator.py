@@ -10,12 +10,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from prometheus_client import REGISTRY
 
 from cadml_core.catalog.records import Content, NewPart, Vector
 from cadml_core.catalog.store import Catalog
+from cadml_core.catalog.tables import contents
 from cadml_core.document import BoundingBox, CadDocument
 from cadml_core.errors import CadmlError, InvalidInput, NotFound
 from cadml_core.features import convert_by_name
@@ -23,6 +25,7 @@ from cadml_core.migration.migrator import BATCH, Migrator
 from cadml_core.migration.rehearsal import rehearse
 from cadml_core.similarity.search import SimilaritySearch
 from cadml_plugins.features.v1 import V1
+from cadml_plugins.features.v2 import V2
 from cadml_plugins.features.v4 import V4
 from cadml_plugins.vectors.memory import MemoryBackend
 
@@ -100,6 +103,29 @@ def test_what_cannot_be_migrated_is_named(catalog: Catalog) -> None:
     assert "x9" in report.failures[0].reason
 
 
+def test_a_damaged_summary_stops_no_other_part(catalog: Catalog) -> None:
+    """Its part is named with what is wrong; the others get their vectors."""
+    catalog.add([part(1), part(2)])
+    with catalog.database.write() as connection:
+        connection.execute(
+            contents.update().where(contents.c.sha256 == f"{1:064x}").values(summary='{"format": 3}')
+        )
+    report = Migrator(catalog, FEATURES).run("v4")
+    assert (report.recomputed, report.failed) == (1, 1)
+    assert report.failures[0].id == "p1"
+    assert "ingest the file again" in report.failures[0].reason
+
+
+def test_the_longest_of_several_versions_moves(catalog: Catalog) -> None:
+    """A part with vectors of many versions is migrated once: from its document, or from the longest."""
+    many = {"v1": Vector(np.ones(7)), "v2": Vector(np.full(12, 2.0))}
+    catalog.add([msgspec.structs.replace(part(1), vectors=many), NewPart(id="bare", vectors=many)])
+    report = Migrator(catalog, {**FEATURES, "v2": V2}).run("v4")
+    assert (report.total, report.recomputed, report.by_name) == (2, 1, 1)
+    assert catalog.vector("p1", "v4").values.tobytes() == V4.extract(document(1)).tobytes()
+    assert catalog.vector("bare", "v4").values.tolist() == [2.0] * 12 + [0.0] * 12
+
+
 def test_a_second_run_has_nothing_to_do(catalog: Catalog) -> None:
     """Nothing is computed or written twice."""
     catalog.add([part(1)])
@@ -131,6 +157,17 @@ def test_only_the_parts_that_were_named(catalog: Catalog) -> None:
     assert migrator.run("v4", ids=["p1", "p3"]).recomputed == 2
     rows, _ = catalog.vectors("v4")
     assert {catalog.parts_by_row([row])[row].id for row in rows.tolist()} == {"p1", "p3"}
+
+
+def test_named_parts_beyond_one_batch(catalog: Catalog) -> None:
+    """Those that have the vector already, however many come first, are passed over."""
+    catalog.add([part(number) for number in range(2 * BATCH + 5)])
+    ids = [f"p{number}" for number in range(2 * BATCH + 5)]
+    migrator = Migrator(catalog, FEATURES)
+    assert migrator.run("v4", ids=ids[:BATCH]).recomputed == BATCH
+    report = migrator.run("v4", ids=ids[::-1])
+    assert (report.total, report.recomputed) == (BATCH + 5, BATCH + 5)
+    assert catalog.vector_versions()["v4"] == len(ids)
 
 
 def test_an_unknown_version_is_refused(catalog: Catalog) -> None:
