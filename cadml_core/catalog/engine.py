@@ -147,7 +147,8 @@ class Database:
         with self._lock:
             if self._closed:
                 raise CatalogueUnavailable("the catalogue is closed; open it again", database=self.shown)
-            pooled = self.engine.raw_connection()
+            with self.translate():
+                pooled = self.engine.raw_connection()
             raw = pooled.driver_connection
             pooled.detach()
             if raw is not None and not self.sqlite:
@@ -167,13 +168,12 @@ class Database:
                 raise InvalidInput(f"{value!r} holds a character that is no text", stage="catalogue")
         if not self.sqlite:
             sql = sql.replace("?", "%s")
-        with self.translate():
-            try:
-                rows: list[tuple[Any, ...]] = self.reader().execute(sql, parameters).fetchall()
-            except self._driver_error as error:
-                self._forget_reader()
-                raise DBAPIError(sql, None, error) from error
-            return rows
+        try:
+            rows: list[tuple[Any, ...]] = self.reader().execute(sql, parameters).fetchall()
+        except self._driver_error as error:
+            self._forget_reader()
+            raise self._unavailable(error) from error
+        return rows
 
     @property
     def _driver_error(self) -> type[Exception]:
@@ -193,12 +193,15 @@ class Database:
         try:
             yield
         except (DBAPIError, PoolTimeout) as error:
-            reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
-            raise CatalogueUnavailable(
-                f"the catalogue {self.shown} cannot be used: {reason}; {_advice(error)}",
-                database=self.shown,
-                reason=reason,
-            ) from error
+            raise self._unavailable(error) from error
+
+    def _unavailable(self, error: Exception) -> CatalogueUnavailable:
+        reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
+        return CatalogueUnavailable(
+            f"the catalogue {self.shown} cannot be used: {reason}; {_advice(error)}",
+            database=self.shown,
+            reason=reason,
+        )
 
     def close(self) -> None:
         """Close every connection; closing twice is allowed."""

@@ -238,14 +238,24 @@ class Catalog:
             )
         return found[version]
 
+    def values_of(self, ids: Iterable[str], version: str) -> dict[str, tuple[int, FloatVector]]:
+        """Return row number and raw values of those parts that exist and have any of that version."""
+        found = self._fetch_in(
+            # LEFT keeps SQLite from beginning with the vectors, of which it would read every one.
+            "SELECT p.id, p.row, v.raw FROM parts p"
+            " LEFT JOIN vectors v ON v.part = p.row AND v.version = ? WHERE p.id IN",
+            dict.fromkeys(ids),
+            (version,),
+        )
+        return {part_id: (row, _values(raw)) for part_id, row, raw in found if raw is not None}
+
     def vectors_of(self, rows: Iterable[int]) -> dict[int, dict[str, Vector]]:
         """Return every vector of these parts, by row and feature version."""
         found: dict[int, dict[str, Vector]] = {}
         for part, version, source, raw in self._fetch_in(
             "SELECT part, version, source, raw FROM vectors WHERE part IN", (int(row) for row in rows)
         ):
-            values = np.frombuffer(raw, dtype="<f8").astype(np.float64)
-            found.setdefault(part, {})[version] = Vector(values, source)
+            found.setdefault(part, {})[version] = Vector(_values(raw), source)
         return found
 
     def versions_of(self, rows: Iterable[int]) -> dict[int, set[str]]:
@@ -355,6 +365,11 @@ def _part(record: tuple[Any, ...]) -> Part:
         created=created,
         updated=updated,
     )
+
+
+def _values(raw: bytes) -> FloatVector:
+    """Unpack one vector."""
+    return np.frombuffer(raw, dtype="<f8").astype(np.float64)
 
 
 def _matrix(version: str, records: Sequence[tuple[Any, ...]]) -> tuple[Int64Array, FloatMatrix]:

@@ -7,22 +7,20 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Literal, NamedTuple, TypeVar
+from functools import partial
+from typing import Literal
 
 import msgspec
 import numpy as np
 
-from cadml_core.catalog.records import Part, PartFilter
-from cadml_core.contracts import Int64Array
+from cadml_core.catalog.records import PartFilter
 from cadml_core.errors import InvalidInput
 from cadml_core.features import FloatMatrix
 from cadml_core.metrics import batch_similarity_parallel_savings_seconds
 from cadml_core.similarity.filters import SlotRange
 from cadml_core.similarity.recovery import Answer
-from cadml_core.similarity.search import Hit, SimilaritySearch, check_bounds, make_hits, nearest
+from cadml_core.similarity.search import Hit, SimilaritySearch, check_bounds, lines_of, make_hits
 from cadml_core.similarity.spaces import SpaceName
-
-T = TypeVar("T")
 
 
 class BatchItem(msgspec.Struct, frozen=True):
@@ -96,41 +94,51 @@ class BatchSimilarity:
         search = self._search
         space = search.space(metric)
         allowed = search.admitted(which, ranges)
-        known = search.catalog.parts_by_id(ids)
-        rows, raw = search.catalog.vectors(search.feature.name, {part.row for part in known.values()})
-        if not len(rows):
+        known = search.catalog.values_of(ids, search.feature.name)
+        if not known:
             items = tuple(BatchItem(part_id, "not_found", ()) for part_id in ids)
             health = search.indexes.health()
             return BatchResult(
                 items, search.feature.name, metric, health.backend, health.degraded, False, 0.0
             )
-        work = self._answer(metric, space.project(raw), k + 1, allowed)
-        found: dict[int, tuple[Hit, ...]] = {}
-        for chunk, (answer, parts) in zip(work.chunks, work.results, strict=True):
-            for line, row in enumerate(rows[chunk].tolist()):
-                found[row] = make_hits(space, *nearest(answer.hits, line, row, k), parts, min_score)
-        last = work.results[-1][0]
+        queries = space.project(np.stack([raw for _, raw in known.values()]))
+        savings = 0.0
+
+        def ask(change: int) -> list[Answer]:
+            nonlocal savings
+            one = partial(search.indexes.search, metric, k=k + 1, allowed=allowed, change=change)
+            answers, savings = self._share_out(one, queries)
+            return answers
+
+        answers, parts = search.answer(ask)
+        lines = itertools.chain.from_iterable(lines_of(space, answer.hits) for answer in answers)
+        found = {
+            part_id: make_hits(line, parts, k, min_score=min_score, exclude=row)
+            for (part_id, (row, _)), line in zip(known.items(), lines, strict=True)
+        }
         return BatchResult(
-            items=tuple(_item(part_id, known.get(part_id), found) for part_id in ids),
+            items=tuple(_item(part_id, found.get(part_id)) for part_id in ids),
             feature_version=search.feature.name,
             metric=metric,
-            backend=last.backend,
-            degraded=any(answer.degraded for answer, _ in work.results),
-            parallel=len(work.chunks) > 1,
-            savings_seconds=work.savings,
+            backend=answers[-1].backend,
+            degraded=any(answer.degraded for answer in answers),
+            parallel=len(answers) > 1,
+            savings_seconds=savings,
         )
 
-    def _answer(self, metric: SpaceName, queries: FloatMatrix, k: int, allowed: Int64Array | None) -> _Work:
-        chunks = self._chunks(len(queries))
-        tasks = [lambda c=chunk: self._search.answer(metric, queries[c], k, allowed) for chunk in chunks]
-        if len(tasks) == 1:
-            return _Work(chunks, [tasks[0]()], 0.0)
+    def _share_out(
+        self, ask: Callable[[FloatMatrix], Answer], queries: FloatMatrix
+    ) -> tuple[list[Answer], float]:
+        """Search for all queries, in threads where they are many; returns the seconds saved too."""
+        chunks = [queries[chunk] for chunk in self._chunks(len(queries))]
+        if len(chunks) == 1:
+            return [ask(queries)], 0.0
         start = time.perf_counter()
-        timed = list(self._threads.map(_timed, tasks))
+        timed = list(self._threads.map(partial(_timed, ask), chunks))
         savings = sum(seconds for _, seconds in timed) - (time.perf_counter() - start)
         # A histogram's sum must not fall; the answer tells the truth where nothing was saved.
         batch_similarity_parallel_savings_seconds.observe(max(0.0, savings))
-        return _Work(chunks, [result for result, _ in timed], savings)
+        return [answer for answer, _ in timed], savings
 
     def _chunks(self, count: int) -> list[slice]:
         workers = 1 if count <= self.policy.threshold else self.policy.workers
@@ -140,24 +148,16 @@ class BatchSimilarity:
         return [slice(low, high) for low, high in itertools.pairwise(edges)]
 
 
-class _Work(NamedTuple):
-    chunks: list[slice]
-    results: list[tuple[Answer, dict[int, Part]]]
-    savings: float
-
-
 def _cores() -> int:
     """How many cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _timed(task: Callable[[], T]) -> tuple[T, float]:
+def _timed(ask: Callable[[FloatMatrix], Answer], queries: FloatMatrix) -> tuple[Answer, float]:
     start = time.perf_counter()
-    result = task()
-    return result, time.perf_counter() - start
+    answer = ask(queries)
+    return answer, time.perf_counter() - start
 
 
-def _item(part_id: str, part: Part | None, found: dict[int, tuple[Hit, ...]]) -> BatchItem:
-    if part is None or part.row not in found:
-        return BatchItem(part_id, "not_found", ())
-    return BatchItem(part_id, "success", found[part.row])
+def _item(part_id: str, hits: tuple[Hit, ...] | None) -> BatchItem:
+    return BatchItem(part_id, "not_found" if hits is None else "success", hits or ())

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 
-def call_within(seconds: float | None, function: Callable[[], T]) -> T:
+def call_within(seconds: float | None, function: Callable[..., T], *arguments: Any) -> T:
     """Return what the function returns, or raise what it raises.
 
     Python cannot stop a thread, so a call that hangs is left behind on a daemon thread; whoever
@@ -18,18 +18,19 @@ def call_within(seconds: float | None, function: Callable[[], T]) -> T:
     Args:
         seconds: How long to wait; None calls in this thread and waits for ever.
         function: What to call.
+        arguments: What it takes.
 
     Raises:
         TimeoutError: It did not return in time.
     """
     if seconds is None:
-        return function()
+        return function(*arguments)
     outcome: list[Any] = []
     done = threading.Event()
 
     def run() -> None:
         try:
-            outcome.extend((True, function()))
+            outcome.extend((True, function(*arguments)))
         except BaseException as error:  # noqa: BLE001 - handed to the caller, whatever it is
             outcome.extend((False, error))
         done.set()

@@ -50,7 +50,7 @@ def feature_difference(catalog: Catalog, feature: FeatureVersion, id_a: str, id_
         id_a=id_a,
         id_b=id_b,
         feature_version=feature.name,
-        distance=space.shown(space.distance(one, other)),
+        distance=space.distance(one, other),
         slots=tuple(
             SlotDifference(item.slot, slot.unit, item.query, item.hit, item.hit - item.query, item.share)
             for slot, item in zip(feature.slots, reasons, strict=True)

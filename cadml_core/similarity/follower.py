@@ -7,6 +7,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, TypeVar
 
 import msgspec
@@ -78,29 +79,38 @@ class IndexFollower:
         self._change_seconds = CHANGE_SECONDS if remote else None
         self._latency = vector_query_latency_seconds.labels(backend=backend.name)
 
-    def search(self, queries: FloatMatrix, k: int, allowed: Int64Array | None = None) -> Hits:
-        """Catch up, then search: projected queries (q, dimension); ids are row numbers of parts.
+    def search(
+        self, queries: FloatMatrix, k: int, allowed: Int64Array | None = None, *, change: int | None = None
+    ) -> Hits:
+        """Catch up, then search.
 
-        ``allowed`` must ascend.
+        Args:
+            queries: Projected, (q, dimension).
+            k: How many neighbours of each.
+            allowed: Only these row numbers, ascending; None: all.
+            change: The newest change, where the caller has just asked the catalogue for it.
+
+        Returns:
+            Row numbers of parts, and distances.
 
         Raises:
             IndexFailed: The index raised, did not answer in time, or answered what cannot be.
         """
-        index = self.catch_up()
+        index = self.catch_up(change)
         start = time.perf_counter()
-        hits = self._call("search", lambda: index.search(queries, k, allowed), seconds=self._search_seconds)
+        hits = self._call("search", self._search_seconds, index.search, queries, k, allowed)
         self._latency.observe(time.perf_counter() - start)
         _require_plausible(hits, len(queries), k, allowed)
         return hits
 
-    def catch_up(self) -> VectorIndex:
-        """Apply every committed change and return the index.
+    def catch_up(self, change: int | None = None) -> VectorIndex:
+        """Apply every committed change, ``change`` at least, and return the index.
 
         Raises:
             IndexFailed: The index could not be opened or changed.
         """
         index = self._index
-        if index is not None and self._catalog.last_change() == self._applied:
+        if index is not None and self._applied == (self._catalog.last_change() if change is None else change):
             return index
         with self._lock:
             newest = self._catalog.last_change()
@@ -124,16 +134,16 @@ class IndexFollower:
 
     def __len__(self) -> int:
         index = self._index
-        return 0 if index is None else self._call("len", lambda: len(index), seconds=self._search_seconds)
+        return 0 if index is None else self._call("len", self._search_seconds, len, index)
 
     def close(self) -> None:
         """Release the index; closing twice is allowed, and the next search opens it again."""
         with self._lock:
             self._discard()
 
-    def _call(self, what: str, function: Callable[[], T], *, seconds: float | None = None) -> T:
+    def _call(self, what: str, seconds: float | None, function: Callable[..., T], *arguments: Any) -> T:
         try:
-            return call_within(seconds, function)
+            return call_within(seconds, function, *arguments)
         # A backend may be a stranger's code, and the engine behind it may fail in any way.
         except Exception as error:
             raise IndexFailed(f"{what}: {type(error).__name__}: {error}") from error
@@ -141,13 +151,15 @@ class IndexFollower:
     def _open(self) -> VectorIndex:
         index = self._call(
             "open",
-            lambda: self.backend.open(self._config, dimension=self.space.dimension, metric=self.space.metric),
-            seconds=self._change_seconds,
+            self._change_seconds,
+            partial(
+                self.backend.open, self._config, dimension=self.space.dimension, metric=self.space.metric
+            ),
         )
         self._closer = weakref.finalize(self, _close, index, self.backend.name)
         self._closer.atexit = False
         if isinstance(index, DurableIndex):
-            self._applied = self._call("open", index.applied_change, seconds=self._change_seconds)
+            self._applied = self._call("open", self._change_seconds, index.applied_change)
         return index
 
     def _discard(self) -> None:
@@ -174,7 +186,7 @@ class IndexFollower:
             return len(index)
 
         built_anew = self._applied == 0
-        self._size = self._call("change", change, seconds=self._change_seconds)
+        self._size = self._call("change", self._change_seconds, change)
         if built_anew and self._size != len(rows):
             raise IndexFailed(f"change: was given {len(rows)} vectors and holds {self._size}")
         self._applied = newest

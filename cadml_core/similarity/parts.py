@@ -9,8 +9,8 @@ from cadml_core.catalog.records import Part
 from cadml_core.catalog.store import Catalog
 from cadml_core.catalog.transactions import PART
 
-_CAPACITY = 20_000
-"""Most parts kept, about 1 kB each; when there would be more, all are dropped."""
+_CAPACITY = 100_000
+"""Most parts kept, about 0.7 kB each; when there would be more, all are dropped."""
 _FEW = 1_000
 """So many changes are dropped one by one; after more than that it is quicker to begin anew."""
 
@@ -24,12 +24,18 @@ class PartCache:
         self._known: dict[int, Part] = {}
         self._change = 0
 
-    def get(self, rows: Collection[int]) -> dict[int, Part]:
-        """Return the parts of these rows as they are now; those that are gone are left out."""
-        newest = self._catalog.last_change()
+    def get(self, rows: Collection[int], change: int | None = None) -> dict[int, Part]:
+        """Return the parts of these rows as they are now; those that are gone are left out.
+
+        Args:
+            rows: Their row numbers.
+            change: Show them as they are since this change at least; None: since the newest.
+        """
+        newest = self._change if change == self._change else self._catalog.last_change()
         with self._lock:
             self._forget_changed(newest)
-            found = {row: self._known[row] for row in rows if row in self._known}
+            known = self._known
+            found = {row: known[row] for row in rows if row in known}
         if len(found) == len(rows):
             return found
         fetched = self._catalog.parts_by_row(row for row in rows if row not in found)
@@ -41,6 +47,8 @@ class PartCache:
         return found | fetched
 
     def _forget_changed(self, newest: int) -> None:
+        if newest < self._change:  # another thread has seen a newer one; or the database was put back
+            newest = self._catalog.last_change()
         if newest == self._change:
             return
         if 0 < newest - self._change <= _FEW and self._known:

@@ -112,9 +112,17 @@ class ResilientIndexes:
     # Answering
 
     def search(
-        self, space: SpaceName, queries: FloatMatrix, k: int, allowed: Int64Array | None = None
+        self,
+        space: SpaceName,
+        queries: FloatMatrix,
+        k: int,
+        allowed: Int64Array | None = None,
+        *,
+        change: int | None = None,
     ) -> Answer:
         """Answer from the chosen backend, or from the fallback where that fails.
+
+        The arguments are those of ``IndexFollower.search``.
 
         Raises:
             PluginUnavailable: The chosen backend failed and no fallback can stand in.
@@ -124,13 +132,14 @@ class ResilientIndexes:
         primary = self._primary
         if primary is not None:
             try:
-                hits = primary[space].search(queries, k, allowed)
+                hits = primary[space].search(queries, k, allowed, change=change)
                 return Answer(hits, primary[space].backend.name, False)
             except IndexFailed as failure:
                 self.degrade(primary, str(failure))
         stand_in = self._standing_in(space)
         try:
-            return Answer(stand_in.search(queries, k, allowed), stand_in.backend.name, True)
+            hits = stand_in.search(queries, k, allowed, change=change)
+            return Answer(hits, stand_in.backend.name, True)
         except IndexFailed as failure:
             raise PluginUnavailable(
                 f"neither the vector backend {self._chosen.backend.name} nor its stand-in"

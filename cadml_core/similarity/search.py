@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -22,8 +22,6 @@ from cadml_core.similarity.recovery import Answer, BackendChoice, ResilientIndex
 from cadml_core.similarity.spaces import Space, SpaceName
 
 MAX_K = 10_000
-IMMEDIATE_SIZE = 20_000
-"""Up to so many vectors, comparing all of them takes less time than handing the question to a thread."""
 _ATTEMPTS = 3
 
 
@@ -38,8 +36,8 @@ class Contribution(msgspec.Struct, frozen=True):
     hit: float
 
 
-class Hit(msgspec.Struct, frozen=True):
-    """One similar part."""
+class Hit(msgspec.Struct, frozen=True, gc=False):
+    """One similar part. Made by the thousand and in no cycle, so nothing for the garbage collector."""
 
     part: Part
     score: float
@@ -127,17 +125,18 @@ class SimilaritySearch:
             NotFound: There is no such part, or it has no vector of this feature version.
             InvalidInput: ``k``, ``metric`` or ``min_score`` is out of bounds.
         """
-        part = self.catalog.part(part_id)
-        rows, raw = self.catalog.vectors(self.feature.name, [part.row])
-        if not len(rows):
+        known = self.catalog.values_of([part_id], self.feature.name)
+        if not known:
+            self.catalog.part(part_id)  # is there one at all?
             raise NotFound(
                 f"part {part_id!r} has no {self.feature.name} vector; `cadml migrate run` computes it",
                 stage="similarity",
                 id=part_id,
                 version=self.feature.name,
             )
-        exclude = None if include_self else part.row
-        question = _Question(raw[0], k, metric, which, tuple(ranges), min_score, explain, exclude)
+        row, raw = known[part_id]
+        exclude = None if include_self else row
+        question = _Question(raw, k, metric, which, tuple(ranges), min_score, explain, exclude)
         return self._search(question)
 
     def by_values(
@@ -172,7 +171,8 @@ class SimilaritySearch:
         other = self.catalog.vector(id_b, self.feature.name).values
         distance = space.distance(one, other)
         [explanation] = explain(space, one, other[np.newaxis, :])
-        return Hit(self.catalog.part(id_b), space.score(distance), space.shown(distance), explanation)
+        score = float(space.scores(np.array(distance)))
+        return Hit(self.catalog.part(id_b), score, distance, explanation)
 
     def space(self, metric: SpaceName) -> Space:
         """Return a space by the name of its metric.
@@ -196,31 +196,34 @@ class SimilaritySearch:
         allowed = self.admitted(question.which, question.ranges)
         query = space.project(question.raw[np.newaxis, :])
         wanted = question.k if question.exclude is None else question.k + 1
-        answer, parts = self.answer(question.metric, query, wanted, allowed)
-        rows, distances = nearest(answer.hits, 0, question.exclude, question.k)
-        hits = make_hits(space, rows, distances, parts, question.min_score)
+        [answer], parts = self.answer(
+            lambda change: [self.indexes.search(question.metric, query, wanted, allowed, change=change)]
+        )
+        [line] = lines_of(space, answer.hits)
+        hits = make_hits(line, parts, question.k, min_score=question.min_score, exclude=question.exclude)
         if question.explain:
             hits = self._explained(space, question.raw, hits)
         return SearchResult(hits, self.feature.name, question.metric, answer.backend, answer.degraded)
 
-    def answer(
-        self, metric: SpaceName, queries: FloatMatrix, k: int, allowed: Int64Array | None
-    ) -> tuple[Answer, dict[int, Part]]:
-        """Search for projected queries, and fetch every part that was found.
+    def answer(self, ask: Callable[[int], list[Answer]]) -> tuple[list[Answer], dict[int, Part]]:
+        """Ask the indexes, and fetch every part that was found.
 
-        A part that was removed in between makes room for another, so the search is done again. An
-        index that keeps naming parts that do not exist is taken out of service.
+        A part that was removed in between makes room for another, so they are asked again. An index
+        that keeps naming parts that do not exist is taken out of service.
+
+        Args:
+            ask: Searches; it is given the newest change, which the indexes and the parts then share.
         """
         for _ in range(_ATTEMPTS):
-            primary = self.indexes.primary
-            answer = self.indexes.search(metric, queries, k, allowed)
-            found = set(answer.hits.ids.ravel().tolist()) - {-1}
-            parts = self._parts.get(found)
+            primary, change = self.indexes.primary, self.catalog.last_change()
+            answers = ask(change)
+            found = _rows_of(answers)
+            parts = self._parts.get(found, change)
             if len(parts) == len(found):
-                return answer, parts
+                return answers, parts
         self.indexes.degrade(primary, "search: returned ids that no part has")
-        answer = self.indexes.search(metric, queries, k, allowed)
-        return answer, self._parts.get(set(answer.hits.ids.ravel().tolist()))
+        answers = ask(self.catalog.last_change())
+        return answers, self._parts.get(_rows_of(answers))
 
     def _explained(self, space: Space, raw: FloatVector, hits: Sequence[Hit]) -> tuple[Hit, ...]:
         rows, values = self.catalog.vectors(self.feature.name, [hit.part.row for hit in hits])
@@ -251,27 +254,39 @@ class _Question(NamedTuple):
     """A row that is not to be found: the query part itself."""
 
 
-def nearest(hits: Hits, line: int, exclude: int | None, k: int) -> tuple[list[int], list[float]]:
-    """Return rows and distances of one query of a batch, without the excluded row, at most k."""
-    rows: list[int] = hits.ids[line].tolist()
-    distances: list[float] = hits.distances[line].tolist()
-    kept = [index for index, row in enumerate(rows) if row >= 0 and row != exclude][:k]
-    return [rows[index] for index in kept], [distances[index] for index in kept]
+class HitLine(NamedTuple):
+    """What one query of a batch found, best first; rows are -1 where there is nothing more."""
+
+    rows: list[int]
+    scores: list[float]
+    distances: list[float]
+
+
+def lines_of(space: Space, hits: Hits) -> list[HitLine]:
+    """Turn an index's answer into one line for each query, with scores and the distances people read."""
+    shown = space.shown(hits.distances)
+    columns = (hits.ids.tolist(), space.scores(shown).tolist(), shown.tolist())
+    return [HitLine(*line) for line in zip(*columns, strict=True)]
 
 
 def make_hits(
-    space: Space,
-    rows: Sequence[int],
-    distances: Sequence[float],
-    parts: Mapping[int, Part],
-    min_score: float,
+    line: HitLine, parts: Mapping[int, Part], k: int, *, min_score: float = 0.0, exclude: int | None = None
 ) -> tuple[Hit, ...]:
-    """Put hits together, those below the least score left out."""
-    return tuple(
-        Hit(parts[row], score, space.shown(distance))
-        for row, distance in zip(rows, distances, strict=True)
-        if (score := space.score(distance)) >= min_score and row in parts
-    )
+    """Return the first k of a line that are no less similar than wanted, a row left out."""
+    hits = [
+        Hit(parts[row], score, distance)
+        for row, score, distance in zip(*line, strict=True)
+        if score >= min_score and row != exclude and row in parts
+    ]
+    return tuple(hits[:k])
+
+
+def _rows_of(answers: Sequence[Answer]) -> set[int]:
+    """Every row that is among the hits."""
+    found: set[int] = set()
+    for answer in answers:
+        found.update(answer.hits.ids.ravel().tolist())
+    return found - {-1}
 
 
 def explain(space: Space, query: FloatVector, others: FloatMatrix) -> list[tuple[Contribution, ...]]:

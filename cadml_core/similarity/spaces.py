@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,29 +38,30 @@ class Space:
         """Take raw values (n, slots) into the space, (n, dimension)."""
         return self.feature.embed(raw) if self.name == "scaled" else raw
 
-    def score(self, distance: float) -> float:
-        """Turn an index's distance into a score in [0, 1] that falls as distances grow; 1.0 is identical.
+    def shown(self, distances: NDArray[Any]) -> NDArray[np.float64]:
+        """Turn an index's distances into those people read: Euclidean, or ``1 - cosine``."""
+        exact: NDArray[np.float64] = distances.astype(np.float64)
+        return np.sqrt(exact) if self.metric == "l2" else exact
+
+    def scores(self, shown: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Turn shown distances into scores in [0, 1] that fall as distances grow; 1.0 is identical.
 
         ``1 / (1 + d)`` of the Euclidean distance d, in units of the embedding, so 0.5 is one unit
         (one standard deviation of one slot) away; the cosine itself, negative ones cut to 0, for angles.
         """
         if self.metric == "l2":
-            return 1.0 / (1.0 + math.sqrt(distance))
-        return min(1.0, max(0.0, 1.0 - distance))
-
-    def shown(self, distance: float) -> float:
-        """Turn an index's distance into the one people read: Euclidean, or ``1 - cosine``."""
-        return math.sqrt(distance) if self.metric == "l2" else distance
+            return 1.0 / (1.0 + shown)
+        return np.clip(1.0 - shown, 0.0, 1.0)
 
     def distance(self, one: FloatVector, other: FloatVector) -> float:
-        """Return the distance of two raw vectors, as an index measures it (squared for ``l2``)."""
+        """Return the distance of two raw vectors: Euclidean, or ``1 - cosine``."""
         pair: FloatVector = np.asarray(self.project(np.stack([one, other])), dtype=np.float64)
         if self.metric == "cosine":
             pair = unit_rows(pair)
             if pair[0].any() != pair[1].any():  # one of them has no direction
                 return 1.0
         squared = float(((pair[0] - pair[1]) ** 2).sum())
-        return squared * 0.5 if self.metric == "cosine" else squared
+        return squared * 0.5 if self.metric == "cosine" else math.sqrt(squared)
 
     def shares(self, one: FloatVector, others: FloatMatrix) -> NDArray[np.float64]:
         """Return each slot's share of the squared distance between one raw vector and each of others.

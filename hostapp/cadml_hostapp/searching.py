@@ -9,15 +9,15 @@ to a thread: a large index, one that has to catch up, a remote one, filters, exp
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from cadml_core.catalog.records import Part, PartFilter
+from cadml_core.catalog.records import PartFilter
 from cadml_core.features import FloatVector
 from cadml_core.runtime import Runtime
-from cadml_core.similarity.search import SearchResult, checked_values, make_hits, nearest
+from cadml_core.similarity.search import SearchResult, checked_values, lines_of, make_hits
 from cadml_core.similarity.spaces import SpaceName
 from cadml_hostapp.schemas import SearchAnswer, SearchRequest, hit_answer, search_answer
 
@@ -25,8 +25,6 @@ IMMEDIATE_SIZE = 20_000
 """Most vectors of an index that is searched on the event loop."""
 _MOST_AT_ONCE = 32
 """So many searches take two milliseconds together: longer than that nobody on the loop should wait."""
-_MOST_PARTS = 50_000
-"""Parts kept in memory, about 1 kB each."""
 
 InThread = Callable[..., Awaitable[SearchResult]]
 
@@ -46,8 +44,6 @@ class Searcher:
         self._runtime = runtime
         self._in_thread = in_thread
         self._waiting: list[_Waiting] = []
-        self._parts: dict[int, Part] = {}
-        self._parts_change = -1
 
     async def search(self, body: SearchRequest) -> SearchAnswer:
         """Return what a search finds.
@@ -74,7 +70,9 @@ class Searcher:
         for metric in {waiting.body.metric for waiting in group}:
             same = [waiting for waiting in group if waiting.body.metric == metric]
             try:
-                answers = self._together(metric, same) if self._immediate(metric) else [None] * len(same)
+                answers: Sequence[SearchAnswer | None] = (
+                    self._together(metric, same) if self._immediate(metric) else [None] * len(same)
+                )
             # A future carries whatever happened to whoever waits for it.
             except Exception as error:  # noqa: BLE001
                 for waiting in same:
@@ -95,39 +93,27 @@ class Searcher:
         small = 0 < index.known_size <= IMMEDIATE_SIZE
         return small and index.applied_change == search.catalog.last_change()
 
-    def _together(self, metric: SpaceName, group: Sequence[_Waiting]) -> list[SearchAnswer | None]:
+    def _together(self, metric: SpaceName, group: Sequence[_Waiting]) -> list[SearchAnswer]:
         search = self._runtime.search
         space = search.space(metric)
         queries = space.project(np.stack([waiting.raw for waiting in group]))
-        found = search.indexes.search(metric, queries, max(waiting.body.k for waiting in group))
-        lines = [nearest(found.hits, line, None, waiting.body.k) for line, waiting in enumerate(group)]
-        parts = self._parts_of(rows for rows, _ in lines)
+        most = max(waiting.body.k for waiting in group)
+        [found], parts = search.answer(
+            lambda change: [search.indexes.search(metric, queries, most, change=change)]
+        )
         return [
             SearchAnswer(
                 hits=[
                     hit_answer(hit)
-                    for hit in make_hits(space, rows, distances, parts, waiting.body.min_score)
+                    for hit in make_hits(line, parts, waiting.body.k, min_score=waiting.body.min_score)
                 ],
                 feature_version=search.feature.name,
                 metric=metric,
                 backend=found.backend,
                 degraded=found.degraded,
             )
-            if parts.keys() >= set(rows)
-            else None  # a part was removed while we looked: another search finds what takes its place
-            for waiting, (rows, distances) in zip(group, lines, strict=True)
+            for waiting, line in zip(group, lines_of(space, found.hits), strict=True)
         ]
-
-    def _parts_of(self, lines: Iterable[list[int]]) -> dict[int, Part]:
-        """Return the parts, out of memory as long as nothing in the catalogue has changed."""
-        catalog = self._runtime.catalog
-        if (newest := catalog.last_change()) != self._parts_change or len(self._parts) > _MOST_PARTS:
-            self._parts, self._parts_change = {}, newest
-        known = self._parts
-        missing = {row for rows in lines for row in rows if row not in known}
-        if missing:
-            known.update(catalog.parts_by_row(missing))
-        return known
 
 
 def _search(runtime: Runtime, body: SearchRequest) -> SearchResult:

@@ -23,6 +23,9 @@ Mask = NDArray[np.bool_]
 
 _BLOCK = 200_000
 """Most float64 numbers that ranking holds at once; what fits in the cache is ranked fastest."""
+_AT_ONCE = 2**18
+"""Pairs of query and row that are screened together, for the same reason; but never fewer than 16
+queries, or the rows are read from memory too often."""
 LARGEST = 1e18
 """Largest magnitude of a value: its square, summed over the dimensions, still fits in float32."""
 
@@ -43,10 +46,11 @@ class Table(Protocol):
     def keep(self, kept: Mask) -> None:
         """Drop the rows whose mask is False; the rest closes up in its order."""
 
-    def screen(self, queries: Rows, k: int, allowed: Mask | None) -> Int64Array:
+    def screen(self, queries: Rows, k: int, allowed: Int64Array | None) -> Int64Array:
         """Name the candidates of each query: positions, (q, c), -1 where there are fewer.
 
-        All k nearest are among them, and every row that is as near as the k-th.
+        All k nearest are among them, and every row that is as near as the k-th. ``allowed`` are the
+        ascending positions that may be named, k at least; None: all.
         """
 
     def clear(self) -> None:
@@ -79,7 +83,7 @@ class ExactIndex:
         if ids.shape != (len(rows),):
             raise ValueError(f"{len(rows)} vectors need {len(rows)} ids, found shape {ids.shape}")
         ids, rows = _ascending(ids, rows)
-        with self._lock.writing():
+        with self._lock.writing:
             position, known = self._positions(ids)
             self._table.overwrite(position[known], rows[known])
             self._insert(ids[~known], rows[~known])
@@ -99,7 +103,7 @@ class ExactIndex:
 
     def remove(self, ids: Int64Array) -> int:
         """Delete these ids; unknown ones are passed over. Returns how many were there."""
-        with self._lock.writing():
+        with self._lock.writing:
             position, known = self._positions(np.unique(np.asarray(ids, dtype=np.int64)))
             if not known.any():
                 return 0
@@ -119,50 +123,56 @@ class ExactIndex:
         if k < 1:
             raise ValueError(f"k must be 1 or more, found {k}")
         rows = self._rows(queries)
-        hits = Hits(
-            np.full((len(rows), k), -1, dtype=np.int64),
-            np.full((len(rows), k), np.inf, dtype=np.float32),
-        )
-        with self._lock.reading():
-            mask = None if allowed is None else np.isin(self._ids, allowed)
-            size = len(self._ids) if mask is None else int(mask.sum())
-            if size and len(rows):
-                candidates = self._table.screen(rows, min(k, size), mask)
-                self._rank(rows, candidates, hits)
-        return hits
+        with self._lock.reading:
+            places = None if allowed is None else self._places(allowed)
+            size = len(self._ids) if places is None else len(places)
+            if not size or not len(rows):
+                return _none(len(rows), k)
+            found = min(k, size)
+            step = max(16, _AT_ONCE // size)
+            blocks = [
+                self._ranked(block, self._table.screen(block, found, places), found)
+                for block in (rows[start : start + step] for start in range(0, len(rows), step))
+            ]
+        hits = blocks[0] if len(blocks) == 1 else _stacked(blocks)
+        if found == k:
+            return hits
+        padded = _none(len(rows), k)
+        padded.ids[:, :found], padded.distances[:, :found] = hits
+        return padded
 
-    def _rank(self, queries: Rows, candidates: Int64Array, hits: Hits) -> None:
-        """Order the candidates exactly and write the best into ``hits``, a bounded block at a time."""
-        step = max(1, _BLOCK // max(1, candidates.shape[1] * queries.shape[1]))
-        for start in range(0, len(queries), step):
-            part = slice(start, start + step)
-            self._rank_block(queries[part], candidates[part], Hits(hits.ids[part], hits.distances[part]))
-
-    def _rank_block(self, queries: Rows, candidates: Int64Array, hits: Hits) -> None:
+    def _ranked(self, queries: Rows, candidates: Int64Array, k: int) -> Hits:
+        """Order the candidates exactly and keep the best, a bounded block at a time."""
+        step = max(1, _BLOCK // (candidates.shape[1] * queries.shape[1]))
+        if step < len(queries):
+            parts = (slice(start, start + step) for start in range(0, len(queries), step))
+            return _stacked([self._ranked(queries[part], candidates[part], k) for part in parts])
         difference = np.subtract(self._table.rows[candidates], queries[:, np.newaxis, :], dtype=np.float64)
         distances = np.einsum("qcd,qcd->qc", difference, difference)
         if self._metric == "cosine":
             distances *= 0.5
         rounded = distances.astype(np.float32)
-        missing = candidates < 0
-        rounded[missing] = np.inf
+        if candidates[:, -1].min() < 0:  # what is missing stands at the end
+            rounded[candidates < 0] = np.inf
         # Positions ascend with ids, so ordering by position orders by id.
-        order = np.lexsort((candidates, rounded))[:, : hits.ids.shape[1]]
+        order = np.lexsort((candidates, rounded))[:, :k]
         line = np.arange(len(queries))[:, np.newaxis]
-        ids = self._ids[candidates]
-        ids[missing] = -1
-        width = order.shape[1]
-        hits.ids[:, :width] = ids[line, order]
-        hits.distances[:, :width] = rounded[line, order]
+        return Hits(self._ids[candidates[line, order]], rounded[line, order])
 
     def __len__(self) -> int:
         return len(self._ids)
 
     def close(self) -> None:
         """Release everything; closing twice is allowed."""
-        with self._lock.writing():
+        with self._lock.writing:
             self._table.clear()
             self._ids = np.empty(0, dtype=np.int64)
+
+    def _places(self, allowed: Int64Array) -> Int64Array:
+        """Return the ascending positions of those ids that are in the table."""
+        ascends = bool((allowed[1:] > allowed[:-1]).all())
+        position, known = self._positions(allowed if ascends else np.unique(allowed))
+        return position[known]
 
     def _positions(self, ids: Int64Array) -> tuple[Int64Array, Mask]:
         """Where ascending ids are in the table, and which of them are there at all."""
@@ -188,6 +198,18 @@ class ExactIndex:
         return np.ascontiguousarray(vectors, dtype=np.float32)
 
 
+def _none(queries: int, k: int) -> Hits:
+    """Return hits that say of each neighbour that there is none."""
+    return Hits(np.full((queries, k), -1, dtype=np.int64), np.full((queries, k), np.inf, dtype=np.float32))
+
+
+def _stacked(blocks: list[Hits]) -> Hits:
+    """Put the hits of several blocks of queries below one another."""
+    return Hits(
+        np.concatenate([block.ids for block in blocks]), np.concatenate([block.distances for block in blocks])
+    )
+
+
 def directions(vectors: FloatMatrix) -> Rows:
     """Scale rows to length 1, so that half the squared distance of two is one minus their cosine.
 
@@ -199,14 +221,6 @@ def directions(vectors: FloatMatrix) -> Rows:
     length = np.linalg.norm(scaled.astype(np.float64), axis=1, keepdims=True)
     zero = length == 0.0
     return np.hstack([scaled / np.where(zero, 1.0, length), zero]).astype(np.float32)
-
-
-def stacked(lists: list[Int64Array]) -> Int64Array:
-    """Stack position lists of different lengths, -1 at their ends."""
-    result = np.full((len(lists), max(map(len, lists), default=0)), -1, dtype=np.int64)
-    for line, positions in enumerate(lists):
-        result[line, : len(positions)] = positions
-    return result
 
 
 def _ascending(ids: Int64Array, rows: Rows) -> tuple[Int64Array, Rows]:

@@ -3,52 +3,69 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 
 class SharedLock:
     """Readers go together; a writer waits for them, and those who come later wait for it.
 
-    A waiting writer goes before new readers, so a stream of searches cannot starve it. Not
-    reentrant: a reader must not ask to write.
+    ``with lock.reading`` and ``with lock.writing``. A waiting writer goes before new readers, so a
+    stream of searches cannot starve it. Not reentrant: a reader must not ask to write.
     """
 
     def __init__(self) -> None:
-        self._condition = threading.Condition(threading.Lock())
-        self._readers = 0
-        self._writing = False
-        self._waiting = 0
+        self.condition = threading.Condition(threading.Lock())
+        self.readers = 0
+        self.busy = False
+        """Whether a writer is in."""
+        self.waiting = 0
+        """Writers that wait."""
+        self.reading = _Reading(self)
+        self.writing = _Writing(self)
 
-    @contextmanager
-    def reading(self) -> Iterator[None]:
-        """Hold the lock together with other readers."""
-        with self._condition:
-            while self._writing or self._waiting:
-                self._condition.wait()
-            self._readers += 1
-        try:
-            yield
-        finally:
-            with self._condition:
-                self._readers -= 1
-                if not self._readers:
-                    self._condition.notify_all()
 
-    @contextmanager
-    def writing(self) -> Iterator[None]:
-        """Hold the lock alone."""
-        with self._condition:
-            self._waiting += 1
+# Classes, not generators: entering and leaving is part of every search.
+
+
+class _Reading:
+    """Holds the lock together with other readers."""
+
+    def __init__(self, lock: SharedLock) -> None:
+        self._lock = lock
+
+    def __enter__(self) -> None:
+        lock = self._lock
+        with lock.condition:
+            while lock.busy or lock.waiting:
+                lock.condition.wait()
+            lock.readers += 1
+
+    def __exit__(self, *_error: object) -> None:
+        lock = self._lock
+        with lock.condition:
+            lock.readers -= 1
+            if not lock.readers and lock.waiting:
+                lock.condition.notify_all()
+
+
+class _Writing:
+    """Holds the lock alone."""
+
+    def __init__(self, lock: SharedLock) -> None:
+        self._lock = lock
+
+    def __enter__(self) -> None:
+        lock = self._lock
+        with lock.condition:
+            lock.waiting += 1
             try:
-                while self._writing or self._readers:
-                    self._condition.wait()
+                while lock.busy or lock.readers:
+                    lock.condition.wait()
             finally:
-                self._waiting -= 1
-            self._writing = True
-        try:
-            yield
-        finally:
-            with self._condition:
-                self._writing = False
-                self._condition.notify_all()
+                lock.waiting -= 1
+            lock.busy = True
+
+    def __exit__(self, *_error: object) -> None:
+        lock = self._lock
+        with lock.condition:
+            lock.busy = False
+            lock.condition.notify_all()

@@ -11,11 +11,12 @@ import numpy as np
 
 from cadml_core import Metric, VectorBackend, VectorIndex, hookimpl
 from cadml_core.contracts import Int64Array
-from cadml_plugins.vectors._exact import ExactIndex, Mask, Rows, stacked
+from cadml_plugins.vectors._exact import ExactIndex, Mask, Rows
+from cadml_plugins.vectors._product import screen_by_product, squares
 
-_BLAS_FROM = 20
-"""Queries of one call from which on Faiss computes ``|x|² + |q|² - 2 x·q`` with BLAS, which is faster
-but loses digits where the terms cancel."""
+_LITTLE_WORK = 2**15
+"""Pairs of query and row up to which Faiss is quicker than a matrix product: it takes less to begin,
+and more for each pair, as it keeps the nearest of each query in a heap."""
 _SPARE = 6
 """Neighbours asked for beyond k, to see that nothing else is as near as the k-th."""
 
@@ -24,7 +25,8 @@ class FaissConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """``[vectors.config.faiss]``."""
 
     threads: int = 1
-    """OpenMP threads of one search. More than one collapses when several searches run at once."""
+    """OpenMP threads of one search. With 1, large searches are one matrix product, which is quicker on
+    one core; more than one make a lone search quicker yet, and collapse when several run at once."""
 
     def __post_init__(self) -> None:
         """Refuse impossible values."""
@@ -39,9 +41,8 @@ class FlatTable:
         self._faiss = faiss
         self._index = faiss.IndexFlatL2(width)
         self._threads = threads
-        self._rounding = (width + 4) * 1.2e-7
-        self._longest = 0.0
-        """Squared length of the longest row there ever was."""
+        self._rounding = np.float32(1.0 + (width + 4) * 2.4e-7)
+        self._squares = np.empty(0, dtype=np.float32)
         self._view = self._look()
 
     @property
@@ -54,16 +55,13 @@ class FlatTable:
         if len(rows):
             self._index.add(np.ascontiguousarray(rows))
             self._view = self._look()
-            self._measure(rows)
+            self._squares = np.concatenate([self._squares, squares(rows)])
 
     def overwrite(self, positions: Int64Array, rows: Rows) -> None:
         """Replace the rows at these positions."""
         if len(positions):
             self._view[positions] = rows
-            self._measure(rows)
-
-    def _measure(self, rows: Rows) -> None:
-        self._longest = max(self._longest, float(np.einsum("nd,nd->n", rows, rows).max()))
+            self._squares[positions] = squares(rows)
 
     def keep(self, kept: Mask) -> None:
         """Drop the rows whose mask is False."""
@@ -71,54 +69,39 @@ class FlatTable:
         selector = self._faiss.IDSelectorBitmap(len(kept), self._faiss.swig_ptr(bitmap))
         self._index.remove_ids(selector)
         self._view = self._look()
+        self._squares = self._squares[kept]
 
-    def screen(self, queries: Rows, k: int, allowed: Mask | None) -> Int64Array:
-        """Ask Faiss for a few more than k; for more yet where those may be as near as the k-th."""
+    def screen(self, queries: Rows, k: int, allowed: Int64Array | None) -> Int64Array:
+        """Ask Faiss for a few more than k; for more yet while those may be as near as the k-th."""
+        rows = len(self._view) if allowed is None else len(allowed)
+        scattered = 2 * rows < len(self._view)  # Faiss would pass over most of them, one by one
+        if scattered or (self._threads == 1 and len(queries) * rows > _LITTLE_WORK):
+            return screen_by_product(self._view, self._squares, queries, k, allowed)
         self._faiss.omp_set_num_threads(self._threads)  # a setting of the calling thread
         parameters, _bitmap = self._parameters(allowed)
         count = min(k + _SPARE, len(self._view))
-        distances, positions = self._index.search(queries, count, params=parameters)
-        if count == len(self._view):
-            return cast(Int64Array, positions)
-        unsure = np.flatnonzero(distances[:, -1] <= self._bound(queries, distances[:, k - 1]))
-        wider: dict[int, Int64Array] = {}
-        for start in range(0, len(unsure), _BLAS_FROM - 1):
-            lines = unsure[start : start + _BLAS_FROM - 1]
-            wider |= dict(
-                zip(lines.tolist(), self._screen_wide(queries[lines], k, count, parameters), strict=True)
-            )
-        if not wider:
-            return cast(Int64Array, positions)
-        return stacked([wider.get(line, found) for line, found in enumerate(positions)])
-
-    def _screen_wide(self, queries: Rows, k: int, count: int, parameters: Any) -> Int64Array:
-        """Ask a few queries again, now without BLAS, until all that tie with the k-th are found."""
         while True:
             distances, positions = self._index.search(queries, count, params=parameters)
-            surely = distances[:, -1] > self._bound(queries, distances[:, k - 1])
-            if count == len(self._view) or surely.all():
+            farthest_tie = distances[:, k - 1] * self._rounding + np.float32(1e-30)
+            if count == len(self._view) or (distances[:, -1] > farthest_tie).all():
                 return cast(Int64Array, positions)
             count = min(4 * count, len(self._view))
 
-    def _bound(self, queries: Rows, kth: Rows) -> Rows:
-        """The distance up to which a row may in truth be as near as the k-th of the list."""
-        error = np.full(len(queries), 1e-30, dtype=np.float32)
-        if len(queries) >= _BLAS_FROM:
-            error += 4.0 * self._rounding * (self._longest + np.einsum("nd,nd->n", queries, queries))
-        return kth * np.float32(1.0 + 2.0 * self._rounding) + error
-
-    def _parameters(self, allowed: Mask | None) -> tuple[Any, Any]:
+    def _parameters(self, allowed: Int64Array | None) -> tuple[Any, Any]:
         """Return search parameters, and the memory that they point into."""
         if allowed is None:
             return None, None
-        bitmap = np.packbits(allowed, bitorder="little")
-        selector = self._faiss.IDSelectorBitmap(len(allowed), self._faiss.swig_ptr(bitmap))
+        mask = np.zeros(len(self._view), dtype=np.bool_)
+        mask[allowed] = True
+        bitmap = np.packbits(mask, bitorder="little")
+        selector = self._faiss.IDSelectorBitmap(len(mask), self._faiss.swig_ptr(bitmap))
         return self._faiss.SearchParameters(sel=selector), bitmap
 
     def clear(self) -> None:
         """Drop all rows and release their memory."""
         self._index = self._faiss.IndexFlatL2(self._index.d)
         self._view = self._look()
+        self._squares = np.empty(0, dtype=np.float32)
 
     def _look(self) -> Rows:
         size, width = self._index.ntotal, self._index.d

@@ -54,7 +54,7 @@ class ArrayTable:
         self._squares = self._squares[: self._size][kept]
         self._size = len(self._array)
 
-    def screen(self, queries: Rows, k: int, allowed: Mask | None) -> Int64Array:
+    def screen(self, queries: Rows, k: int, allowed: Int64Array | None) -> Int64Array:
         """Name the candidates by one matrix product."""
         return screen_by_product(self.rows, self._squares[: self._size], queries, k, allowed)
 

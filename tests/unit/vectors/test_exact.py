@@ -144,17 +144,17 @@ def test_a_waiting_writer_goes_before_new_readers() -> None:
     first_reads, may_end = threading.Event(), threading.Event()
 
     def read_first() -> None:
-        with lock.reading():
+        with lock.reading:
             first_reads.set()
             may_end.wait(10)
             log.append("first reader")
 
     def write() -> None:
-        with lock.writing():
+        with lock.writing:
             log.append("writer")
 
     def read_second() -> None:
-        with lock.reading():
+        with lock.reading:
             log.append("second reader")
 
     threads = [threading.Thread(target=read_first)]
@@ -163,7 +163,7 @@ def test_a_waiting_writer_goes_before_new_readers() -> None:
     for target in (write, read_second):
         threads.append(threading.Thread(target=target))
         threads[-1].start()
-        while target is write and not lock._waiting:
+        while target is write and not lock.waiting:
             time.sleep(0.001)
     may_end.set()
     for thread in threads:
