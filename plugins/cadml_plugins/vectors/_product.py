@@ -24,8 +24,8 @@ def screen_by_product(
 ) -> Int64Array:
     """Name the candidates of each query by ``|x|² - 2 x·q``, which orders rows as their distance does.
 
-    The two terms cancel, so what is left may be wrong by the rounding of each; every row within
-    twice that error of the k-th smallest is a candidate.
+    The two terms cancel, so what is left may be wrong by the rounding of each; every row that may be
+    as near as the k-th in spite of what it looks like is a candidate.
 
     Args:
         rows: float32 (n, width), at least k of them allowed.
@@ -45,8 +45,30 @@ def screen_by_product(
     approximate[len(rows) :] = np.inf
     _multiply(rows, queries * np.float32(-2.0), out=approximate[: len(rows)])
     approximate[: len(rows)] += _only(lengths, allowed)[:, np.newaxis]
-    error = (rows.shape[1] + 4) * np.float32(1.2e-7) * (np.float32(2.0) * lengths.max() + squares(queries))
-    return _smallest(approximate.reshape(each, groups, -1), k, np.float32(2.0) * error)
+    grouped = approximate.reshape(each, groups, -1)
+    smallest = grouped.min(axis=0)
+    kth = np.partition(smallest, k - 1, axis=0)[k - 1]
+    return _up_to(kth + _margin(kth, squares(queries), rows.shape[1]), grouped, smallest)
+
+
+def _margin(kth: Rows, lengths: Rows, width: int) -> Rows:
+    """How far above the k-th smallest value one may lie that is in truth no larger.
+
+    A value is wrong by at most ``e (2 |x|² + |q|²)``, e being the rounding of a sum of ``width``
+    products; and ``|x| <= |q| + d`` for a row at distance d, so far away rows, which are the longest,
+    need not be considered. Both values compared may be wrong, hence twice; and d is itself known from
+    the value only, hence a little more.
+
+    Args:
+        kth: float32 (q,).
+        lengths: ``squares`` of the queries.
+        width: Of the rows.
+    """
+    error = (width + 4) * 1.2e-7
+    squared = lengths.astype(np.float64)
+    distance = np.sqrt(np.maximum(kth + squared, 0.0))
+    margin = 2.5 * error * (2.0 * (np.sqrt(squared) + distance) ** 2 + squared)
+    return margin.astype(np.float32)
 
 
 def _multiply(rows: Rows, queries: Rows, *, out: Rows) -> None:
@@ -66,6 +88,8 @@ def _multiply(rows: Rows, queries: Rows, *, out: Rows) -> None:
 def _grouping(count: int, k: int) -> tuple[int, int]:
     """Divide rows into groups: return how many rows each has, and how many groups there are.
 
+    The k-th smallest value takes long to find. The smallest of each group are found by comparing
+    whole slices, and where k groups have a value that small, the k-th smallest of all is no larger.
     With more groups there is more to order, with fewer more to look through in the end. At least
     half of the rows are allowed, so no fewer than k groups have one that is.
     """
@@ -73,19 +97,14 @@ def _grouping(count: int, k: int) -> tuple[int, int]:
     return -(-count // groups), groups
 
 
-def _smallest(values: Rows, k: int, margin: Rows) -> Int64Array:
-    """Name the k smallest values of each query, and those at most ``margin`` above.
-
-    The smallest of each group are found by comparing whole slices. Where k groups have a value that
-    small, the k-th smallest of all is no larger, and other groups need not be looked at.
+def _up_to(bound: Rows, values: Rows, smallest: Rows) -> Int64Array:
+    """Name the values of each query that are no larger than its bound.
 
     Args:
+        bound: float32 (q,).
         values: float32 (rows of a group, groups, q); row r of group g is at position r * groups + g.
-        k: At most as many as there are groups.
-        margin: float32 (q,).
+        smallest: float32 (groups, q), of each group: where it is too large, so are the others.
     """
-    smallest = values.min(axis=0)
-    bound = np.partition(smallest, k - 1, axis=0)[k - 1] + margin
     group, query = np.nonzero(smallest <= bound)
     member, pair = np.nonzero(values[:, group, query] <= bound[query])
     line, position = query[pair], member * len(smallest) + group[pair]

@@ -51,6 +51,13 @@ def test_few_but_the_nearest_are_named() -> None:
     assert screen_by_product(rows, squares(rows), rows[:200], 10, None).shape[1] < 30
 
 
+def test_a_stray_row_far_away_spoils_no_answer() -> None:
+    """One part with absurd values does not make its distant others candidates."""
+    rows = np.random.default_rng(4).normal(size=(10_000, 24)).astype(np.float32)
+    rows[77] = 1e9
+    assert screen_by_product(rows, squares(rows), rows[:70], 10, None).shape[1] < 30
+
+
 @pytest.mark.parametrize("share", [0.01, 0.4, 0.6])
 def test_little_and_much_work_have_the_same_answer(share: float) -> None:
     """One query or many, a filter or none, one thread or two: each way of searching agrees."""
