@@ -45,7 +45,7 @@ class OperatorState:
                 sa.select(operator_state.c.value).where(operator_state.c.name == name)
             ).scalar_one_or_none()
             value = change(None if before is None else msgspec.json.decode(before, type=kind))
-            row = {"name": name, "value": msgspec.json.encode(value).decode()}
+            row = (name, msgspec.json.encode(value).decode())
             transactions.upsert(connection, operator_state, [row])
             transactions.log_changes(connection, numbers, [name], STATE)
         return value

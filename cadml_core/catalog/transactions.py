@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
-from operator import itemgetter
-from typing import Any, cast
+from typing import Any
 
 import msgspec
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import postgresql, registry, sqlite
 from sqlalchemy.engine import Connection, Dialect
-from sqlalchemy.sql.compiler import SQLCompiler
 
 from cadml_core.catalog.tables import changes, counters
 
@@ -19,6 +17,10 @@ PART = "part"
 """The kind of change that says: the part with this row number was added, changed or removed."""
 CHUNK = 5_000
 """Most values of one IN list; SQLite takes 32,766 parameters, PostgreSQL 65,535."""
+_BY_POSITION: dict[str, Dialect] = {
+    "sqlite": registry.load("sqlite")(paramstyle="qmark"),
+    "postgresql": registry.load("postgresql.psycopg")(paramstyle="format"),
+}
 
 
 class Counters(msgspec.Struct):
@@ -40,38 +42,32 @@ def lock(connection: Connection) -> Counters:
 
 def log_changes(connection: Connection, numbers: Counters, keys: Iterable[str], kind: str = PART) -> None:
     """Give each key a change number, and write the counters back."""
-    rows = []
-    for key in keys:
-        numbers.change += 1
-        rows.append({"kind": kind, "key": key, "sequence": numbers.change})
+    rows = [(kind, key, sequence) for sequence, key in enumerate(keys, numbers.change + 1)]
     if rows:
+        numbers.change += len(rows)
         upsert(connection, changes, rows)
         connection.execute(counters.update().values(change=numbers.change, part=numbers.part))
 
 
-def upsert(connection: Connection, table: sa.Table, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Insert rows, each with every column; one whose primary key is there already takes its place.
+def upsert(connection: Connection, table: sa.Table, rows: Sequence[tuple[Any, ...]]) -> None:
+    """Insert rows, each with every column in the table's order; one whose primary key is there already
+    takes its place.
 
     The statement is compiled here and handed to the driver as it is: for thousands of rows SQLAlchemy
     would spend more time on their parameters than the database on the rows.
     """
-    statement = _upsert_statement(table, connection.dialect)
-    names = statement.positiontup
-    if names is None:
-        connection.exec_driver_sql(str(statement), [dict(row) for row in rows])
-    else:
-        pick = itemgetter(*names)
-        connection.exec_driver_sql(str(statement), [pick(row) for row in rows])
+    connection.exec_driver_sql(_upsert_statement(table, connection.dialect.name), list(rows))
 
 
 @lru_cache(maxsize=32)
-def _upsert_statement(table: sa.Table, dialect: Dialect) -> SQLCompiler:
-    insert = (sqlite if dialect.name == "sqlite" else postgresql).insert(table)
+def _upsert_statement(table: sa.Table, dialect: str) -> str:
+    """Its parameters go by position, as both drivers can take them."""
+    insert = (sqlite if dialect == "sqlite" else postgresql).insert(table)
     replace = insert.on_conflict_do_update(
         index_elements=list(table.primary_key),
         set_={column.name: insert.excluded[column.name] for column in table.c if not column.primary_key},
     )
-    return cast(SQLCompiler, replace.compile(dialect=dialect))
+    return str(replace.compile(dialect=_BY_POSITION[dialect]))
 
 
 def select_in(

@@ -276,10 +276,7 @@ class BatchWriter:
         for start in range(0, len(dropped), CHUNK):
             chunk = dropped[start : start + CHUNK]
             self._connection.execute(vectors.delete().where(vectors.c.part.in_(chunk)))
-        rows = [
-            {"part": row, "version": version, "raw": raw, "source": source}
-            for (row, version), (raw, source) in self._new_vectors.items()
-        ]
+        rows = [(version, row, source, raw) for (row, version), (raw, source) in self._new_vectors.items()]
         if rows:
             upsert(self._connection, vectors, rows)
 
@@ -293,11 +290,6 @@ def delete_orphans(connection: Connection, hashes: Iterable[str]) -> None:
         connection.execute(contents.delete().where(contents.c.sha256.in_(chunk), ~in_use))
 
 
-def _content_row(content: Content) -> dict[str, Any]:
-    return {
-        "sha256": content.sha256,
-        "size": content.size,
-        "format": content.format,
-        "adapter_version": content.adapter_version,
-        "summary": encode_summary(content.document).decode(),
-    }
+def _content_row(content: Content) -> tuple[Any, ...]:
+    summary = encode_summary(content.document).decode()
+    return (content.sha256, content.size, content.format, content.adapter_version, summary)

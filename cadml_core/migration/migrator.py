@@ -23,11 +23,13 @@ from cadml_core.migration.preview import MigrationPreview, describe, summarise
 from cadml_core.migration.sources import Moved, Recomputation, Source, load, missing, those
 
 STAGE = "migration"
-BATCH = 1_000
+BATCH = 500
 """Parts of one transaction: others wait for it to write, and it is what a crash repeats."""
 LARGEST_PREVIEW = 1_000
 _FAILURES = 100
 """Most failures that a report lists."""
+_ORIGIN = {"recomputed": "extracted", "by_name": "migrated"}
+"""What the catalogue calls where a vector comes from."""
 
 
 class MigrationFailure(msgspec.Struct, frozen=True):
@@ -206,10 +208,12 @@ class Migrator:
             if not batch:
                 return None
             moved = recomputation.move(batch)
-            rows = [_vector_row(name, one) for one in moved if one.raw is not None]
+            rows = [
+                (name, one.source.row, _ORIGIN[one.method], one.raw) for one in moved if one.raw is not None
+            ]
             if rows:
                 upsert(connection, vectors, rows)
-                log_changes(connection, numbers, [str(row["part"]) for row in rows])
+                log_changes(connection, numbers, [str(row) for _, row, *_ in rows])
             self._journal.advance(connection, run, tally.after(moved))
         tally.add(moved)
         for method, count in Counter(one.method for one in moved).items():
@@ -240,15 +244,6 @@ def _next(connection: Connection, to_version: str, chosen: list[int] | None, aft
     return []
 
 
-def _vector_row(version: str, moved: Moved) -> dict[str, object]:
-    return {
-        "part": moved.source.row,
-        "version": version,
-        "raw": moved.raw,
-        "source": "extracted" if moved.method == "recomputed" else "migrated",
-    }
-
-
 class _Tally:
     """Counts what became of the parts."""
 
@@ -268,8 +263,8 @@ class _Tally:
 
     def add(self, moved: Sequence[Moved]) -> None:
         """Count these."""
+        self._counts.update(one.method for one in moved)
         for one in moved:
-            self._counts[one.method] += 1
             if one.raw is not None and one.from_version is not None:
                 vector_migrate_dimension_delta.observe(len(one.raw) // 8 - self._slots[one.from_version])
             if one.method == "failed" and len(self._failures) < _FAILURES:
