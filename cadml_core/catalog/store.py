@@ -238,8 +238,12 @@ class Catalog:
             )
         return found[version]
 
-    def values_of(self, ids: Iterable[str], version: str) -> dict[str, tuple[int, FloatVector]]:
-        """Return row number and raw values of those parts that exist and have any of that version."""
+    def values_of(self, ids: Iterable[str], version: str) -> tuple[list[str], Int64Array, FloatMatrix]:
+        """Return ids, row numbers and raw values of those parts that exist and have any of that version.
+
+        Returns:
+            Ids (n), each once and in no order, row numbers int64 (n,) and raw values float64 (n, slots).
+        """
         found = self._fetch_in(
             # LEFT keeps SQLite from beginning with the vectors, of which it would read every one.
             "SELECT p.id, p.row, v.raw FROM parts p"
@@ -247,7 +251,9 @@ class Catalog:
             dict.fromkeys(ids),
             (version,),
         )
-        return {part_id: (row, _values(raw)) for part_id, row, raw in found if raw is not None}
+        having = [record for record in found if record[2] is not None]
+        rows, raw = _matrix(version, [record[1:] for record in having])
+        return [record[0] for record in having], rows, raw
 
     def vectors_of(self, rows: Iterable[int]) -> dict[int, dict[str, Vector]]:
         """Return every vector of these parts, by row and feature version."""

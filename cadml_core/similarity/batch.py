@@ -54,8 +54,12 @@ class BatchPolicy(msgspec.Struct, frozen=True):
     threshold: int = 50
     """From more ids than this on, threads share the work."""
     workers: int = 4
-    """Most threads. Of an index inside this process never more than there are cores: there, more
-    threads only wait for one another, and the waiting would count as savings."""
+    """Most threads. Of an index inside this process never more than there are cores, and only where
+    each has much to compare: else they only wait for one another."""
+
+
+_PAIRS = 1_000_000
+"""Pairs of query and vector from which on a thread inside this process saves more than it costs."""
 
 
 class BatchSimilarity:
@@ -94,14 +98,14 @@ class BatchSimilarity:
         search = self._search
         space = search.space(metric)
         allowed = search.admitted(which, ranges)
-        known = search.catalog.values_of(ids, search.feature.name)
+        known, rows, raw = search.catalog.values_of(ids, search.feature.name)
         if not known:
             items = tuple(BatchItem(part_id, "not_found", ()) for part_id in ids)
             health = search.indexes.health()
             return BatchResult(
                 items, search.feature.name, metric, health.backend, health.degraded, False, 0.0
             )
-        queries = space.project(np.stack([raw for _, raw in known.values()]))
+        queries = space.project(raw)
         savings = 0.0
 
         def ask(change: int) -> list[Answer]:
@@ -114,7 +118,7 @@ class BatchSimilarity:
         lines = itertools.chain.from_iterable(lines_of(space, answer.hits) for answer in answers)
         found = {
             part_id: make_hits(line, parts, k, min_score=min_score, exclude=row)
-            for (part_id, (row, _)), line in zip(known.items(), lines, strict=True)
+            for part_id, row, line in zip(known, rows.tolist(), lines, strict=True)
         }
         return BatchResult(
             items=tuple(_item(part_id, found.get(part_id)) for part_id in ids),
@@ -142,8 +146,9 @@ class BatchSimilarity:
 
     def _chunks(self, count: int) -> list[slice]:
         workers = 1 if count <= self.policy.threshold else self.policy.workers
-        if self._search.indexes.in_process:
-            workers = min(workers, _cores())
+        indexes = self._search.indexes
+        if indexes.in_process:
+            workers = min(workers, _cores(), max(1, count * indexes.known_size // _PAIRS))
         edges = np.linspace(0, count, min(workers, count) + 1).astype(int).tolist()
         return [slice(low, high) for low, high in itertools.pairwise(edges)]
 

@@ -155,6 +155,12 @@ class ResilientIndexes:
         return choice is None or bool(getattr(choice.backend, "in_process", False))
 
     @property
+    def known_size(self) -> int:
+        """How many vectors the index that answers held when it last changed; never waits."""
+        followers = self._primary or self._stand_in
+        return followers["scaled"].known_size if followers else 0
+
+    @property
     def primary(self) -> Followers | None:
         """The chosen backend's indexes, None while degraded."""
         return self._primary

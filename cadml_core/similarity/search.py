@@ -125,7 +125,7 @@ class SimilaritySearch:
             NotFound: There is no such part, or it has no vector of this feature version.
             InvalidInput: ``k``, ``metric`` or ``min_score`` is out of bounds.
         """
-        known = self.catalog.values_of([part_id], self.feature.name)
+        known, rows, raw = self.catalog.values_of([part_id], self.feature.name)
         if not known:
             self.catalog.part(part_id)  # is there one at all?
             raise NotFound(
@@ -134,9 +134,8 @@ class SimilaritySearch:
                 id=part_id,
                 version=self.feature.name,
             )
-        row, raw = known[part_id]
-        exclude = None if include_self else row
-        question = _Question(raw, k, metric, which, tuple(ranges), min_score, explain, exclude)
+        exclude = None if include_self else int(rows[0])
+        question = _Question(raw[0], k, metric, which, tuple(ranges), min_score, explain, exclude)
         return self._search(question)
 
     def by_values(

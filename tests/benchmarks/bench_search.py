@@ -137,6 +137,12 @@ def single(catalog: Catalog, values: np.ndarray[Any, Any]) -> Table:
 def naive_loop(vectors: np.ndarray[Any, Any], queries: np.ndarray[Any, Any]) -> None:
     """What a first version would do: numpy, one query after the other."""
     for query in queries:
+        np.argsort(np.linalg.norm(vectors - query, axis=1))[:K]
+
+
+def careful_loop(vectors: np.ndarray[Any, Any], queries: np.ndarray[Any, Any]) -> None:
+    """The same by one who knows that not all has to be sorted."""
+    for query in queries:
         distances = np.linalg.norm(vectors - query, axis=1)
         nearest = np.argpartition(distances, K)[:K]
         nearest[np.argsort(distances[nearest])]
@@ -145,7 +151,8 @@ def naive_loop(vectors: np.ndarray[Any, Any], queries: np.ndarray[Any, Any]) -> 
 def batches(folder: str, sizes: Sequence[int], lengths: Sequence[int]) -> Table:
     """Many queries at once; ratios to the loop over raw Faiss."""
     names = (
-        "numpy loop",
+        "naive loop",
+        "careful loop",
         "Flat loop",
         "Flat, 2 threads",
         "Flat, one call",
@@ -173,6 +180,7 @@ def batches(folder: str, sizes: Sequence[int], lengths: Sequence[int]) -> Table:
             halves = np.array_split(queries, 2)
             jobs: list[Job] = [
                 lambda q=queries, e=embedded: naive_loop(e, q),
+                lambda q=queries, e=embedded: careful_loop(e, q),
                 lambda q=queries, i=index: [i.search(q[line : line + 1], K) for line in range(len(q))],
                 lambda h=halves, i=index: list(threads.map(lambda q: i.search(q, K), h)),
                 lambda q=queries, i=index: i.search(q, K),
@@ -184,14 +192,14 @@ def batches(folder: str, sizes: Sequence[int], lengths: Sequence[int]) -> Table:
                 job()
             heavy = length * size > 2_000_000
             seconds = fastest(jobs, rounds=3 if heavy else 7, repeat=1 if heavy else 3)
-            table.add_row(f"{size:,}", f"{length:,}", *(f"{each / seconds[1]:.2f}" for each in seconds))
+            table.add_row(f"{size:,}", f"{length:,}", *(f"{each / seconds[2]:.2f}" for each in seconds))
         catalog.close()
     return table
 
 
 def main() -> None:
     """Print both tables."""
-    console = Console(width=130)
+    console = Console(width=140)
     quick = "--quick" in sys.argv
     with tempfile.TemporaryDirectory() as folder:
         values = raw_values(10_000 if quick else 100_000)

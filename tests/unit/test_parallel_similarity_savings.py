@@ -134,7 +134,11 @@ def test_a_failing_index_degrades_the_batch_not_the_answer(catalog: Catalog) -> 
     """When the index fails in one of the threads, all items are right and the answer says degraded."""
     plan = FaultPlan()
     search = SimilaritySearch(
-        catalog, Plane(), FaultyBackend(MemoryBackend(), plan), fallback=MemoryBackend(), probing=False
+        catalog,
+        Plane(),
+        FaultyBackend(MemoryBackend(), plan, in_process=False),
+        fallback=MemoryBackend(),
+        probing=False,
     )
     expected = BatchSimilarity(search).similar(IDS, k=3)
     assert not expected.degraded

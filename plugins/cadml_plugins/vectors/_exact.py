@@ -23,9 +23,9 @@ Mask = NDArray[np.bool_]
 
 _BLOCK = 200_000
 """Most float64 numbers that ranking holds at once; what fits in the cache is ranked fastest."""
-_AT_ONCE = 2**18
-"""Pairs of query and row that are screened together, for the same reason; but never fewer than 16
-queries, or the rows are read from memory too often."""
+_AT_ONCE = 2**20
+"""Pairs of query and row that are screened together: what memory that takes, 4 bytes each. But never
+fewer than 16 queries, or the rows are read too often."""
 LARGEST = 1e18
 """Largest magnitude of a value: its square, summed over the dimensions, still fits in float32."""
 
