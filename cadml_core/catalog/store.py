@@ -27,6 +27,9 @@ _PART_SQL = (
 )
 
 
+_CONTENTS = sa.select(contents).where(transactions.among(contents.c.sha256))
+
+
 def _now() -> str:
     return timestamp(datetime.now(UTC))
 
@@ -202,7 +205,7 @@ class Catalog:
     def contents(self, hashes: Iterable[str]) -> dict[str, Content]:
         """Return the contents of these sha256 that are stored."""
         with self._database.read() as connection:
-            records = transactions.select_in(connection, sa.select(contents), contents.c.sha256, set(hashes))
+            records = transactions.select_among(connection, _CONTENTS, set(hashes))
         return {
             record.sha256: Content(
                 sha256=record.sha256,

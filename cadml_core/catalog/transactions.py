@@ -23,6 +23,12 @@ _BY_POSITION: dict[str, Dialect] = {
 }
 
 
+# Statements are built once, here and where they are used: building one takes several times as long as
+# the database needs for the few rows of one part.
+_LOCK = sa.select(counters.c.change, counters.c.part).with_for_update()
+_COUNT = counters.update().values(change=sa.bindparam("last_change"), part=sa.bindparam("last_part"))
+
+
 class Counters(msgspec.Struct):
     """The last change number and the last row number in use."""
 
@@ -36,8 +42,7 @@ def lock(connection: Connection) -> Counters:
     Held until the transaction ends, so numbers are committed in their own order: a follower that
     has seen change n will never meet a later commit that is numbered below n.
     """
-    row = connection.execute(sa.select(counters.c.change, counters.c.part).with_for_update()).one()
-    return Counters(*row)
+    return Counters(*connection.execute(_LOCK).one())
 
 
 def log_changes(connection: Connection, numbers: Counters, keys: Iterable[str], kind: str = PART) -> None:
@@ -46,7 +51,7 @@ def log_changes(connection: Connection, numbers: Counters, keys: Iterable[str], 
     if rows:
         numbers.change += len(rows)
         upsert(connection, changes, rows)
-        connection.execute(counters.update().values(change=numbers.change, part=numbers.part))
+        connection.execute(_COUNT, {"last_change": numbers.change, "last_part": numbers.part})
 
 
 def upsert(connection: Connection, table: sa.Table, rows: Sequence[tuple[Any, ...]]) -> None:
@@ -70,12 +75,22 @@ def _upsert_statement(table: sa.Table, dialect: str) -> str:
     return str(replace.compile(dialect=_BY_POSITION[dialect]))
 
 
-def select_in(
-    connection: Connection, query: sa.Select[Any], column: sa.Column[Any], values: Iterable[Any]
-) -> list[Any]:
-    """Run a query for the rows whose column is among the values, however many those are."""
+def among(column: sa.Column[Any]) -> sa.ColumnElement[bool]:
+    """A condition that a column has one of the values given to ``select_among`` or ``delete_among``."""
+    return column.in_(sa.bindparam("among", expanding=True))
+
+
+def select_among(connection: Connection, query: sa.Select[Any], values: Iterable[Any]) -> list[Any]:
+    """Run a query that has the condition ``among`` for these values, however many they are."""
     wanted = list(values)
     found: list[Any] = []
     for start in range(0, len(wanted), CHUNK):
-        found += connection.execute(query.where(column.in_(wanted[start : start + CHUNK]))).all()
+        found += connection.execute(query, {"among": wanted[start : start + CHUNK]}).all()
     return found
+
+
+def delete_among(connection: Connection, statement: sa.Delete, values: Iterable[Any]) -> None:
+    """Run a deletion that has the condition ``among`` for these values, however many they are."""
+    wanted = sorted(values)
+    for start in range(0, len(wanted), CHUNK):
+        connection.execute(statement, {"among": wanted[start : start + CHUNK]})

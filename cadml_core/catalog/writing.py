@@ -16,13 +16,32 @@ from cadml_core.catalog.engine import storable
 from cadml_core.catalog.paths import text_to_path
 from cadml_core.catalog.records import Content, NewPart, Outcome, Status, Vector
 from cadml_core.catalog.tables import contents, parts, vectors
-from cadml_core.catalog.transactions import CHUNK, lock, log_changes, select_in, upsert
+from cadml_core.catalog.transactions import among, delete_among, lock, log_changes, select_among, upsert
 from cadml_core.document import encode_summary
 from cadml_core.errors import InvalidInput
 
 _TEXTS = ("name", "path", "material", "project", "label")
 _FACTS = tuple(column.name for column in parts.c if column.name != "row")
+_INSERT_PARTS = parts.insert()
 _WHERE_ROW = parts.update().where(parts.c.row == sa.bindparam("b_row"))
+_FREE_PATHS = _WHERE_ROW.values(path=None)
+_UPDATE_PARTS = _WHERE_ROW.values({name: sa.bindparam(name) for name in _FACTS})
+_BY_ID = sa.select(parts).where(among(parts.c.id))
+_BY_PATH = sa.select(parts).where(among(parts.c.path))
+_BY_CONTENT = sa.select(parts).where(among(parts.c.sha256))
+_VECTORS = sa.select(vectors.c.part, vectors.c.version, vectors.c.raw, vectors.c.source).where(
+    among(vectors.c.part)
+)
+_EXTRACTED = sa.select(vectors.c.part, vectors.c.version).where(
+    vectors.c.source == "extracted", among(vectors.c.part)
+)
+_READERS = sa.select(contents.c.sha256, contents.c.format, contents.c.adapter_version).where(
+    among(contents.c.sha256)
+)
+_DROP_VECTORS = vectors.delete().where(among(vectors.c.part))
+_DROP_ORPHANS = contents.delete().where(
+    among(contents.c.sha256), ~sa.exists().where(parts.c.sha256 == contents.c.sha256)
+)
 
 
 def encode_values(values: Any) -> bytes:
@@ -110,28 +129,17 @@ class BatchWriter:
 
     def _load(self, batch: Sequence[NewPart]) -> None:
         """Read all that the batch may meet, in as few queries as its size allows."""
-        query = sa.select(parts)
         ids = {new.id for new in batch if new.id is not None}
         paths = {new.path for new in batch if new.path is not None}
         for record in (
-            *select_in(self._connection, query, parts.c.id, ids),
-            *select_in(self._connection, query, parts.c.path, paths),
+            *select_among(self._connection, _BY_ID, ids),
+            *select_among(self._connection, _BY_PATH, paths),
         ):
             self._remember(_State(dict(record._mapping), "unchanged", False))
-        for part, version, raw, source in select_in(
-            self._connection,
-            sa.select(vectors.c.part, vectors.c.version, vectors.c.raw, vectors.c.source),
-            vectors.c.part,
-            self._by_row,
-        ):
+        for part, version, raw, source in select_among(self._connection, _VECTORS, self._by_row):
             self._stored[part, version] = (bytes(raw), source)
         hashes = {new.content.sha256 for new in batch if new.content is not None}
-        for sha256, form, version in select_in(
-            self._connection,
-            sa.select(contents.c.sha256, contents.c.format, contents.c.adapter_version),
-            contents.c.sha256,
-            hashes,
-        ):
+        for sha256, form, version in select_among(self._connection, _READERS, hashes):
             self._contents[sha256] = (form, version)
 
     def _remember(self, state: _State) -> None:
@@ -232,19 +240,14 @@ class BatchWriter:
 
     def _share(self, sha256: str, fresh: Mapping[str, Vector]) -> None:
         """A content was read anew by another reader: every part that has it gets the new values."""
-        holders = self._connection.execute(sa.select(parts).where(parts.c.sha256 == sha256)).all()
+        holders = select_among(self._connection, _BY_CONTENT, [sha256])
         for record in holders:
             if record.row not in self._by_row:
                 self._remember(_State(dict(record._mapping), "unchanged", False))
             state = self._by_row[record.row]
             self._touch(state, "updated")
-        mine = select_in(
-            self._connection,
-            sa.select(vectors.c.part, vectors.c.version).where(vectors.c.source == "extracted"),
-            vectors.c.part,
-            [record.row for record in holders],
-        )
-        for row, version in mine:
+        mine = [record.row for record in holders]
+        for row, version in select_among(self._connection, _EXTRACTED, mine):
             if version in fresh and self._by_row[row].columns["sha256"] == sha256:
                 self._set_vector(row, self._by_row[row], version, fresh[version])
 
@@ -257,14 +260,12 @@ class BatchWriter:
             groups[state.status == "added"].append(state.columns)
         if groups[False]:
             # A path may pass from one part to another within the batch: free all of them first.
-            self._connection.execute(
-                _WHERE_ROW.values(path=None), [{"b_row": columns["row"]} for columns in groups[False]]
-            )
+            self._connection.execute(_FREE_PATHS, [{"b_row": columns["row"]} for columns in groups[False]])
         if groups[True]:
-            self._connection.execute(parts.insert(), groups[True])
+            self._connection.execute(_INSERT_PARTS, groups[True])
         if groups[False]:
             self._connection.execute(
-                _WHERE_ROW.values({name: sa.bindparam(name) for name in _FACTS}),
+                _UPDATE_PARTS,
                 [{"b_row": columns["row"], **{n: columns[n] for n in _FACTS}} for columns in groups[False]],
             )
         self._write_vectors()
@@ -272,10 +273,7 @@ class BatchWriter:
         log_changes(self._connection, self._numbers, map(str, touched))
 
     def _write_vectors(self) -> None:
-        dropped = sorted(self._dropped)
-        for start in range(0, len(dropped), CHUNK):
-            chunk = dropped[start : start + CHUNK]
-            self._connection.execute(vectors.delete().where(vectors.c.part.in_(chunk)))
+        delete_among(self._connection, _DROP_VECTORS, self._dropped)
         rows = [(version, row, source, raw) for (row, version), (raw, source) in self._new_vectors.items()]
         if rows:
             upsert(self._connection, vectors, rows)
@@ -283,11 +281,7 @@ class BatchWriter:
 
 def delete_orphans(connection: Connection, hashes: Iterable[str]) -> None:
     """Delete those of these contents that no part has any more."""
-    wanted = sorted(hashes)
-    in_use = sa.exists().where(parts.c.sha256 == contents.c.sha256)
-    for start in range(0, len(wanted), CHUNK):
-        chunk = wanted[start : start + CHUNK]
-        connection.execute(contents.delete().where(contents.c.sha256.in_(chunk), ~in_use))
+    delete_among(connection, _DROP_ORPHANS, hashes)
 
 
 def _content_row(content: Content) -> tuple[Any, ...]:
