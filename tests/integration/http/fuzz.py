@@ -27,7 +27,8 @@ def main() -> int:
         headers = [f"--header={name}: {value}" for name, value in ADMIN_HEADERS.items()]
         document = f"{server.url}/docs/openapi.json"
         options = ["--exclude-checks=positive_data_acceptance", *sys.argv[1:]]
-        return subprocess.run(["schemathesis", "run", document, *headers, *options]).returncode
+        program = ["schemathesis", f"--config-file={Path(__file__).with_name('schemathesis.toml')}"]
+        return subprocess.run([*program, "run", document, *headers, *options]).returncode
 
 
 if __name__ == "__main__":
