@@ -55,20 +55,18 @@ def _margin(kth: Rows, lengths: Rows, width: int) -> Rows:
     """How far above the k-th smallest value one may lie that is in truth no larger.
 
     A value is wrong by at most ``e (2 |x|² + |q|²)``, e being the rounding of a sum of ``width``
-    products; and ``|x| <= |q| + d`` for a row at distance d, so far away rows, which are the longest,
-    need not be considered. Both values compared may be wrong, hence twice; and d is itself known from
-    the value only, hence a little more.
+    products; and ``|x|² <= 2 (|q|² + d²)`` for a row at distance d, so far away rows, which are the
+    longest, need not be considered. Both values compared may be wrong, hence twice; and d is itself
+    known from the value only, hence a little more.
 
     Args:
         kth: float32 (q,).
         lengths: ``squares`` of the queries.
         width: Of the rows.
     """
-    error = (width + 4) * 1.2e-7
-    squared = lengths.astype(np.float64)
-    distance = np.sqrt(np.maximum(kth + squared, 0.0))
-    margin = 2.5 * error * (2.0 * (np.sqrt(squared) + distance) ** 2 + squared)
-    return margin.astype(np.float32)
+    error = np.float32(2.5 * (width + 4) * 1.2e-7)
+    margin: Rows = error * (4 * np.maximum(kth + lengths, 0) + 5 * lengths)
+    return margin
 
 
 def _multiply(rows: Rows, queries: Rows, *, out: Rows) -> None:
