@@ -83,7 +83,7 @@ class Analyzer:
         if file.error is not None:
             raise file.error
         clock = _Clock()
-        known = await self._in_thread(self._recognise, file)
+        known = None if self._surely_new(file) else await self._in_thread(self._recognise, file)
         clock.lap("recognise")
         if known is None:
             known = await self._read(file, clock)
@@ -126,14 +126,17 @@ class Analyzer:
     async def _in_thread(self, call: Callable[..., T], *arguments: Any) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, call, *arguments)
 
+    def _surely_new(self, file: UploadedFile) -> bool:
+        """Tell what most uploads are, where that takes less time than going to a thread."""
+        catalog = self._runtime.catalog
+        return catalog.local and not catalog.stored_contents([file.incoming.sha256])
+
     def _recognise(self, file: UploadedFile) -> _Known | None:
         """Return what the catalogue knows of this content; None where it must be read."""
         incoming = file.incoming
         with incoming.path.open("rb") as opened:
             adapter = identify(incoming.path, opened.read(HEAD_BYTES), self._runtime.registry.formats)
         catalog = self._runtime.catalog
-        if not catalog.stored_contents([incoming.sha256]):
-            return None
         content = catalog.contents([incoming.sha256]).get(incoming.sha256)
         if content is None or (content.format, content.adapter_version) != (adapter.name, adapter.version):
             return None
@@ -161,10 +164,12 @@ class Analyzer:
     def _store(self, file: UploadedFile, facts: Facts, known: _Known) -> tuple[Outcome, list[str]]:
         """Store file, part and vector: all of them, or none."""
         catalog, sha256 = self._runtime.catalog, known.content.sha256
-        part_id = facts.id or self._own_id(sha256, file.name)
+        part_id = facts.id or _own_id(sha256, file.name)
         before = self._content_of(part_id)
+        replaced = before is not None and before != sha256
+        taken = replaced and facts.id is None  # the id of this file has been given to another content since
         new = NewPart(
-            id=part_id,
+            id=None if taken else part_id,
             name=facts.name or file.name,
             content=known.content,
             material=facts.material,
@@ -174,7 +179,7 @@ class Analyzer:
         )
         with self._blobs.keep(file.incoming):
             outcome = catalog.add([new])[0]
-        if before is not None and before != sha256:
+        if before is not None and replaced and not taken:
             self._blobs.discard([before])
         same = [part.id for part in catalog.parts_by_sha256(sha256) if part.id != outcome.id]
         return outcome, same
@@ -195,19 +200,9 @@ class Analyzer:
         except CadmlError as error:
             return None, f"not classified: {error.message}"
 
-    def _own_id(self, sha256: str, name: str) -> str | None:
-        """Return the id that this content under this name always gets, so that sending it again changes
-        nothing; None, for a random one, where that part has been given another content since."""
-        part_id = hashlib.sha256(f"{sha256}\0{name}".encode()).hexdigest()[:20]
-        return part_id if self._content_of(part_id) in (None, sha256) else None
-
-    def _content_of(self, part_id: str | None) -> str | None:
-        if part_id is None:
-            return None
-        try:
-            return self._runtime.catalog.part(part_id).sha256
-        except LookupError:
-            return None
+    def _content_of(self, part_id: str) -> str | None:
+        found = self._runtime.catalog.parts_by_id([part_id])
+        return found[part_id].sha256 if found else None
 
     def _similar(self, known: _Known, outcome: Outcome | None, top_k: int) -> list[HitAnswer]:
         search = self._runtime.search
@@ -216,6 +211,12 @@ class Analyzer:
         else:
             found = search.by_values(known.values, k=top_k)
         return [hit_answer(hit) for hit in found.hits]
+
+
+def _own_id(sha256: str, name: str) -> str:
+    """Return the id that this content under this name always gets, so that sending it again changes
+    nothing."""
+    return hashlib.sha256(f"{sha256}\0{name}".encode()).hexdigest()[:20]
 
 
 class _Clock:
