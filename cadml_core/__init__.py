@@ -1,36 +1,41 @@
-"""What a plugin author needs: the hook marker, the contracts, the document and the errors."""
+"""The public surface: everything a plugin may import, and all that ``cadml.v1`` promises."""
 
-from cadml_core.contracts import (
-    DurableIndex,
-    FeatureVersion,
-    FormatAdapter,
-    Hits,
-    HostCommand,
-    HostRoutes,
-    MeshRequest,
-    Metric,
+from cadml_core.contracts.features import FeatureVersion, Metric
+from cadml_core.contracts.formats import FormatAdapter, MeshRequest, ReadLimits
+from cadml_core.contracts.host import HostCommand, HostRoutes
+from cadml_core.contracts.policies import (
+    Call,
+    ConfigurablePolicy,
+    Finding,
+    GlobalReference,
     OpcodePolicy,
-    ReadLimits,
-    VectorBackend,
-    VectorIndex,
+    PickleScan,
+    Shape,
+    Verdict,
 )
-from cadml_core.document import BoundingBox, CadDocument, FacetQuality, MassProperties, TriangleMesh
+from cadml_core.contracts.vectors import DurableIndex, Hits, VectorBackend, VectorIndex
+from cadml_core.documents.arrays import FloatMatrix, FloatVector, Int64Array
+from cadml_core.documents.document import BoundingBox, CadDocument, FacetQuality, MassProperties, TriangleMesh
+from cadml_core.documents.features import FeatureSlot, FeatureVector, convert_by_name
 from cadml_core.errors import (
     CadmlError,
     DimensionMismatch,
     EmptyDocument,
     FormatMismatch,
+    InvalidSetting,
     LimitExceeded,
     MalformedFile,
+    UnreadableInput,
     UnsupportedContent,
 )
-from cadml_core.features import FeatureSlot, FeatureVector, convert_by_name
-from cadml_core.hookspecs import hookimpl
+from cadml_core.plugins.hookspecs import hookimpl
 
 __all__ = [
     "BoundingBox",
     "CadDocument",
     "CadmlError",
+    "Call",
+    "ConfigurablePolicy",
     "DimensionMismatch",
     "DurableIndex",
     "EmptyDocument",
@@ -38,22 +43,32 @@ __all__ = [
     "FeatureSlot",
     "FeatureVector",
     "FeatureVersion",
+    "Finding",
+    "FloatMatrix",
+    "FloatVector",
     "FormatAdapter",
     "FormatMismatch",
+    "GlobalReference",
     "Hits",
     "HostCommand",
     "HostRoutes",
+    "Int64Array",
+    "InvalidSetting",
     "LimitExceeded",
     "MalformedFile",
     "MassProperties",
     "MeshRequest",
     "Metric",
     "OpcodePolicy",
+    "PickleScan",
     "ReadLimits",
+    "Shape",
     "TriangleMesh",
+    "UnreadableInput",
     "UnsupportedContent",
     "VectorBackend",
     "VectorIndex",
+    "Verdict",
     "convert_by_name",
     "hookimpl",
 ]

@@ -9,17 +9,18 @@ from types import TracebackType
 
 from cadml_core.catalog.state import OperatorState
 from cadml_core.catalog.store import Catalog
-from cadml_core.contracts import FeatureVersion
-from cadml_core.extraction.pool import ReaderPool
+from cadml_core.classifier.audit import AuditStore
+from cadml_core.classifier.registry import ModelRegistry
+from cadml_core.classifier.shared import SharedModels
+from cadml_core.contracts.features import FeatureVersion
+from cadml_core.isolation.pool import ReaderPool
 from cadml_core.migration.migrator import Migrator
-from cadml_core.models.audit import AuditStore
-from cadml_core.models.registry import ModelRegistry
-from cadml_core.models.shared import SharedModels
-from cadml_core.plugins import LoadedPlugins, load_plugins, require_chosen
-from cadml_core.registry import Registry
+from cadml_core.plugins.loader import LoadedPlugins, load_plugins, require_chosen
+from cadml_core.plugins.registry import Registry
+from cadml_core.reading.limits import read_limits
+from cadml_core.search.index.health import RecoveryPolicy
+from cadml_core.search.similarity import SimilaritySearch
 from cadml_core.settings import Settings, load_settings
-from cadml_core.similarity.health import RecoveryPolicy
-from cadml_core.similarity.search import SimilaritySearch
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ def build_runtime(settings: Settings | None = None) -> Runtime:
     require_chosen(plugins.registry, settings)
     registry = plugins.registry
     readers = ReaderPool(
-        registry.formats, registry.features, limits=settings.read_limits, workers=settings.worker_count
+        registry.formats, registry.features, limits=read_limits(settings), workers=settings.worker_count
     )
     catalog = Catalog.open(settings.effective_database_url)
     backend = registry.vectors[settings.vector_store_backend]

@@ -7,8 +7,8 @@ from typing import Any, Literal
 
 import msgspec
 
-from cadml_core.document import CadDocument
-from cadml_core.features import FloatVector
+from cadml_core.documents.arrays import FloatVector
+from cadml_core.documents.document import CadDocument
 
 VectorSource = Literal["extracted", "registered", "migrated"]
 """Read from a file, given by a caller, or moved by name from another feature version."""

@@ -16,10 +16,9 @@ from cadml_core.catalog.engine import Database, parse_url
 from cadml_core.catalog.records import Change, Content, NewPart, Outcome, Part, PartFilter, Vector
 from cadml_core.catalog.tables import contents, parts, vectors
 from cadml_core.clock import timestamp
-from cadml_core.contracts import Int64Array
-from cadml_core.document import decode_summary
+from cadml_core.documents.arrays import FloatMatrix, FloatVector, Int64Array
+from cadml_core.documents.document import decode_summary
 from cadml_core.errors import CatalogueUnavailable, NotFound
-from cadml_core.features import FloatMatrix, FloatVector
 
 _PART_SQL = (
     "SELECT p.row, p.id, p.name, p.sha256, c.format, p.path, p.material, p.project, p.label, p.meta,"

@@ -17,7 +17,7 @@ from cadml_core.catalog.paths import text_to_path
 from cadml_core.catalog.records import Content, NewPart, Outcome, Status, Vector
 from cadml_core.catalog.tables import contents, parts, vectors
 from cadml_core.catalog.transactions import among, delete_among, lock, log_changes, select_among, upsert
-from cadml_core.document import encode_summary
+from cadml_core.documents.document import encode_summary
 from cadml_core.errors import InvalidInput
 
 _TEXTS = ("name", "path", "material", "project", "label")

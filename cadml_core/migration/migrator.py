@@ -15,7 +15,7 @@ from cadml_core.catalog.store import Catalog
 from cadml_core.catalog.tables import parts, vectors
 from cadml_core.catalog.transactions import CHUNK, lock, log_changes, upsert
 from cadml_core.clock import Clock, SystemClock, timestamp
-from cadml_core.contracts import FeatureVersion
+from cadml_core.contracts.features import FeatureVersion
 from cadml_core.errors import CadmlError, InvalidInput, NotFound
 from cadml_core.metrics import vector_migrate_dimension_delta, vector_migrate_total
 from cadml_core.migration.journal import Journal, MigrationRun

@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cadml_core.catalog.store import Catalog
-from cadml_core.contracts import FeatureVersion, Int64Array
+from cadml_core.contracts.features import FeatureVersion
+from cadml_core.documents.arrays import FloatMatrix, Int64Array
 from cadml_core.errors import InvalidInput, NotFound
-from cadml_core.features import FloatMatrix
 from cadml_core.migration.sources import Recomputation, load, those
-from cadml_core.similarity.spaces import Space, unit_rows
+from cadml_core.search.spaces import Space, unit_rows
 
 LARGEST_POPULATION = 5_000
 

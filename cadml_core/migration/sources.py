@@ -11,11 +11,11 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from cadml_core.catalog.tables import contents, parts, vectors
-from cadml_core.contracts import FeatureVersion
-from cadml_core.document import decode_summary
+from cadml_core.contracts.features import FeatureVersion
+from cadml_core.documents.document import decode_summary
+from cadml_core.documents.features import convert_by_name
 from cadml_core.errors import CadmlError
-from cadml_core.extraction.reading import extract_values
-from cadml_core.features import convert_by_name
+from cadml_core.reading.reading import extract_values
 
 Method = Literal["recomputed", "by_name", "failed"]
 """From the document summary; moved slot by slot from another version, for want of a document; or not

@@ -10,8 +10,6 @@ import msgspec
 import platformdirs
 from msgspec import Meta
 
-from cadml_core.contracts import ReadLimits
-
 DATA_DIR_DEFAULT = platformdirs.user_data_dir("cadml", appauthor=False)
 
 
@@ -352,12 +350,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return self.parse_workers or os.cpu_count() or 1
 
     @property
-    def read_limits(self) -> ReadLimits:
-        """What one reading may cost."""
-        return ReadLimits(
-            max_bytes=self.analysis_max_file_mb * 1024**2,
-            max_entities=self.parse_max_entities,
-            max_triangles=self.parse_max_triangles,
-            max_seconds=self.parse_timeout_seconds,
-            max_memory_mb=self.parse_memory_mb,
-        )
+    def max_file_bytes(self) -> int:
+        """Largest file that is read, in bytes."""
+        return self.analysis_max_file_mb * 1024**2

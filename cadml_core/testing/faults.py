@@ -9,8 +9,9 @@ from typing import Any, Literal
 import msgspec
 import numpy as np
 
-from cadml_core.contracts import Hits, Int64Array, Metric, VectorBackend, VectorIndex
-from cadml_core.features import FloatMatrix
+from cadml_core.contracts.features import Metric
+from cadml_core.contracts.vectors import Hits, VectorBackend, VectorIndex
+from cadml_core.documents.arrays import FloatMatrix, Int64Array
 
 Operation = Literal["open", "upsert", "remove", "search"]
 Fault = Literal["raise", "hang", "wrong ids", "wrong distances", "wrong shape", "forget"]

@@ -8,8 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from cadml_core.contracts import FeatureVersion
-from cadml_core.document import BoundingBox, CadDocument, MassProperties, TriangleMesh
+from cadml_core.contracts.features import FeatureVersion
+from cadml_core.documents.document import BoundingBox, CadDocument, MassProperties, TriangleMesh
 
 
 def sample_documents() -> list[CadDocument]:

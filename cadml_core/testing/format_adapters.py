@@ -10,8 +10,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from cadml_core.contracts import FormatAdapter, ReadLimits
-from cadml_core.document import CadDocument, decode_summary, encode_summary
+from cadml_core.contracts.formats import FormatAdapter, ReadLimits
+from cadml_core.documents.document import CadDocument, decode_summary, encode_summary
 from cadml_core.errors import LimitExceeded, MalformedFile, UnsupportedContent
 
 HEAD = 4096

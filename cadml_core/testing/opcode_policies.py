@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cadml_core.contracts import OpcodePolicy
-from cadml_core.models.verdict import Finding, PickleScan, Verdict
+from cadml_core.contracts.policies import Finding, OpcodePolicy, PickleScan, Verdict
 
 
 def _scan(*, malformed: tuple[Finding, ...] = ()) -> PickleScan:

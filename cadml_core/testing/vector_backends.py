@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from cadml_core.contracts import Hits, Metric, VectorBackend, VectorIndex
+from cadml_core.contracts.features import Metric
+from cadml_core.contracts.vectors import Hits, VectorBackend, VectorIndex
 
 DIMENSION = 6
 Ids = NDArray[np.int64]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 
-from cadml_core.plugins import load_plugins, require_chosen
+from cadml_core.plugins.loader import load_plugins, require_chosen
 from cadml_core.settings import Settings
 
 

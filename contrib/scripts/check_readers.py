@@ -24,11 +24,12 @@ import msgspec
 import numpy as np
 import psutil
 
-from cadml_core.contracts import FormatAdapter
+from cadml_core.contracts.formats import FormatAdapter
 from cadml_core.errors import CadmlError
-from cadml_core.extraction.detection import display
-from cadml_core.extraction.pool import ReaderPool
-from cadml_core.plugins import load_plugins
+from cadml_core.isolation.pool import ReaderPool
+from cadml_core.plugins.loader import load_plugins
+from cadml_core.reading.detection import display
+from cadml_core.reading.limits import read_limits
 from cadml_core.settings import load_settings
 
 COLUMNS = (
@@ -160,7 +161,7 @@ def main() -> int:
     start = time.perf_counter()
     with (
         ReaderPool(
-            registry.formats, registry.features, limits=settings.read_limits, workers=settings.worker_count
+            registry.formats, registry.features, limits=read_limits(settings), workers=settings.worker_count
         ) as pool,
         ThreadPoolExecutor(settings.worker_count) as threads,
     ):

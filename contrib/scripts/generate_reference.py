@@ -17,9 +17,10 @@ from typing import Any
 
 import rich_click as click
 
-from cadml_core import contracts, hookspecs, metrics
+from cadml_core import DurableIndex, VectorIndex, metrics
 from cadml_core.errors import ERROR_CODES
-from cadml_core.plugins import KINDS, load_plugins
+from cadml_core.plugins import hookspecs
+from cadml_core.plugins.loader import KINDS, load_plugins
 from cadml_core.settings import Settings, load_settings, setting_specs
 from cadml_hostapp.app import create_app
 from cadml_hostapp.cli import main as cadml
@@ -85,7 +86,7 @@ def hooks() -> str:
         parts.append(
             f"\n## `{name}()`\n\n{inspect.getdoc(hook)} The contract of the {kind}:\n\n{protocol(contract)}"
         )
-    extras = (contracts.VectorIndex, contracts.DurableIndex)
+    extras = (VectorIndex, DurableIndex)
     return "".join([*parts, *(f"\n## `{extra.__name__}`\n\n{protocol(extra)}" for extra in extras)])
 
 

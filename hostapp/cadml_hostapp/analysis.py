@@ -15,11 +15,12 @@ import numpy as np
 from cadml_core import metrics
 from cadml_core.catalog.blobs import BlobStore
 from cadml_core.catalog.records import Content, NewPart, Outcome, Vector
+from cadml_core.classifier.registry import Classification, ModelRegistry
+from cadml_core.documents.arrays import FloatVector
 from cadml_core.errors import CadmlError, EmptyDocument
-from cadml_core.extraction.detection import HEAD_BYTES, identify
-from cadml_core.features import FloatVector
-from cadml_core.models.registry import Classification, ModelRegistry
+from cadml_core.reading.detection import HEAD_BYTES, identify
 from cadml_core.runtime import Runtime
+from cadml_hostapp.http.uploads import UploadedFile
 from cadml_hostapp.schemas import (
     AnalyzeAnswer,
     AnalyzeOptions,
@@ -28,7 +29,6 @@ from cadml_hostapp.schemas import (
     document_answer,
     hit_answer,
 )
-from cadml_hostapp.uploads import UploadedFile
 
 T = TypeVar("T")
 

@@ -18,14 +18,13 @@ from litestar.plugins.prometheus import PrometheusConfig
 
 from cadml_core.runtime import Runtime, build_runtime
 from cadml_core.settings import Settings, load_settings
-from cadml_hostapp import problems
-from cadml_hostapp.auth import ADMIN_HEADER, KEY_HEADER, Gatekeeper, KeyCheck
-from cadml_hostapp.edge import Edge
-from cadml_hostapp.express import ExpressLane
-from cadml_hostapp.extensions import plugin_routers
-from cadml_hostapp.host import Services
-from cadml_hostapp.http_metrics import HttpMetrics
-from cadml_hostapp.limits import before_request, rate_limit
+from cadml_hostapp.http import errors as problems
+from cadml_hostapp.http.auth import ADMIN_HEADER, KEY_HEADER, Gatekeeper, KeyCheck
+from cadml_hostapp.http.boundary import Edge
+from cadml_hostapp.http.limits import before_request, rate_limit
+from cadml_hostapp.http.metrics import HttpMetrics
+from cadml_hostapp.http.plugin_routes import plugin_routers
+from cadml_hostapp.http.search_fast_path import ExpressLane
 from cadml_hostapp.routes import (
     analyze,
     docs,
@@ -38,6 +37,7 @@ from cadml_hostapp.routes import (
     vectors,
 )
 from cadml_hostapp.routes.declare import MAX_JSON_BYTES
+from cadml_hostapp.services import Services
 
 API = "/api/v1"
 

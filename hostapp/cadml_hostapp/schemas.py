@@ -10,16 +10,16 @@ from litestar.params import PathParameter, QueryParameter
 from msgspec import Meta
 
 from cadml_core.catalog.records import Part, PartFilter, Status, Vector
-from cadml_core.document import BoundingBox, CadDocument, FacetQuality, MassProperties, Vector3
+from cadml_core.classifier.registry import Classification, ModelInfo
+from cadml_core.documents.document import BoundingBox, CadDocument, FacetQuality, MassProperties, Vector3
 from cadml_core.errors import Problem
 from cadml_core.migration.migrator import MigrationReport
-from cadml_core.models.registry import Classification, ModelInfo
-from cadml_core.similarity.batch import BatchResult
-from cadml_core.similarity.filters import SlotRange
-from cadml_core.similarity.health import IndexHealth
-from cadml_core.similarity.search import Contribution, Hit, SearchResult
-from cadml_core.similarity.spaces import SpaceName
-from cadml_core.similarity.statistics import SlotStatistics
+from cadml_core.search.batch import BatchResult
+from cadml_core.search.filters import SlotRange
+from cadml_core.search.index.health import IndexHealth
+from cadml_core.search.similarity import Contribution, Hit, SearchResult
+from cadml_core.search.spaces import SpaceName
+from cadml_core.search.statistics import SlotStatistics
 
 PartId = Annotated[
     str,

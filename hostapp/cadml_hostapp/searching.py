@@ -15,10 +15,10 @@ from typing import NamedTuple
 import numpy as np
 
 from cadml_core.catalog.records import PartFilter
-from cadml_core.features import FloatVector
+from cadml_core.documents.arrays import FloatVector
 from cadml_core.runtime import Runtime
-from cadml_core.similarity.search import SearchResult, checked_values, lines_of, make_hits
-from cadml_core.similarity.spaces import SpaceName
+from cadml_core.search.similarity import SearchResult, checked_values, lines_of, make_hits
+from cadml_core.search.spaces import SpaceName
 from cadml_hostapp.schemas import SearchAnswer, SearchRequest, hit_answer, search_answer
 
 IMMEDIATE_SIZE = 20_000

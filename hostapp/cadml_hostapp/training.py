@@ -19,9 +19,9 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from cadml_core.classifier.metadata import SUFFIX, InputKind, ModelMetadata
+from cadml_core.documents.arrays import FloatMatrix
 from cadml_core.errors import InvalidInput, PluginUnavailable
-from cadml_core.features import FloatMatrix
-from cadml_core.models.metadata import SUFFIX, InputKind, ModelMetadata
 
 _STAGE = "model_train"
 _MAX_FOLDS = 5

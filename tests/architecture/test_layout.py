@@ -42,10 +42,10 @@ def environment_readers() -> Iterator[str]:
 
 
 PASS_IT_ON = {
-    "cadml_core/extraction/processes.py",  # gives the environment to the reader processes
-    "cadml_core/extraction/confinement.py",  # tells libraries in a reader where its temporary files go
+    "cadml_core/isolation/processes.py",  # gives the environment to the reader processes
+    "cadml_core/isolation/confinement.py",  # tells libraries in a reader where its temporary files go
     "hostapp/cadml_hostapp/cli/serve.py",
-    "hostapp/cadml_hostapp/serving.py",  # hands settings to server processes; prometheus_client's variable
+    "hostapp/cadml_hostapp/server.py",  # hands settings to server processes; prometheus_client's variable
 }
 
 

@@ -23,9 +23,9 @@ from rich.table import Table
 
 from cadml_core.catalog.records import Content, NewPart, Vector
 from cadml_core.catalog.store import Catalog
-from cadml_core.document import BoundingBox, CadDocument
+from cadml_core.documents.document import BoundingBox, CadDocument
 from cadml_core.migration.migrator import Migrator
-from cadml_core.similarity.search import SimilaritySearch
+from cadml_core.search.similarity import SimilaritySearch
 from cadml_plugins.features.v1 import V1
 from cadml_plugins.features.v4 import V4
 from cadml_plugins.vectors.faiss import FaissBackend

@@ -17,8 +17,8 @@ import ezdxf
 import psutil
 
 from cadml_core import ReadLimits
-from cadml_plugins.formats import _dxf_document  # noqa: F401  (imported before the clock starts)
-from cadml_plugins.formats.dxf import DxfAdapter
+from cadml_plugins.formats.dxf import _document as _dxf_document  # noqa: F401  (imported before the clock starts)
+from cadml_plugins.formats.dxf.adapter import DxfAdapter
 
 MIB = 1024**2
 CONTEXT = multiprocessing.get_context("spawn")

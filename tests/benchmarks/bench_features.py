@@ -10,7 +10,7 @@ import statistics
 import time
 
 from cadml_core import BoundingBox, CadDocument, FeatureVersion
-from cadml_core.plugins import load_plugins
+from cadml_core.plugins.loader import load_plugins
 from cadml_core.settings import Settings
 
 ROUNDS = 20_000

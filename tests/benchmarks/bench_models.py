@@ -30,15 +30,15 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
+from cadml_core.classifier.registry import ModelRegistry
 from cadml_core.errors import CadmlError
-from cadml_core.models.registry import ModelRegistry
-from cadml_core.models.scan import scan_pickle
+from cadml_core.pickles.scan import scan_pickle
 from cadml_core.settings import Settings
 from cadml_plugins.policies.audit import Audit
 from cadml_plugins.policies.blacklist import Blacklist
 from cadml_plugins.policies.whitelist import Whitelist
-from tests.unit.models.hostile import HOSTILE, MALFORMED
-from tests.unit.models.tiny import Constant
+from tests.unit.classifier.hostile import HOSTILE, MALFORMED
+from tests.unit.classifier.tiny import Constant
 
 Scanner = Callable[[bytes], bool]
 """Tells whether the bytes are allowed."""
@@ -110,7 +110,7 @@ def ordinary_models() -> list[bytes]:
     """Return pickles of fitted models, none where scikit-learn is missing."""
     if not importlib.util.find_spec("sklearn"):
         return []
-    from tests.unit.models.zoo import pickles
+    from tests.unit.classifier.zoo import pickles
 
     return [data for _, _, data in pickles()]
 

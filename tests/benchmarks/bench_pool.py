@@ -19,12 +19,12 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from cadml_core.contracts import ReadLimits
+from cadml_core.contracts.formats import ReadLimits
 from cadml_core.errors import ReaderCrashed
-from cadml_core.extraction.pool import ReaderPool
-from cadml_core.extraction.reading import read_file
-from cadml_core.plugins import load_plugins
-from cadml_core.registry import Registry
+from cadml_core.isolation.pool import ReaderPool
+from cadml_core.plugins.loader import load_plugins
+from cadml_core.plugins.registry import Registry
+from cadml_core.reading.reading import read_file
 from cadml_core.settings import Settings
 from tests.fuzz.samples import write_samples
 from tests.integration.evil_readers import FORMATS as EVIL

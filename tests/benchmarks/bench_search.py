@@ -22,8 +22,8 @@ from rich.table import Table
 
 from cadml_core.catalog.records import NewPart, PartFilter, Vector
 from cadml_core.catalog.store import Catalog
-from cadml_core.similarity.batch import BatchPolicy, BatchSimilarity
-from cadml_core.similarity.search import SimilaritySearch
+from cadml_core.search.batch import BatchPolicy, BatchSimilarity
+from cadml_core.search.similarity import SimilaritySearch
 from cadml_core.testing.faults import FaultPlan, FaultyBackend
 from cadml_plugins.features.v4 import V4
 from cadml_plugins.vectors.faiss import FaissBackend, FaissConfig

@@ -51,7 +51,7 @@ def values(count: int) -> np.ndarray[Any, Any]:
 def cadml_app() -> Any:
     """Return the product."""
     from cadml_hostapp.app import create_app
-    from cadml_hostapp.serving import settled
+    from cadml_hostapp.server import settled
 
     return settled(create_app(settings(Path(os.environ["BENCH_FOLDER"]))))
 

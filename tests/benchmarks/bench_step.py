@@ -18,9 +18,9 @@ from pathlib import Path
 from cadml_core import ReadLimits
 from cadml_core.errors import CadmlError, MalformedFile
 from cadml_plugins.features.v4 import cadml_feature_versions
-from cadml_plugins.formats import _topology
-from cadml_plugins.formats._occt import Failure, kernel_class, kernel_function
-from cadml_plugins.formats.step import StepAdapter
+from cadml_plugins.formats.kernel import _topology
+from cadml_plugins.formats.kernel._occt import Failure, kernel_class, kernel_function
+from cadml_plugins.formats.kernel.step import StepAdapter
 
 MIB = 1024**2
 LIMITS = ReadLimits(max_bytes=1 << 40)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from cadml_core import ReadLimits
 from cadml_plugins.features.v4 import cadml_feature_versions
-from cadml_plugins.formats.stl import StlAdapter
+from cadml_plugins.formats.stl.adapter import StlAdapter
 
 MIB = 1024**2
 LIMITS = ReadLimits(max_bytes=1 << 40, max_triangles=1 << 40)

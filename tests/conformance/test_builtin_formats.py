@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from cadml_core import FormatAdapter
-from cadml_core.plugins import load_plugins
+from cadml_core.plugins.loader import load_plugins
 from cadml_core.settings import Settings
 from cadml_core.testing import FormatAdapterContract
 from cadml_hostapp.demo import planted, solids

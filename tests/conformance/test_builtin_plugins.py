@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cadml_core import FeatureVersion, OpcodePolicy, VectorBackend
-from cadml_core.plugins import load_plugins
+from cadml_core.plugins.loader import load_plugins
 from cadml_core.settings import Settings
 from cadml_core.testing import FeatureVersionContract, OpcodePolicyContract, VectorBackendContract
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from cadml_core import BoundingBox, CadDocument, FeatureSlot, Hits, LimitExceeded, MalformedFile, ReadLimits
-from cadml_core.models.verdict import PickleScan, Verdict
+from cadml_core.contracts.policies import PickleScan, Verdict
 from cadml_core.testing import (
     FeatureVersionContract,
     FormatAdapterContract,

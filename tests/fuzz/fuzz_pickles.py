@@ -31,12 +31,12 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from cadml_core.models.loader import RestrictedUnpickler, scanned_globals
-from cadml_core.models.scan import scan_pickle
-from cadml_core.models.verdict import PickleScan
+from cadml_core.contracts.policies import PickleScan
+from cadml_core.pickles.loader import RestrictedUnpickler, scanned_globals
+from cadml_core.pickles.scan import scan_pickle
 from cadml_plugins.policies._patterns import canonical
 from cadml_plugins.policies.whitelist import Whitelist, builtin_whitelist
-from tests.unit.models.hostile import HOSTILE, MALFORMED
+from tests.unit.classifier.hostile import HOSTILE, MALFORMED
 
 POLICY = Whitelist()
 MEMORY = 4 << 30
@@ -47,7 +47,7 @@ def seeds() -> list[bytes]:
     """Return good, hostile and malformed pickles to start from, each below 20 kB."""
     found = [data for group in (HOSTILE, MALFORMED) for data in group.values()][::7]
     try:
-        from tests.unit.models.zoo import pickles
+        from tests.unit.classifier.zoo import pickles
     except ImportError:
         return found
     found += [data for _, _, data in pickles()] * 2

@@ -28,12 +28,12 @@ import psutil
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from cadml_core.contracts import ReadLimits
+from cadml_core.contracts.formats import ReadLimits
 from cadml_core.errors import ERROR_CODES, CadmlError
-from cadml_core.extraction.pool import PoolStatistics, ReaderPool
-from cadml_core.extraction.reading import Reading
-from cadml_core.plugins import load_plugins
-from cadml_core.registry import Registry
+from cadml_core.isolation.pool import PoolStatistics, ReaderPool
+from cadml_core.plugins.loader import load_plugins
+from cadml_core.plugins.registry import Registry
+from cadml_core.reading.reading import Reading
 from cadml_core.settings import Settings
 from tests.fuzz.mutations import mutate
 from tests.fuzz.samples import FORMATS, write_samples

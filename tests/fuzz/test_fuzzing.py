@@ -9,9 +9,9 @@ from random import Random
 
 import pytest
 
-from cadml_core.document import CadDocument
+from cadml_core.documents.document import CadDocument
 from cadml_core.errors import CadmlError, MalformedFile
-from cadml_core.extraction.reading import Reading
+from cadml_core.reading.reading import Reading
 from tests.fuzz.fuzz_readers import VERSIONS, judge
 from tests.fuzz.mutations import MUTATIONS, mutate
 

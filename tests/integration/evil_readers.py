@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from cadml_core import BoundingBox, CadDocument, FeatureSlot, MalformedFile, ReadLimits
+from cadml_core.documents.arrays import FloatMatrix, FloatVector
 from cadml_core.errors import CadmlError
-from cadml_core.features import FloatMatrix, FloatVector
 
 BOX = BoundingBox((0.0, 0.0, 0.0), (1.0, 2.0, 3.0))
 

@@ -20,11 +20,12 @@ from cadml_core.catalog.paths import text_to_path
 from cadml_core.catalog.records import NewPart
 from cadml_core.catalog.store import Catalog
 from cadml_core.errors import CadmlError, NotFound, PluginUnavailable
-from cadml_core.extraction.folders import find_files
-from cadml_core.extraction.ingest import IngestOptions, IngestProgress, IngestSummary, ingest
-from cadml_core.extraction.pool import ReaderPool
-from cadml_core.plugins import load_plugins
-from cadml_core.registry import Registry
+from cadml_core.intake.folders import find_files
+from cadml_core.intake.ingest import IngestOptions, IngestProgress, IngestSummary, ingest
+from cadml_core.isolation.pool import ReaderPool
+from cadml_core.plugins.loader import load_plugins
+from cadml_core.plugins.registry import Registry
+from cadml_core.reading.limits import read_limits
 from cadml_core.settings import Settings
 
 SUFFIXES = frozenset({".stl", ".dxf"})
@@ -57,7 +58,7 @@ SETTINGS = Settings(safe_mode=True, parse_workers=1, plugins_disable=("step", "i
 def readers() -> Iterator[ReaderPool]:
     """One reader process for all tests of this file."""
     registry = load_plugins(SETTINGS).registry
-    with ReaderPool(registry.formats, registry.features, limits=SETTINGS.read_limits, workers=1) as pool:
+    with ReaderPool(registry.formats, registry.features, limits=read_limits(SETTINGS), workers=1) as pool:
         yield pool
 
 
@@ -239,7 +240,7 @@ def test_what_was_reported_survives_a_kill(tmp_path: Path, readers: ReaderPool) 
         textwrap.dedent(
             """
             import sys
-            from cadml_core.extraction.ingest import IngestOptions, ingest
+            from cadml_core.intake.ingest import IngestOptions, ingest
             from cadml_core.runtime import build_runtime
             from cadml_core.settings import Settings
 

@@ -12,7 +12,7 @@ import pytest
 from cadml_core import VectorBackend
 from cadml_core.catalog.store import Catalog
 from cadml_core.errors import NotFound
-from cadml_core.similarity.search import SimilaritySearch
+from cadml_core.search.similarity import SimilaritySearch
 from cadml_plugins.features.v1 import V1
 from cadml_plugins.vectors.faiss import FaissBackend
 from cadml_plugins.vectors.memory import MemoryBackend

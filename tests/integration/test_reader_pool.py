@@ -18,7 +18,7 @@ import psutil
 import pytest
 from prometheus_client import REGISTRY
 
-from cadml_core.contracts import ReadLimits
+from cadml_core.contracts.formats import ReadLimits
 from cadml_core.errors import (
     CadmlError,
     LimitExceeded,
@@ -29,9 +29,9 @@ from cadml_core.errors import (
     ReaderTimeout,
     UnreadableInput,
 )
-from cadml_core.extraction import processes
-from cadml_core.extraction.pool import ReaderPool
-from cadml_core.extraction.reading import Reading
+from cadml_core.isolation import processes
+from cadml_core.isolation.pool import ReaderPool
+from cadml_core.reading.reading import Reading
 from tests.integration.evil_readers import FEATURES, FORMATS, Evil, good
 
 LIMITS = ReadLimits(max_seconds=30, max_memory_mb=200)
@@ -399,8 +399,8 @@ import signal
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
 import os, sys, time
 from pathlib import Path
-from cadml_core.contracts import ReadLimits
-from cadml_core.extraction.pool import ReaderPool
+from cadml_core.contracts.formats import ReadLimits
+from cadml_core.isolation.pool import ReaderPool
 from tests.integration.evil_readers import FORMATS
 pool = ReaderPool(FORMATS, {}, limits=ReadLimits(max_seconds=600), workers=2)
 here = Path(sys.argv[1])
@@ -475,8 +475,8 @@ def test_an_adapter_of_the_main_script_is_refused_with_advice(tmp_path):
     """It could not be imported elsewhere; the message says where to put it."""
     script = tmp_path / "main.py"
     script.write_text(
-        "from cadml_core.contracts import ReadLimits\n"
-        "from cadml_core.extraction.pool import ReaderPool\n"
+        "from cadml_core import ReadLimits\n"
+        "from cadml_core.isolation.pool import ReaderPool\n"
         "class Mine: name = 'mine'; suffixes = ()\n"
         "try: ReaderPool({'mine': Mine()}, {}, limits=ReadLimits(), workers=1)\n"
         "except Exception as error: print(error)\n"

@@ -14,11 +14,11 @@ from prometheus_client import REGISTRY
 from cadml_core import FeatureSlot, Metric, VectorBackend
 from cadml_core.catalog.records import NewPart, PartFilter, Vector
 from cadml_core.catalog.store import Catalog
+from cadml_core.documents.arrays import FloatMatrix
 from cadml_core.errors import CadmlError, PluginUnavailable
-from cadml_core.features import FloatMatrix
-from cadml_core.similarity import follower as follower_module
-from cadml_core.similarity.health import HISTORY, RecoveryPolicy
-from cadml_core.similarity.search import SimilaritySearch
+from cadml_core.search.index import sync as follower_module
+from cadml_core.search.index.health import HISTORY, RecoveryPolicy
+from cadml_core.search.similarity import SimilaritySearch
 from cadml_core.testing.faults import FaultPlan, FaultyBackend
 from cadml_plugins.vectors.faiss import FaissBackend
 from cadml_plugins.vectors.memory import MemoryBackend

@@ -14,10 +14,10 @@ import pytest
 from prometheus_client import REGISTRY
 
 from cadml_core import BoundingBox, CadDocument, MalformedFile, ReadLimits, convert_by_name
-from cadml_core.extraction.pool import ReaderPool
-from cadml_core.extraction.reading import read_file
-from cadml_core.plugins import load_plugins
-from cadml_core.registry import Registry
+from cadml_core.isolation.pool import ReaderPool
+from cadml_core.plugins.loader import load_plugins
+from cadml_core.plugins.registry import Registry
+from cadml_core.reading.reading import read_file
 from cadml_core.settings import Settings
 
 BOX = BoundingBox((0.0, 0.0, 0.0), (30.0, 20.0, 10.0))

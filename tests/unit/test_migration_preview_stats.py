@@ -10,7 +10,7 @@ import pytest
 
 from cadml_core.catalog.records import Content, NewPart, Vector
 from cadml_core.catalog.store import Catalog
-from cadml_core.document import BoundingBox, CadDocument
+from cadml_core.documents.document import BoundingBox, CadDocument
 from cadml_core.errors import InvalidInput
 from cadml_core.migration.migrator import Migrator
 from cadml_plugins.features.v1 import V1

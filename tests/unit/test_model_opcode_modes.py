@@ -8,15 +8,15 @@ from typing import Any
 
 import pytest
 
+from cadml_core.classifier.audit import AuditStore
+from cadml_core.classifier.registry import ModelRegistry
+from cadml_core.classifier.trial import TrialReport
 from cadml_core.errors import InvalidSetting, ModelRejected
 from cadml_core.metrics import model_opcode_audit_total, model_security_fail_total
-from cadml_core.models.audit import AuditStore
-from cadml_core.models.registry import ModelRegistry
-from cadml_core.models.trial import TrialReport
-from cadml_core.plugins import load_plugins
+from cadml_core.plugins.loader import load_plugins
 from cadml_core.settings import Settings
-from tests.unit.models.assemble import EMPTY_TUPLE, REDUCE, STOP, op, proto, stack_global
-from tests.unit.models.tiny import Constant
+from tests.unit.classifier.assemble import EMPTY_TUPLE, REDUCE, STOP, op, proto, stack_global
+from tests.unit.classifier.tiny import Constant
 
 EVIL = proto(4) + stack_global("os", "getpid") + EMPTY_TUPLE + REDUCE + STOP
 
@@ -115,9 +115,9 @@ def test_whitelist_takes_entries_from_the_settings(models: Path) -> None:
     """An own class is refused until the settings name it."""
     assert (
         refusal(registry(models, "whitelist"), "own.pkl").context["global"]
-        == "tests.unit.models.tiny:Constant"
+        == "tests.unit.classifier.tiny:Constant"
     )
-    entry = ("tests.unit.models.tiny:Constant",)
+    entry = ("tests.unit.classifier.tiny:Constant",)
     assert registry(models, "whitelist", model_opcode_whitelist=entry).reload("own.pkl").load_seq == 1
 
 
@@ -142,7 +142,7 @@ def test_an_unknown_mode_stops_the_start(models: Path) -> None:
 
 def test_a_foreign_policy_decides_too(models: Path) -> None:
     """Any installed policy can be the mode; what it refuses is blocked under its name."""
-    from cadml_core.models.verdict import Finding, PickleScan, Verdict
+    from cadml_core.contracts.policies import Finding, PickleScan, Verdict
 
     class Nothing:
         name = "nothing"

@@ -11,13 +11,13 @@ from typing import Any
 import msgspec
 import pytest
 
+from cadml_core.classifier.registry import ModelRegistry
 from cadml_core.errors import ERROR_CODES, CadmlError, InvalidSetting, Problem
 from cadml_core.metrics import model_load_seq, model_reload_total, model_security_fail_total
-from cadml_core.models.registry import ModelRegistry
-from cadml_core.plugins import load_plugins
+from cadml_core.plugins.loader import load_plugins
 from cadml_core.settings import Settings
-from tests.unit.models.assemble import EMPTY_TUPLE, REDUCE, STOP, proto, stack_global
-from tests.unit.models.tiny import Constant, Raising
+from tests.unit.classifier.assemble import EMPTY_TUPLE, REDUCE, STOP, proto, stack_global
+from tests.unit.classifier.tiny import Constant, Raising
 
 GOOD = pickle.dumps(Constant("bolt"))
 EVIL = proto(4) + stack_global("os", "getpid") + EMPTY_TUPLE + REDUCE + STOP
@@ -35,7 +35,7 @@ def make(tmp_path: Path) -> Make:
         "empty.pkl": b"",
         "raising.pkl": pickle.dumps(Raising("x")),
         "number.pkl": pickle.dumps(3),
-        "unloadable.pkl": proto(4) + stack_global("tests.unit.models.tiny", "Gone") + STOP,
+        "unloadable.pkl": proto(4) + stack_global("tests.unit.classifier.tiny", "Gone") + STOP,
         "large.pkl": b"\0" * (1024**2 + 1),
         "large text.pkl": b"text" * 1024**2,
     }

@@ -14,8 +14,8 @@ from cadml_core import FeatureSlot, Hits, Metric, VectorIndex
 from cadml_core.catalog.records import NewPart, PartFilter, Vector
 from cadml_core.catalog.store import Catalog
 from cadml_core.errors import InvalidInput
-from cadml_core.similarity.batch import BatchPolicy, BatchSimilarity
-from cadml_core.similarity.search import SimilaritySearch
+from cadml_core.search.batch import BatchPolicy, BatchSimilarity
+from cadml_core.search.similarity import SimilaritySearch
 from cadml_core.testing.faults import FaultPlan, FaultyBackend
 from cadml_plugins.vectors.memory import MemoryBackend, MemoryConfig
 

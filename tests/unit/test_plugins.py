@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from cadml_core.errors import PluginUnavailable
-from cadml_core.hookspecs import ENTRY_POINT_GROUP
-from cadml_core.plugins import LoadedPlugins, PluginRecord, load_plugins, require_chosen
+from cadml_core.plugins.hookspecs import ENTRY_POINT_GROUP
+from cadml_core.plugins.loader import LoadedPlugins, PluginRecord, load_plugins, require_chosen
 from cadml_core.settings import Settings
 
 ADAPTER = """

@@ -129,7 +129,7 @@ def test_no_two_settings_share_a_name(attribute: str) -> None:
 def test_derived_values(tmp_path: Path) -> None:
     """Limits, folders and the database follow from the settings."""
     settings = Settings(data_dir=str(tmp_path), analysis_max_file_mb=3, parse_workers=5)
-    assert settings.read_limits.max_bytes == 3 * 1024**2
+    assert settings.max_file_bytes == 3 * 1024**2
     assert settings.effective_database_url == f"sqlite:///{tmp_path}/catalogue.sqlite3"
     assert settings.model_path == tmp_path / "models"
     assert settings.worker_count == 5

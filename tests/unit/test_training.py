@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from cadml_core.classifier.registry import ModelRegistry
 from cadml_core.errors import InvalidInput
-from cadml_core.models.registry import ModelRegistry
-from cadml_core.plugins import load_plugins
+from cadml_core.plugins.loader import load_plugins
 from cadml_core.settings import Settings
 from cadml_hostapp.training import train, write_model
 

@@ -12,7 +12,7 @@ import rich_click as click
 from rich.markup import escape
 from rich.table import Table
 
-from cadml_core.extraction.ingest import IngestOptions, IngestSummary
+from cadml_core.intake.ingest import IngestOptions, IngestSummary
 from cadml_core.runtime import build_runtime
 from cadml_hostapp.cli import ingest as ingest_command
 from cadml_hostapp.cli.console import (

@@ -9,12 +9,12 @@ from rich.table import Table
 
 from cadml_core.catalog.records import Part
 from cadml_core.catalog.store import Catalog
-from cadml_core.catalog.values import values_of
 from cadml_core.errors import InvalidInput
-from cadml_core.evaluation import Evaluation
-from cadml_core.evaluation import evaluate as evaluate_space
-from cadml_core.plugins import load_plugins
-from cadml_core.similarity.spaces import Space, SpaceName
+from cadml_core.intake.values import values_of
+from cadml_core.plugins.loader import load_plugins
+from cadml_core.search.evaluation import Evaluation
+from cadml_core.search.evaluation import evaluate as evaluate_space
+from cadml_core.search.spaces import Space, SpaceName
 from cadml_hostapp.cli.console import Options, json_option, out, print_json, reports_errors
 from cadml_hostapp.cli.labels import label_of, label_option
 

@@ -10,12 +10,13 @@ import rich_click as click
 from rich.markup import escape
 from rich.table import Table
 
-from cadml_core.contracts import FeatureVersion
-from cadml_core.extraction.detection import detect
-from cadml_core.extraction.pool import ReaderPool
-from cadml_core.extraction.reading import Reading
-from cadml_core.plugins import load_plugins
-from cadml_core.registry import Registry
+from cadml_core.contracts.features import FeatureVersion
+from cadml_core.isolation.pool import ReaderPool
+from cadml_core.plugins.loader import load_plugins
+from cadml_core.plugins.registry import Registry
+from cadml_core.reading.detection import detect
+from cadml_core.reading.limits import read_limits
+from cadml_core.reading.reading import Reading
 from cadml_core.settings import Settings
 from cadml_hostapp.cli.console import Options, json_option, out, print_json, reports_errors
 
@@ -49,7 +50,7 @@ def read_one(file: Path, settings: Settings, registry: Registry, version: Featur
     """
     adapter = detect(file, registry.formats)
     formats, features = {adapter.name: adapter}, {version.name: version}
-    with ReaderPool(formats, features, limits=settings.read_limits, workers=1) as readers:
+    with ReaderPool(formats, features, limits=read_limits(settings), workers=1) as readers:
         return readers.read(file, [version.name])
 
 

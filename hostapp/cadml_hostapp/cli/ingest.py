@@ -9,16 +9,8 @@ from pathlib import Path
 import rich_click as click
 from rich.markup import escape
 
-from cadml_core.extraction.ingest import (
-    IngestFailure,
-    IngestOptions,
-    IngestProgress,
-    IngestSummary,
-    LabelSource,
-)
-from cadml_core.extraction.ingest import (
-    ingest as ingest_files,
-)
+from cadml_core.intake.ingest import IngestFailure, IngestOptions, IngestProgress, IngestSummary, LabelSource
+from cadml_core.intake.ingest import ingest as ingest_files
 from cadml_core.runtime import Runtime, build_runtime
 from cadml_hostapp.cli.console import (
     EXIT_REFUSED,

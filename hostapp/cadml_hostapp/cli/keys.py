@@ -6,8 +6,8 @@ import rich_click as click
 from rich.markup import escape
 
 from cadml_core.errors import NotFound
-from cadml_hostapp.auth import KeyFile, StoredKeys
 from cadml_hostapp.cli.console import Options, json_option, out, print_json, reports_errors
+from cadml_hostapp.http.auth import KeyFile, StoredKeys
 
 
 @click.group(invoke_without_command=True)

@@ -11,20 +11,12 @@ import rich_click as click
 from rich.markup import escape
 from rich.table import Table
 
+from cadml_core.classifier.audit import AuditSnapshot, AuditStore, newest_snapshot, proposed_whitelist
+from cadml_core.classifier.gate import Gate, GateReport, refusal
 from cadml_core.errors import CadmlError, LimitExceeded, NotFound, UnreadableInput
-from cadml_core.models.audit import AuditSnapshot, AuditStore, newest_snapshot, proposed_whitelist
-from cadml_core.models.gate import Gate, GateReport, refusal
-from cadml_core.plugins import load_plugins
+from cadml_core.plugins.loader import load_plugins
 from cadml_core.settings import Settings
-from cadml_hostapp.cli.console import (
-    EXIT_REFUSED,
-    Options,
-    err,
-    json_option,
-    out,
-    print_json,
-    reports_errors,
-)
+from cadml_hostapp.cli.console import EXIT_REFUSED, Options, err, json_option, out, print_json, reports_errors
 from cadml_hostapp.cli.model_lifecycle import reload, train
 
 EXIT_NOT_SCANNED = 2

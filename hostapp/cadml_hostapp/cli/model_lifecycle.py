@@ -8,9 +8,9 @@ import msgspec
 import rich_click as click
 from rich.markup import escape
 
-from cadml_core.catalog.values import values_of
+from cadml_core.classifier.registry import ModelInfo
 from cadml_core.errors import InvalidInput, UnreadableInput
-from cadml_core.models.registry import ModelInfo
+from cadml_core.intake.values import values_of
 from cadml_core.runtime import build_runtime
 from cadml_hostapp.cli.console import Options, json_option, out, print_json, reports_errors
 from cadml_hostapp.cli.labels import label_of, label_option

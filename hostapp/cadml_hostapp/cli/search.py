@@ -12,8 +12,8 @@ from rich.table import Table
 from cadml_core.catalog.records import PartFilter
 from cadml_core.errors import NotFound
 from cadml_core.runtime import Runtime, build_runtime
-from cadml_core.similarity.search import Hit, SearchResult
-from cadml_core.similarity.spaces import SpaceName
+from cadml_core.search.similarity import Hit, SearchResult
+from cadml_core.search.spaces import SpaceName
 from cadml_hostapp.cli.console import Options, json_option, out, print_json, reports_errors
 from cadml_hostapp.cli.extract import read_one
 

@@ -34,8 +34,8 @@ def serve(
     Without API_KEYS and ADMIN_TOKEN, keys are made once, kept in the data folder, and shown.
     """
     _prepare_shared_metrics()
-    from cadml_hostapp import serving
-    from cadml_hostapp.auth import KeyFile, with_keys
+    from cadml_hostapp import server as serving
+    from cadml_hostapp.http.auth import KeyFile, with_keys
 
     named = {"host": host, "port": port, "server_workers": workers, "log_format": log_format}
     settings = options.settings(**named, **({"data_dir": data_dir} if data_dir else {}))

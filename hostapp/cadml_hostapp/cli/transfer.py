@@ -7,10 +7,10 @@ from pathlib import Path
 import rich_click as click
 from rich.markup import escape
 
-from cadml_core.catalog import transfer
 from cadml_core.catalog.store import Catalog
 from cadml_core.errors import InvalidInput
-from cadml_core.plugins import load_plugins
+from cadml_core.intake import transfer
+from cadml_core.plugins.loader import load_plugins
 from cadml_hostapp.cli.console import Options, json_option, out, print_json, progress_bar, reports_errors
 
 

@@ -6,7 +6,7 @@ import math
 from pathlib import Path
 from typing import Any
 
-from cadml_plugins.formats._occt import kernel_class
+from cadml_plugins.formats.kernel._occt import kernel_class
 
 Solid = Any
 """A TopoDS_Shape."""

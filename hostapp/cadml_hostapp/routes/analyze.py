@@ -10,19 +10,12 @@ from litestar import Request, Response, Router
 from litestar.openapi.datastructures import ResponseSpec
 
 from cadml_core.errors import CadmlError, InvalidInput
-from cadml_hostapp import problems
 from cadml_hostapp.analysis import Facts
-from cadml_hostapp.host import Services, ServicesDependency
+from cadml_hostapp.http import errors as problems
+from cadml_hostapp.http.uploads import Form, FormReader, UploadedFile
 from cadml_hostapp.routes.declare import REF, invalid, route
-from cadml_hostapp.schemas import (
-    AnalyzeAnswer,
-    AnalyzeOptions,
-    BatchAnswer,
-    BatchItem,
-    PartId,
-    Text,
-)
-from cadml_hostapp.uploads import Form, FormReader, UploadedFile
+from cadml_hostapp.schemas import AnalyzeAnswer, AnalyzeOptions, BatchAnswer, BatchItem, PartId, Text
+from cadml_hostapp.services import Services, ServicesDependency
 
 STAGE = "analyze"
 _FACTS = ("material", "project", "label")
@@ -138,7 +131,7 @@ def _reader(
         text_fields=frozenset((*_FACTS, "options", *more_fields)),
         file_fields=file_fields,
         max_files=max_files,
-        max_bytes=services.runtime.settings.read_limits.max_bytes,
+        max_bytes=services.runtime.settings.max_file_bytes,
         stage=STAGE,
         tolerant=tolerant,
     )

@@ -13,8 +13,8 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.openapi.spec import OpenAPIMediaType, Operation, Reference, RequestBody
 
 from cadml_core.errors import CadmlError, InvalidInput
-from cadml_hostapp import problems
-from cadml_hostapp.auth import PUBLIC, admin_only
+from cadml_hostapp.http import errors as problems
+from cadml_hostapp.http.auth import PUBLIC, admin_only
 
 T = TypeVar("T", bound=msgspec.Struct)
 

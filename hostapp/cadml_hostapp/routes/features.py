@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from litestar import Router
 
+from cadml_core.documents.features import FeatureSlot
 from cadml_core.errors import NotFound
-from cadml_core.features import FeatureSlot
-from cadml_core.similarity.differences import FeatureDifference, feature_difference
-from cadml_hostapp.host import ServicesDependency
+from cadml_core.search.differences import FeatureDifference, feature_difference
 from cadml_hostapp.routes.declare import route
 from cadml_hostapp.schemas import FeatureVersionAnswer, KnownIdQuery, QueryVersion
+from cadml_hostapp.services import ServicesDependency
 
 STAGE = "features"
 

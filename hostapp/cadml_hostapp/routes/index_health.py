@@ -7,13 +7,13 @@ from typing import Any
 from litestar import Request, Router
 
 from cadml_core.errors import NotFound
-from cadml_core.similarity.follower import backend_config
-from cadml_core.similarity.health import IndexHealth
-from cadml_core.similarity.recovery import BackendChoice
-from cadml_hostapp.auth import for_admin
-from cadml_hostapp.host import Services, ServicesDependency
+from cadml_core.search.index.failover import BackendChoice
+from cadml_core.search.index.health import IndexHealth
+from cadml_core.search.index.sync import backend_config
+from cadml_hostapp.http.auth import for_admin
 from cadml_hostapp.routes.declare import json_body, route
 from cadml_hostapp.schemas import BackendRequest, IndexHealthForAdmin
+from cadml_hostapp.services import Services, ServicesDependency
 
 STAGE = "faiss_recovery"
 

@@ -9,10 +9,10 @@ from litestar.params import QueryParameter
 
 from cadml_core.migration.migrator import LARGEST_PREVIEW, MigrationStatus
 from cadml_core.migration.preview import MigrationPreview
-from cadml_hostapp.auth import for_admin
-from cadml_hostapp.host import ServicesDependency
+from cadml_hostapp.http.auth import for_admin
 from cadml_hostapp.routes.declare import json_body, route
 from cadml_hostapp.schemas import MigrationReportForAdmin, MigrationRequest
+from cadml_hostapp.services import ServicesDependency
 
 STAGE = "migration"
 Target = Annotated[str, QueryParameter(max_length=1000, description="The feature version to move to.")]

@@ -6,12 +6,12 @@ from typing import Any
 
 from litestar import Request, Router
 
-from cadml_core.models.audit import AuditSnapshot
-from cadml_core.models.registry import ModelInfo, ModelState
-from cadml_hostapp.auth import for_admin
-from cadml_hostapp.host import Services, ServicesDependency
+from cadml_core.classifier.audit import AuditSnapshot
+from cadml_core.classifier.registry import ModelInfo, ModelState
+from cadml_hostapp.http.auth import for_admin
 from cadml_hostapp.routes.declare import json_body, route
 from cadml_hostapp.schemas import ModelInfoForAdmin, ModelRequest
+from cadml_hostapp.services import Services, ServicesDependency
 
 STAGE = "model_reload"
 _REFUSALS = (

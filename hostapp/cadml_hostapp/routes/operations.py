@@ -9,9 +9,9 @@ from litestar import Router
 from litestar.plugins.prometheus import PrometheusController
 
 from cadml_core.errors import CadmlError
-from cadml_hostapp.host import Services, ServicesDependency
 from cadml_hostapp.routes.declare import route
 from cadml_hostapp.schemas import HealthAnswer, PluginAnswer, ReadyAnswer
+from cadml_hostapp.services import Services, ServicesDependency
 
 STAGE = "health"
 

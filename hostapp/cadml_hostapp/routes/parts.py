@@ -6,7 +6,6 @@ from litestar import Router
 
 from cadml_core.catalog.records import PartFilter
 from cadml_core.catalog.store import Catalog
-from cadml_hostapp.host import ServicesDependency
 from cadml_hostapp.routes.declare import route
 from cadml_hostapp.schemas import (
     Cursor,
@@ -18,6 +17,7 @@ from cadml_hostapp.schemas import (
     part_answer,
     part_detail,
 )
+from cadml_hostapp.services import ServicesDependency
 
 STAGE = "catalogue"
 

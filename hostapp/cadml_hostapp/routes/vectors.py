@@ -9,12 +9,11 @@ from litestar import Request, Response, Router
 from litestar.openapi.datastructures import ResponseSpec
 
 from cadml_core.catalog.store import Catalog
-from cadml_core.contracts import FeatureVersion
+from cadml_core.contracts.features import FeatureVersion
 from cadml_core.errors import InvalidInput, NotFound
 from cadml_core.runtime import Runtime
-from cadml_core.similarity.search import checked_values
-from cadml_core.similarity.statistics import vector_statistics
-from cadml_hostapp.host import ServicesDependency
+from cadml_core.search.similarity import checked_values
+from cadml_core.search.statistics import vector_statistics
 from cadml_hostapp.routes.declare import json_body, route
 from cadml_hostapp.routes.index_health import reload_backend
 from cadml_hostapp.routes.parts import after
@@ -37,6 +36,7 @@ from cadml_hostapp.schemas import (
     VectorSummary,
     batch_similarity_answer,
 )
+from cadml_hostapp.services import ServicesDependency
 
 STAGE = "vectors"
 SEARCH = "similarity"

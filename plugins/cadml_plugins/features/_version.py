@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from cadml_core import CadDocument, DimensionMismatch, Metric
-from cadml_core.features import FloatMatrix, FloatVector
+from cadml_core import CadDocument, DimensionMismatch, FloatMatrix, FloatVector, Metric
 from cadml_plugins.features._constants import CONSTANTS
 from cadml_plugins.features._measures import Facts, measures_until
 

@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from cadml_core.models.verdict import Call, Shape
+from cadml_core import Call, Shape
 from cadml_plugins.policies._dtypes import holds_objects, is_known_code, is_sound_state
 from cadml_plugins.policies._patterns import canonical
 

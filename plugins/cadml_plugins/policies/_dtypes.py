@@ -10,7 +10,7 @@ import math
 import re
 from typing import Any
 
-from cadml_core.models.verdict import Call, Shape
+from cadml_core import Call, Shape
 
 _PLAIN_CODE = re.compile(r"[<>|=]?(?:[biufc](?:1|2|4|8|16|32)|[?bBhHiIlLqQefdgFDG]|[mM]8|[SUV][0-9]{1,7})\Z")
 _OBJECT_CODE = re.compile(r"[<>|=]?O[48]?\Z")

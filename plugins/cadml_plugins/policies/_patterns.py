@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from cadml_core.models.verdict import Shape
+from cadml_core import Shape
 
 LARGEST_INTEGER = 1_000_000
 """Integers up to here are alike; larger ones (checksums) count one by one: none can size an allocation."""

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from cadml_core.contracts import OpcodePolicy
-from cadml_core.hookspecs import hookimpl
-from cadml_core.models.verdict import PickleScan, Verdict
+from cadml_core import OpcodePolicy, PickleScan, Verdict, hookimpl
 
 
 class Audit:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from cadml_core.contracts import OpcodePolicy
-from cadml_core.hookspecs import hookimpl
-from cadml_core.models.verdict import Call, Finding, PickleScan, Shape, Verdict
+from cadml_core import Call, Finding, OpcodePolicy, PickleScan, Shape, Verdict, hookimpl
 from cadml_plugins.policies._dtypes import is_sound_state
 from cadml_plugins.policies._globals import denial, deny_lists
 

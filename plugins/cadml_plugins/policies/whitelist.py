@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import functools
+import pickletools
 from collections.abc import Iterable, Iterator, Mapping
 from importlib import resources
 
 import msgspec
 
-from cadml_core.contracts import OpcodePolicy
-from cadml_core.errors import InvalidSetting
-from cadml_core.hookspecs import hookimpl
-from cadml_core.models.opcodes import CODE_OF
-from cadml_core.models.verdict import Call, Finding, GlobalReference, PickleScan, Shape, Verdict
+from cadml_core import (
+    Call,
+    Finding,
+    GlobalReference,
+    InvalidSetting,
+    OpcodePolicy,
+    PickleScan,
+    Shape,
+    Verdict,
+    hookimpl,
+)
 from cadml_plugins.policies._arguments import ARGUMENT_RULES
 from cadml_plugins.policies._globals import denial
 from cadml_plugins.policies._patterns import canonical, pattern
 
+OPCODES = frozenset(opcode.name for opcode in pickletools.opcodes)
 _CALLS = frozenset({"REDUCE", "NEWOBJ", "NEWOBJ_EX"})
 _NEVER = frozenset(
     {"INST", "OBJ", "EXT1", "EXT2", "EXT4", "PERSID", "BINPERSID", "NEXT_BUFFER", "READONLY_BUFFER"}
@@ -66,7 +74,7 @@ class Whitelist:
             _check(entry, adding=entry in added)
         opcodes = (self._opcodes | added) - removed
         extra = frozenset(filter(_is_pair, added - removed))
-        return Whitelist(frozenset(opcodes & CODE_OF.keys()), extra, frozenset(filter(_is_pair, removed)))
+        return Whitelist(frozenset(opcodes & OPCODES), extra, frozenset(filter(_is_pair, removed)))
 
     def judge(self, scan: PickleScan) -> Verdict:
         """Refuse what is malformed, odd, or not on the list."""
@@ -150,7 +158,7 @@ def _is_pair(entry: str) -> bool:
 
 
 def _check(entry: str, *, adding: bool) -> None:
-    if entry in CODE_OF:
+    if entry in OPCODES:
         if adding and entry in _NEVER:
             raise InvalidSetting(f"{_SETTING}: {entry} is never allowed", setting=_SETTING, value=entry)
         return

@@ -13,9 +13,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from cadml_core import DimensionMismatch, Hits, Metric
-from cadml_core.contracts import Int64Array
-from cadml_core.features import FloatMatrix
+from cadml_core import DimensionMismatch, FloatMatrix, Hits, Int64Array, Metric
 from cadml_plugins.vectors._sharing import SharedLock
 
 Rows = NDArray[np.float32]

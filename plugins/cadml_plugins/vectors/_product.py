@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from cadml_core.contracts import Int64Array
+from cadml_core import Int64Array
 from cadml_plugins.vectors._exact import Rows
 
 _SMALL_MATRIX, _SMALL_VECTOR = 250_000, 9_000

@@ -7,8 +7,7 @@ from collections.abc import Iterable
 import msgspec
 import numpy as np
 
-from cadml_core import Metric, VectorBackend, VectorIndex, hookimpl
-from cadml_core.contracts import Int64Array
+from cadml_core import Int64Array, Metric, VectorBackend, VectorIndex, hookimpl
 from cadml_plugins.vectors._exact import ExactIndex, Mask, Rows
 from cadml_plugins.vectors._product import screen_by_product, squares
 

@@ -18,7 +18,7 @@ from litestar.params import SkipValidation
 from litestar.testing import TestClient
 
 from cadml_core import hookimpl
-from cadml_core.plugins import LoadedPlugins, load_plugins
+from cadml_core.plugins.loader import LoadedPlugins, load_plugins
 from cadml_core.runtime import Runtime, build_runtime
 from cadml_hostapp.app import create_app
 from tests.integration.http.server import HEADERS, settings_for

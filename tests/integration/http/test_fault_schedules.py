@@ -29,8 +29,8 @@ from litestar.testing import TestClient
 from prometheus_client import REGISTRY
 
 from cadml_core.runtime import build_runtime
-from cadml_core.similarity.health import HISTORY
-from cadml_core.similarity.search import SimilaritySearch
+from cadml_core.search.index.health import HISTORY
+from cadml_core.search.similarity import SimilaritySearch
 from cadml_core.testing.faults import FaultPlan, FaultyBackend
 from cadml_hostapp.app import create_app
 from cadml_plugins.features.v1 import V1

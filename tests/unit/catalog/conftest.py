@@ -9,7 +9,7 @@ import pytest
 
 from cadml_core.catalog.records import Content
 from cadml_core.catalog.store import Catalog
-from cadml_core.document import BoundingBox, CadDocument
+from cadml_core.documents.document import BoundingBox, CadDocument
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from cadml_plugins.formats import _topology
-from cadml_plugins.formats._occt import kernel_class, kernel_function
+from cadml_plugins.formats.kernel import _topology
+from cadml_plugins.formats.kernel._occt import kernel_class, kernel_function
 
 Shape = Any
 

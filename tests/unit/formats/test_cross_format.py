@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from cadml_core.contracts import FormatAdapter, ReadLimits
-from cadml_core.document import CadDocument
-from cadml_plugins.formats import iges, step, stl
+from cadml_core.contracts.formats import FormatAdapter, ReadLimits
+from cadml_core.documents.document import CadDocument
+from cadml_plugins.formats.kernel import iges, step
+from cadml_plugins.formats.stl import adapter as stl
 from tests.unit.formats import kernel_parts as parts
 
 SHAPES = {

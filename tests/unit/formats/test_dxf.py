@@ -14,10 +14,10 @@ from ezdxf.acis import api as acis
 from ezdxf.render import forms
 
 from cadml_core import CadDocument, LimitExceeded, MalformedFile, ReadLimits, UnsupportedContent
-from cadml_core.contracts import MeshRequest
-from cadml_core.document import decode_summary, encode_summary
+from cadml_core.contracts.formats import MeshRequest
+from cadml_core.documents.document import decode_summary, encode_summary
 from cadml_core.errors import UnreadableInput
-from cadml_plugins.formats.dxf import DxfAdapter
+from cadml_plugins.formats.dxf.adapter import DxfAdapter
 
 Draw = Callable[[object], None]
 
@@ -495,7 +495,7 @@ class TestFiles:
 
     def test_the_host_does_not_load_the_library(self) -> None:
         """Importing the plugin does not import ezdxf: the host process never reads a file."""
-        code = "import sys, cadml_plugins.formats.dxf; sys.exit('ezdxf' in sys.modules)"
+        code = "import sys, cadml_plugins.formats.dxf.adapter; sys.exit('ezdxf' in sys.modules)"
         assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from cadml_plugins.formats._dxf_extent import reduced, robust_extent
+from cadml_plugins.formats.dxf._extent import reduced, robust_extent
 
 
 def reach(points: np.ndarray, directions: np.ndarray) -> np.ndarray:

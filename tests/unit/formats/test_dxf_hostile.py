@@ -10,10 +10,10 @@ import ezdxf
 import pytest
 
 from cadml_core import CadDocument, CadmlError, LimitExceeded, MalformedFile, ReadLimits
-from cadml_core.contracts import MeshRequest
-from cadml_core.document import decode_summary, encode_summary
-from cadml_plugins.formats import _dxf_census
-from cadml_plugins.formats.dxf import DxfAdapter
+from cadml_core.contracts.formats import MeshRequest
+from cadml_core.documents.document import decode_summary, encode_summary
+from cadml_plugins.formats.dxf import _census as _dxf_census
+from cadml_plugins.formats.dxf.adapter import DxfAdapter
 
 LINE = "0 LINE 8 0 10 0.0 20 0.0 30 0.0 11 4.0 21 3.0 31 0.0"
 

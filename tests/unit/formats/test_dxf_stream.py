@@ -11,10 +11,12 @@ import pytest
 from ezdxf.render import forms
 
 from cadml_core import CadDocument, CadmlError, LimitExceeded, MalformedFile, ReadLimits
-from cadml_plugins.formats import _dxf_ascii, _dxf_document, _dxf_tags
-from cadml_plugins.formats._dxf_document import read_in_memory, read_streamed
-from cadml_plugins.formats._dxf_load import load
-from cadml_plugins.formats.dxf import DxfAdapter
+from cadml_plugins.formats.dxf import _ascii as _dxf_ascii
+from cadml_plugins.formats.dxf import _document as _dxf_document
+from cadml_plugins.formats.dxf import _tags as _dxf_tags
+from cadml_plugins.formats.dxf._document import read_in_memory, read_streamed
+from cadml_plugins.formats.dxf._load import load
+from cadml_plugins.formats.dxf.adapter import DxfAdapter
 
 
 def model_of_everything(document: ezdxf.document.Drawing) -> None:

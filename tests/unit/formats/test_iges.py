@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from cadml_core.contracts import FormatAdapter, MeshRequest, ReadLimits
-from cadml_core.document import CadDocument
+from cadml_core.contracts.formats import FormatAdapter, MeshRequest, ReadLimits
+from cadml_core.documents.document import CadDocument
 from cadml_core.errors import LimitExceeded, MalformedFile, UnsupportedContent
-from cadml_plugins.formats import _iges_sections, iges
+from cadml_plugins.formats.kernel import _iges_sections, iges
 from tests.unit.formats import kernel_parts as parts
 
 ADAPTER = iges.IgesAdapter()

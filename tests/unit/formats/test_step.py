@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cadml_core.contracts import FormatAdapter, MeshRequest, ReadLimits
-from cadml_core.document import CadDocument
+from cadml_core.contracts.formats import FormatAdapter, MeshRequest, ReadLimits
+from cadml_core.documents.document import CadDocument
 from cadml_core.errors import LimitExceeded, UnreadableInput
-from cadml_plugins.formats import _extents, step
+from cadml_plugins.formats.kernel import _extents, step
 from tests.unit.formats import kernel_parts as parts
 
 ADAPTER = step.StepAdapter()
@@ -37,7 +37,7 @@ def test_the_host_never_loads_the_kernel(module: str) -> None:
     """Importing the plugin costs the host no kernel; what the workers preload does load it."""
     code = (
         "import sys, importlib\n"
-        f"plugin = importlib.import_module('cadml_plugins.formats.{module}')\n"
+        f"plugin = importlib.import_module('cadml_plugins.formats.kernel.{module}')\n"
         "assert not {'OCP', 'OCC'} & set(sys.modules)\n"
         "(adapter,) = plugin.cadml_format_adapters()\n"
         "[importlib.import_module(name) for name in adapter.preload]\n"

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from cadml_core.contracts import ReadLimits
-from cadml_core.document import CadDocument
+from cadml_core.contracts.formats import ReadLimits
+from cadml_core.documents.document import CadDocument
 from cadml_core.errors import MalformedFile
-from cadml_plugins.formats import _part21, step
+from cadml_plugins.formats.kernel import _part21, step
 from tests.unit.formats import kernel_parts as parts
 
 ADAPTER = step.StepAdapter()

@@ -13,11 +13,13 @@ import pytest
 from numpy.typing import NDArray
 
 from cadml_core import CadDocument, CadmlError, LimitExceeded, MalformedFile, ReadLimits
-from cadml_core.contracts import MeshRequest
-from cadml_core.document import decode_summary, encode_summary
+from cadml_core.contracts.formats import MeshRequest
+from cadml_core.documents.document import decode_summary, encode_summary
 from cadml_core.errors import UnreadableInput
-from cadml_plugins.formats import _stl_ascii, _stl_topology, stl
-from cadml_plugins.formats.stl import StlAdapter
+from cadml_plugins.formats.mesh import _topology as _stl_topology
+from cadml_plugins.formats.stl import _ascii as _stl_ascii
+from cadml_plugins.formats.stl import adapter as stl
+from cadml_plugins.formats.stl.adapter import StlAdapter
 
 Facets = NDArray[np.float64]
 """(n, 3, 3): facet, corner, coordinate."""

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from cadml_core import CadDocument, FormatAdapter, MalformedFile, ReadLimits, UnsupportedContent
-from cadml_core.document import decode_summary, encode_summary
-from cadml_plugins.formats._dxf_document import read_in_memory, read_streamed
-from cadml_plugins.formats._dxf_load import load
-from cadml_plugins.formats.dxf import DxfAdapter
-from cadml_plugins.formats.stl import StlAdapter
+from cadml_core.documents.document import decode_summary, encode_summary
+from cadml_plugins.formats.dxf._document import read_in_memory, read_streamed
+from cadml_plugins.formats.dxf._load import load
+from cadml_plugins.formats.dxf.adapter import DxfAdapter
+from cadml_plugins.formats.stl.adapter import StlAdapter
 
 CORPUS = Path(os.environ.get("CADML_CORPUS", "does-not-exist"))
 ADAPTERS: dict[str, FormatAdapter] = {"dxf": DxfAdapter(), "stl": StlAdapter()}

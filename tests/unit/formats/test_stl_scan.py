@@ -7,7 +7,7 @@ import random
 import numpy as np
 import pytest
 
-from cadml_plugins.formats._stl_scan import scan
+from cadml_plugins.formats.stl._scan import scan
 
 FACET = "facet normal 0 0 1 outer loop vertex {} {} {} vertex {} {} {} vertex {} {} {} endloop endfacet\n"
 

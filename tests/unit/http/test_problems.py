@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from cadml_core.errors import CadmlError, NotFound
-from cadml_hostapp import problems
+from cadml_hostapp.http import errors as problems
 
 
 def test_paths_of_the_server_are_shortened(tmp_path: Path) -> None:

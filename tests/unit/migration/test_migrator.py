@@ -18,12 +18,12 @@ from prometheus_client import REGISTRY
 from cadml_core.catalog.records import Content, NewPart, Vector
 from cadml_core.catalog.store import Catalog
 from cadml_core.catalog.tables import contents
-from cadml_core.document import BoundingBox, CadDocument
+from cadml_core.documents.document import BoundingBox, CadDocument
+from cadml_core.documents.features import convert_by_name
 from cadml_core.errors import CadmlError, InvalidInput, NotFound
-from cadml_core.features import convert_by_name
 from cadml_core.migration.migrator import BATCH, Migrator
 from cadml_core.migration.rehearsal import rehearse
-from cadml_core.similarity.search import SimilaritySearch
+from cadml_core.search.similarity import SimilaritySearch
 from cadml_plugins.features.v1 import V1
 from cadml_plugins.features.v2 import V2
 from cadml_plugins.features.v4 import V4

@@ -1,0 +1,1 @@
+"""The classifier that serves: its file is checked, tried, loaded, replaced and rolled back."""

@@ -1,0 +1,61 @@
+"""Format adapters: read one file format."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+import msgspec
+
+from cadml_core.documents.document import CadDocument
+
+
+class MeshRequest(msgspec.Struct, frozen=True):
+    """Ask a reader to tessellate, within bounds."""
+
+    relative_deflection: float = 0.005
+    """Largest distance between the surface and its facets, over the bounding box's diagonal."""
+    max_triangles: int = 200_000
+
+
+class ReadLimits(msgspec.Struct, frozen=True):
+    """What one reading may cost. A reader raises ``LimitExceeded`` at the first bound it crosses;
+    the worker pool enforces time and memory from outside."""
+
+    max_bytes: int = 64 * 1024**2
+    max_entities: int = 2_000_000
+    """Entities of a document, blocks expanded; faces of a B-rep."""
+    max_triangles: int = 5_000_000
+    max_block_depth: int = 32
+    """Nesting of DXF blocks, STEP assemblies and the like."""
+    max_seconds: float = 60.0
+    max_memory_mb: int = 2048
+    mesh: MeshRequest | None = None
+    """None: do not tessellate."""
+
+
+@runtime_checkable
+class FormatAdapter(Protocol):
+    """Reads one file format.
+
+    It is sent to the reader processes by pickle, so its class must be importable. It may also have
+    ``preload: tuple[str, ...]``, modules (a CAD kernel) that are imported once for all readers.
+    """
+
+    name: str
+    version: str
+    suffixes: tuple[str, ...]
+    """Lower case, with the dot."""
+    media_types: tuple[str, ...]
+
+    def sniff(self, head: bytes) -> bool:
+        """Tell from the first 4 KiB whether the content may be this format. No I/O, never raises."""
+
+    def read(self, path: Path, limits: ReadLimits) -> CadDocument:
+        """Read a file.
+
+        Raises:
+            MalformedFile: The content breaks the rules of the format.
+            UnsupportedContent: The format is right, but this dialect or content cannot be read.
+            LimitExceeded: A bound of ``limits`` was crossed.
+        """

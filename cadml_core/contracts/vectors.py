@@ -1,0 +1,83 @@
+"""Vector backends: nearest-neighbour search over embeddings."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, Protocol, runtime_checkable
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from cadml_core.contracts.features import Metric
+from cadml_core.documents.arrays import FloatMatrix, Int64Array
+
+
+class Hits(NamedTuple):
+    """The nearest neighbours of each query, best first.
+
+    ``ids`` is int64 (q, k), -1 where there are fewer than k; ``distances`` is float32 (q, k):
+    squared Euclidean distance for the metric ``l2``, ``1 - cosine`` for ``cosine``, +inf where
+    the id is -1. Equal distances are ordered by ascending id.
+    """
+
+    ids: Int64Array
+    distances: NDArray[np.float32]
+
+
+@runtime_checkable
+class VectorIndex(Protocol):
+    """Nearest-neighbour search over embeddings with caller-given ids."""
+
+    def upsert(self, ids: Int64Array, vectors: FloatMatrix) -> None:
+        """Add or replace: ids int64 (n,), vectors (n, dimension). Of a repeated id the last wins.
+
+        Raises:
+            DimensionMismatch: The vectors have another length.
+            ValueError: A value is NaN or infinite, or the lengths of both arrays differ.
+        """
+
+    def remove(self, ids: Int64Array) -> int:
+        """Delete these ids; unknown ones are passed over. Returns how many were there."""
+
+    def search(self, queries: FloatMatrix, k: int, allowed: Int64Array | None = None) -> Hits:
+        """Return the k nearest to each query, (q, dimension), among ``allowed`` (None: all).
+
+        The filter is applied before the cut, so k hits come back wherever k are allowed.
+
+        Raises:
+            DimensionMismatch: The queries have another length.
+            ValueError: ``k`` is below 1, or a query value is NaN or infinite.
+        """
+
+    def __len__(self) -> int:
+        """How many ids the index holds."""
+
+    def close(self) -> None:
+        """Release everything; closing twice is allowed."""
+
+
+@runtime_checkable
+class DurableIndex(VectorIndex, Protocol):
+    """An index that outlives the process and knows which changes it has applied."""
+
+    def applied_change(self) -> int:
+        """Return the last change number marked, 0 for none."""
+
+    def mark_applied(self, change: int) -> None:
+        """Remember that every change up to and including this one is in the index."""
+
+
+@runtime_checkable
+class VectorBackend(Protocol):
+    """A named factory of vector indexes.
+
+    A backend may also have ``in_process = True``: its indexes work in this process's memory. Without
+    it the host calls them with time limits, as an engine behind a network may hang.
+    """
+
+    name: str
+    config_type: type[msgspec.Struct]
+    """What ``[vectors.<name>]`` of the settings may hold."""
+
+    def open(self, config: Any, *, dimension: int, metric: Metric) -> VectorIndex:
+        """Open an index for vectors of this length. ``config`` is a ``config_type``."""

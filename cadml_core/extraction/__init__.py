@@ -1,1 +1,0 @@
-"""From a file to a document: detection, worker processes, folder ingest."""

@@ -1,0 +1,1 @@
+"""How parts enter the catalogue, and where their values come from."""

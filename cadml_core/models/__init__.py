@@ -1,1 +1,0 @@
-"""Pickled models: scan, judge, load with care, replace while serving."""

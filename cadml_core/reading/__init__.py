@@ -1,0 +1,1 @@
+"""Reading one file: recognise its format, read it, extract its features."""

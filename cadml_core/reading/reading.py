@@ -1,0 +1,267 @@
+"""Read one file in this process: hash, detect, read, extract. The worker processes run exactly this."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import os
+import time
+from collections.abc import Mapping, Sequence
+from io import BufferedReader
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from cadml_core.contracts.features import FeatureVersion
+from cadml_core.contracts.formats import FormatAdapter, MeshRequest, ReadLimits
+from cadml_core.documents.arrays import FloatVector
+from cadml_core.documents.document import CadDocument
+from cadml_core.documents.features import FeatureVector
+from cadml_core.errors import (
+    CadmlError,
+    EmptyDocument,
+    LimitExceeded,
+    MalformedFile,
+    PluginUnavailable,
+    UnreadableInput,
+)
+from cadml_core.reading.detection import HEAD_BYTES, display, identify, open_input, unreadable
+
+EMPTY_WARNING = "The file is readable, but holds no geometry."
+
+
+class AdapterFault(MalformedFile):
+    """An adapter raised or returned what its contract does not allow; its traceback is worth a log entry."""
+
+
+class Reading(msgspec.Struct, frozen=True, kw_only=True):
+    """What came back for one file."""
+
+    sha256: str
+    """Of the content that was read, 64 hex digits."""
+    size: int
+    """Bytes."""
+    format: str
+    """Name of the format adapter."""
+    adapter_version: str
+    document: CadDocument
+    """Without its mesh."""
+    vectors: dict[str, list[float]]
+    """Raw values by feature version, in the order of its slots; finite."""
+    seconds: float
+    """The whole reading, where it ran."""
+    read_seconds: float
+    """The format adapter's share."""
+    extract_seconds: dict[str, float]
+    """Each feature version's share."""
+
+    def vector(self, version: str) -> FeatureVector:
+        """Return the raw values of one of the versions that were asked for."""
+        return FeatureVector(version, np.array(self.vectors[version], dtype=np.float64))
+
+    def require_geometry(self) -> Reading:
+        """Return this reading, or refuse it where the document is empty.
+
+        Raises:
+            EmptyDocument: The document holds no geometry.
+        """
+        if self.document.empty:
+            raise EmptyDocument("the file is readable, but holds no geometry", format=self.format)
+        return self
+
+
+def fingerprint(path: Path) -> tuple[str, int]:
+    """Return the sha256 (64 hex digits) and the size in bytes of a file's content.
+
+    Raises:
+        NotFound: There is no such file.
+        UnreadableInput: It cannot be read, or is no regular file.
+    """
+    with open_input(path) as file:
+        return _digest(path, file), os.fstat(file.fileno()).st_size
+
+
+def read_file(
+    path: Path,
+    *,
+    formats: Mapping[str, FormatAdapter],
+    features: Mapping[str, FeatureVersion],
+    versions: Sequence[str],
+    limits: ReadLimits,
+) -> Reading:
+    """Read one file and extract its features, in this process.
+
+    A mesh is made only where one of the wanted versions needs it. ``max_seconds`` and
+    ``max_memory_mb`` are not enforced here; that takes a ``ReaderPool``.
+
+    Raises:
+        NotFound, UnreadableInput: The file cannot be read, or changed while it was.
+        FormatMismatch, UnsupportedContent: No adapter fits its content.
+        LimitExceeded: It is larger than ``max_bytes``, or the adapter met another bound.
+        MalformedFile: The adapter refused it, or returned what is not a document.
+        PluginUnavailable: A wanted feature version is not installed.
+        CadmlError: With INTERNAL_ERROR: a feature version broke its promise.
+    """
+    start = time.perf_counter()
+    wanted = [feature_version(features, name) for name in versions]
+    with open_input(path) as file:
+        before = os.fstat(file.fileno())
+        if before.st_size > limits.max_bytes:
+            raise LimitExceeded("max_bytes", found=before.st_size, allowed=limits.max_bytes)
+        adapter = identify(path, file.read(HEAD_BYTES), formats)
+        sha256 = _digest(path, file)
+        document, read_seconds = _read(adapter, path, _with_mesh(limits, wanted))
+        _require_unchanged(path, before)
+    vectors, extract_seconds = _extract(document, wanted)
+    return Reading(
+        sha256=sha256,
+        size=before.st_size,
+        format=adapter.name,
+        adapter_version=adapter.version,
+        document=document.without_mesh(),
+        vectors=vectors,
+        seconds=time.perf_counter() - start,
+        read_seconds=read_seconds,
+        extract_seconds=extract_seconds,
+    )
+
+
+def feature_version(features: Mapping[str, FeatureVersion], name: str) -> FeatureVersion:
+    """Return the feature version of that name.
+
+    Raises:
+        PluginUnavailable: There is none.
+    """
+    try:
+        return features[name]
+    except KeyError:
+        installed = ", ".join(features) or "none"
+        raise PluginUnavailable(f"no feature version {name!r}; installed: {installed}", name=name) from None
+
+
+def _digest(path: Path, file: BufferedReader) -> str:
+    try:
+        file.seek(0)
+        return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise unreadable(path, error) from error
+
+
+def _with_mesh(limits: ReadLimits, wanted: Sequence[FeatureVersion]) -> ReadLimits:
+    mesh = (limits.mesh or MeshRequest()) if any(version.needs_mesh for version in wanted) else None
+    return msgspec.structs.replace(limits, mesh=mesh)
+
+
+def _require_unchanged(path: Path, before: os.stat_result) -> None:
+    try:
+        after = path.stat()
+    except OSError as error:
+        raise unreadable(path, error) from error
+    if any(
+        getattr(before, field) != getattr(after, field)
+        for field in ("st_dev", "st_ino", "st_size", "st_mtime_ns")
+    ):
+        raise UnreadableInput(
+            f"{display(path)} changed while it was being read; read it again once it is settled",
+            path=display(path),
+            reason="changed while being read",
+        )
+
+
+def _read(adapter: FormatAdapter, path: Path, limits: ReadLimits) -> tuple[CadDocument, float]:
+    start = time.perf_counter()
+    try:
+        document = adapter.read(path, limits)
+    except CadmlError as error:
+        error.context.setdefault("format", adapter.name)
+        raise
+    except MemoryError:
+        raise
+    # A stranger's code may raise anything, or call sys.exit(); the file is refused, whatever it was.
+    except (Exception, SystemExit) as error:
+        raise AdapterFault(
+            f"the {adapter.name} adapter could not read {display(path)}: {type(error).__name__}: {error}",
+            format=adapter.name,
+            exception=type(error).__name__,
+        ) from error
+    return _settled(adapter.name, document), time.perf_counter() - start
+
+
+def _settled(adapter: str, document: Any) -> CadDocument:
+    """Return a document that can be stored: finite, encodable, and not silently empty."""
+    if not isinstance(document, CadDocument):
+        raise AdapterFault(
+            f"the {adapter} adapter returned {type(document).__name__}, expected a CadDocument",
+            format=adapter,
+        )
+    try:
+        summary = msgspec.to_builtins(document.without_mesh())
+        clean = msgspec.convert(_clean(summary, "document"), CadDocument)
+    except (ValueError, TypeError) as error:
+        raise AdapterFault(
+            f"the {adapter} adapter returned a bad document: {error}", format=adapter
+        ) from error
+    warnings = clean.warnings
+    if clean.empty and not warnings:
+        warnings = (EMPTY_WARNING,)
+    return msgspec.structs.replace(clean, warnings=warnings, mesh=document.mesh)
+
+
+def _clean(value: Any, where: str) -> Any:
+    """Refuse numbers that no database takes; replace the lone surrogates of badly decoded text."""
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"{where} is {value}")
+    if isinstance(value, int) and value.bit_length() > 63:
+        raise ValueError(f"{where} is an integer of {value.bit_length()} bits")
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode("utf-8")
+    if isinstance(value, dict):
+        return {_clean(key, where): _clean(item, f"{where}.{key}") for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_clean(item, where) for item in value]
+    return value
+
+
+def _extract(
+    document: CadDocument, wanted: Sequence[FeatureVersion]
+) -> tuple[dict[str, list[float]], dict[str, float]]:
+    vectors, seconds = {}, {}
+    for version in wanted:
+        start = time.perf_counter()
+        vectors[version.name] = extract_values(version, document).tolist()
+        seconds[version.name] = time.perf_counter() - start
+    return vectors, seconds
+
+
+def extract_values(version: FeatureVersion, document: CadDocument) -> FloatVector:
+    """Return the raw values of a document, checked against the contract of feature versions.
+
+    Returns:
+        float64 (number of slots,), finite; a copy, whatever the feature version keeps.
+
+    Raises:
+        CadmlError: With INTERNAL_ERROR: the feature version broke its promise.
+    """
+    try:
+        values = np.array(version.extract(document), dtype=np.float64)
+    except (CadmlError, MemoryError):
+        raise
+    # The same boundary as for adapters: a stranger's code may raise anything.
+    except Exception as error:
+        raise _broken(version, f"raised {type(error).__name__}: {error}") from error
+    if values.shape != (len(version.slots),):
+        raise _broken(version, f"returned shape {values.shape}, expected ({len(version.slots)},)")
+    if not np.isfinite(values).all():
+        slots = [version.slots[index].name for index in np.flatnonzero(~np.isfinite(values))]
+        raise _broken(version, f"returned values that are not finite: {', '.join(slots)}")
+    return values
+
+
+def _broken(version: FeatureVersion, fault: str) -> CadmlError:
+    return CadmlError(
+        f"the feature version {version.name} {fault}; report this to its authors",
+        stage="features",
+        version=version.name,
+    )

@@ -1,0 +1,1 @@
+"""Finding similar parts, and measuring how well they are found."""

@@ -1,0 +1,168 @@
+"""Find the parts most similar to each of many parts, in one question."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Literal
+
+import msgspec
+import numpy as np
+
+from cadml_core.catalog.records import PartFilter
+from cadml_core.documents.arrays import FloatMatrix
+from cadml_core.errors import InvalidInput
+from cadml_core.metrics import batch_similarity_parallel_savings_seconds
+from cadml_core.search.filters import SlotRange
+from cadml_core.search.index.failover import Answer
+from cadml_core.search.similarity import Hit, SimilaritySearch, check_bounds, lines_of, make_hits
+from cadml_core.search.spaces import SpaceName
+
+
+class BatchItem(msgspec.Struct, frozen=True):
+    """What was found for one part."""
+
+    id: str
+    status: Literal["success", "not_found"]
+    """``not_found``: there is no such part, or it has no vector of the feature version."""
+    hits: tuple[Hit, ...]
+
+
+class BatchResult(msgspec.Struct, frozen=True):
+    """One item for each id, in their order."""
+
+    items: tuple[BatchItem, ...]
+    feature_version: str
+    metric: SpaceName
+    backend: str
+    degraded: bool
+    parallel: bool
+    """Whether the work was shared by threads."""
+    savings_seconds: float
+    """The sum of the threads' own times minus the time that passed: measured, so it may be negative;
+    0 where one thread did it all."""
+
+
+class BatchPolicy(msgspec.Struct, frozen=True):
+    """When and how far a batch is shared out."""
+
+    max_ids: int = 200
+    threshold: int = 50
+    """From more ids than this on, threads share the work."""
+    workers: int = 4
+    """Most threads. Of an index inside this process never more than there are cores, and only where
+    each has much to compare: else they only wait for one another."""
+
+
+_PAIRS = 1_000_000
+"""Pairs of query and vector from which on a thread inside this process saves more than it costs."""
+
+
+class BatchSimilarity:
+    """Answers batches through a ``SimilaritySearch``. Only computation runs in parallel, never a write."""
+
+    def __init__(self, search: SimilaritySearch, policy: BatchPolicy | None = None) -> None:
+        self._search = search
+        self.policy = policy or BatchPolicy()
+        # Starts its threads with the first batch that needs them, and keeps them.
+        self._threads = ThreadPoolExecutor(self.policy.workers, thread_name_prefix="cadml-batch")
+
+    def similar(
+        self,
+        ids: Sequence[str],
+        *,
+        k: int = 10,
+        metric: SpaceName = "scaled",
+        which: PartFilter | None = None,
+        ranges: Sequence[SlotRange] = (),
+        min_score: float = 0.0,
+    ) -> BatchResult:
+        """Return the parts most similar to each part, without the part itself.
+
+        Raises:
+            InvalidInput: There are no ids or too many, or an argument is out of bounds.
+        """
+        if not 1 <= len(ids) <= self.policy.max_ids:
+            raise InvalidInput(
+                f"{len(ids)} ids are not possible; allowed: 1 to {self.policy.max_ids}"
+                " (BATCH_SIMILARITY_MAX_IDS)",
+                stage="similarity",
+                found=len(ids),
+                allowed=self.policy.max_ids,
+            )
+        check_bounds(k, min_score)
+        search = self._search
+        space = search.space(metric)
+        allowed = search.admitted(which, ranges)
+        known, rows, raw = search.catalog.values_of(ids, search.feature.name)
+        if not known:
+            items = tuple(BatchItem(part_id, "not_found", ()) for part_id in ids)
+            health = search.indexes.health()
+            return BatchResult(
+                items, search.feature.name, metric, health.backend, health.degraded, False, 0.0
+            )
+        queries = space.project(raw)
+        savings = 0.0
+
+        def ask(change: int) -> list[Answer]:
+            nonlocal savings
+            one = partial(search.indexes.search, metric, k=k + 1, allowed=allowed, change=change)
+            answers, savings = self._share_out(one, queries)
+            return answers
+
+        answers, parts = search.answer(ask)
+        lines = itertools.chain.from_iterable(lines_of(space, answer.hits) for answer in answers)
+        found = {
+            part_id: make_hits(line, parts, k, min_score=min_score, exclude=row)
+            for part_id, row, line in zip(known, rows.tolist(), lines, strict=True)
+        }
+        return BatchResult(
+            items=tuple(_item(part_id, found.get(part_id)) for part_id in ids),
+            feature_version=search.feature.name,
+            metric=metric,
+            backend=answers[-1].backend,
+            degraded=any(answer.degraded for answer in answers),
+            parallel=len(answers) > 1,
+            savings_seconds=savings,
+        )
+
+    def _share_out(
+        self, ask: Callable[[FloatMatrix], Answer], queries: FloatMatrix
+    ) -> tuple[list[Answer], float]:
+        """Search for all queries, in threads where they are many; returns the seconds saved too."""
+        chunks = [queries[chunk] for chunk in self._chunks(len(queries))]
+        if len(chunks) == 1:
+            return [ask(queries)], 0.0
+        start = time.perf_counter()
+        timed = list(self._threads.map(partial(_timed, ask), chunks))
+        savings = sum(seconds for _, seconds in timed) - (time.perf_counter() - start)
+        # A histogram's sum must not fall; the answer tells the truth where nothing was saved.
+        batch_similarity_parallel_savings_seconds.observe(max(0.0, savings))
+        return [answer for answer, _ in timed], savings
+
+    def _chunks(self, count: int) -> list[slice]:
+        workers = 1 if count <= self.policy.threshold else self.policy.workers
+        indexes = self._search.indexes
+        if indexes.in_process:
+            workers = min(workers, _cores(), max(1, count * indexes.known_size // _PAIRS))
+        edges = np.linspace(0, count, min(workers, count) + 1).astype(int).tolist()
+        return [slice(low, high) for low, high in itertools.pairwise(edges)]
+
+
+def _cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _timed(ask: Callable[[FloatMatrix], Answer], queries: FloatMatrix) -> tuple[Answer, float]:
+    start = time.perf_counter()
+    answer = ask(queries)
+    return answer, time.perf_counter() - start
+
+
+def _item(part_id: str, hits: tuple[Hit, ...] | None) -> BatchItem:
+    return BatchItem(part_id, "not_found" if hits is None else "success", hits or ())

@@ -1,0 +1,334 @@
+"""Find the parts most similar to a part or to a vector."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+import numpy as np
+
+from cadml_core.catalog.records import Part, PartFilter
+from cadml_core.catalog.store import Catalog
+from cadml_core.clock import Clock, SystemClock
+from cadml_core.contracts.features import FeatureVersion
+from cadml_core.contracts.vectors import Hits, VectorBackend
+from cadml_core.documents.arrays import FloatMatrix, FloatVector, Int64Array
+from cadml_core.errors import DimensionMismatch, InvalidInput, NotFound
+from cadml_core.search.filters import Admission, SlotRange
+from cadml_core.search.index.failover import Answer, BackendChoice, ResilientIndexes
+from cadml_core.search.index.health import RecoveryPolicy
+from cadml_core.search.index.sync import backend_config
+from cadml_core.search.parts import PartCache
+from cadml_core.search.spaces import Space, SpaceName
+
+MAX_K = 10_000
+_ATTEMPTS = 3
+
+
+class Contribution(msgspec.Struct, frozen=True):
+    """What one slot adds to the distance between the query and a hit."""
+
+    slot: str
+    share: float
+    """Of the squared distance, in [0, 1]; the shares of all slots sum to 1, or are all 0 at distance 0."""
+    query: float
+    """Raw value."""
+    hit: float
+
+
+class Hit(msgspec.Struct, frozen=True, gc=False):
+    """One similar part. Made by the thousand and in no cycle, so nothing for the garbage collector."""
+
+    part: Part
+    score: float
+    """In [0, 1]; 1.0 is identical."""
+    distance: float
+    """Euclidean distance of the embeddings, or ``1 - cosine`` for angles."""
+    explanation: tuple[Contribution, ...] | None = None
+    """In the order of the slots; None where none was asked for."""
+
+
+class SearchResult(msgspec.Struct, frozen=True):
+    """Hits by descending score; equal scores by ascending row number, so the order is always the same."""
+
+    hits: tuple[Hit, ...]
+    feature_version: str
+    metric: SpaceName
+    backend: str
+    """Name of the vector backend that answered."""
+    degraded: bool = False
+    """True where a stand-in answered because the chosen backend could not."""
+
+
+class SimilaritySearch:
+    """Search over one feature version of a catalogue. Safe to use from many threads."""
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        feature: FeatureVersion,
+        backend: VectorBackend,
+        options: Mapping[str, Any] | None = None,
+        *,
+        fallback: VectorBackend | None = None,
+        recovery: RecoveryPolicy | None = None,
+        clock: Clock | None = None,
+        probing: bool = True,
+    ) -> None:
+        """Prepare a search; the index is built when it is first asked.
+
+        Args:
+            catalog: Where parts and vectors are.
+            feature: The version that vectors are compared by.
+            backend: Makes the index.
+            options: The backend's own, checked against its ``config_type``.
+            fallback: Makes the index that stands in when the chosen one fails.
+            recovery: How long to wait between two attempts to mend it.
+            clock: Tells the time.
+            probing: Whether a background thread attempts it; where False, ``indexes.tick`` does.
+
+        Raises:
+            InvalidSetting: An option is impossible.
+        """
+        self.feature = feature
+        self.catalog = catalog
+        self.spaces: dict[SpaceName, Space] = {
+            name: Space(feature, name) for name in ("scaled", "cosine_raw")
+        }
+        self.indexes = ResilientIndexes(
+            catalog,
+            self.spaces,
+            BackendChoice(backend, backend_config(backend, options or {})),
+            None if fallback is None else BackendChoice(fallback, backend_config(fallback, {})),
+            policy=recovery or RecoveryPolicy(),
+            clock=clock or SystemClock(),
+            probing=probing,
+        )
+        self._admission = Admission(catalog, feature)
+        self._parts = PartCache(catalog)
+
+    def by_id(
+        self,
+        part_id: str,
+        *,
+        k: int = 10,
+        metric: SpaceName = "scaled",
+        which: PartFilter | None = None,
+        ranges: Sequence[SlotRange] = (),
+        min_score: float = 0.0,
+        include_self: bool = False,
+        explain: bool = False,
+    ) -> SearchResult:
+        """Return the parts most similar to a part, without that part itself unless asked for.
+
+        Raises:
+            NotFound: There is no such part, or it has no vector of this feature version.
+            InvalidInput: ``k``, ``metric`` or ``min_score`` is out of bounds.
+        """
+        known, rows, raw = self.catalog.values_of([part_id], self.feature.name)
+        if not known:
+            self.catalog.part(part_id)  # is there one at all?
+            raise NotFound(
+                f"part {part_id!r} has no {self.feature.name} vector; `cadml migrate run` computes it",
+                stage="similarity",
+                id=part_id,
+                version=self.feature.name,
+            )
+        exclude = None if include_self else int(rows[0])
+        question = _Question(raw[0], k, metric, which, tuple(ranges), min_score, explain, exclude)
+        return self._search(question)
+
+    def by_values(
+        self,
+        values: FloatVector | Sequence[float],
+        *,
+        k: int = 10,
+        metric: SpaceName = "scaled",
+        which: PartFilter | None = None,
+        ranges: Sequence[SlotRange] = (),
+        min_score: float = 0.0,
+        explain: bool = False,
+    ) -> SearchResult:
+        """Return the parts most similar to raw values, in the order of the feature version's slots.
+
+        Raises:
+            DimensionMismatch: There are not as many values as slots.
+            InvalidInput: A value is not a finite number, or an argument is out of bounds.
+        """
+        raw = checked_values(values, self.feature)
+        question = _Question(raw, k, metric, which, tuple(ranges), min_score, explain, None)
+        return self._search(question)
+
+    def pair(self, id_a: str, id_b: str, *, metric: SpaceName = "scaled") -> Hit:
+        """Compare two parts: the second as a hit of the first, with its explanation.
+
+        Raises:
+            NotFound: A part is unknown, or has no vector of this feature version.
+        """
+        space = self.space(metric)
+        one = self.catalog.vector(id_a, self.feature.name).values
+        other = self.catalog.vector(id_b, self.feature.name).values
+        distance = space.distance(one, other)
+        [explanation] = explain(space, one, other[np.newaxis, :])
+        score = float(space.scores(np.array(distance)))
+        return Hit(self.catalog.part(id_b), score, distance, explanation)
+
+    def space(self, metric: SpaceName) -> Space:
+        """Return a space by the name of its metric.
+
+        Raises:
+            InvalidInput: There is no such metric.
+        """
+        return self.spaces.get(metric) or Space(self.feature, metric)
+
+    def admitted(self, which: PartFilter | None, ranges: Sequence[SlotRange] = ()) -> Int64Array | None:
+        """Return the row numbers that a filter admits, ascending; None where it admits all.
+
+        Raises:
+            InvalidInput: A range names no slot of the feature version, or its bounds cannot be.
+        """
+        return self._admission.rows(which, ranges)
+
+    def _search(self, question: _Question) -> SearchResult:
+        check_bounds(question.k, question.min_score)
+        space = self.space(question.metric)
+        allowed = self.admitted(question.which, question.ranges)
+        query = space.project(question.raw[np.newaxis, :])
+        wanted = question.k if question.exclude is None else question.k + 1
+        [answer], parts = self.answer(
+            lambda change: [self.indexes.search(question.metric, query, wanted, allowed, change=change)]
+        )
+        [line] = lines_of(space, answer.hits)
+        hits = make_hits(line, parts, question.k, min_score=question.min_score, exclude=question.exclude)
+        if question.explain:
+            hits = self._explained(space, question.raw, hits)
+        return SearchResult(hits, self.feature.name, question.metric, answer.backend, answer.degraded)
+
+    def answer(self, ask: Callable[[int], list[Answer]]) -> tuple[list[Answer], dict[int, Part]]:
+        """Ask the indexes, and fetch every part that was found.
+
+        A part that was removed in between makes room for another, so they are asked again. An index
+        that keeps naming parts that do not exist is taken out of service.
+
+        Args:
+            ask: Searches; it is given the newest change, which the indexes and the parts then share.
+        """
+        for _ in range(_ATTEMPTS):
+            primary, change = self.indexes.primary, self.catalog.last_change()
+            answers = ask(change)
+            found = _rows_of(answers)
+            parts = self._parts.get(found, change)
+            if len(parts) == len(found):
+                return answers, parts
+        self.indexes.degrade(primary, "search: returned ids that no part has")
+        answers = ask(self.catalog.last_change())
+        return answers, self._parts.get(_rows_of(answers))
+
+    def _explained(self, space: Space, raw: FloatVector, hits: Sequence[Hit]) -> tuple[Hit, ...]:
+        rows, values = self.catalog.vectors(self.feature.name, [hit.part.row for hit in hits])
+        reasons = dict(zip(rows.tolist(), explain(space, raw, values), strict=True)) if len(rows) else {}
+        return tuple(
+            msgspec.structs.replace(hit, explanation=reasons[hit.part.row])
+            if hit.part.row in reasons
+            else hit
+            for hit in hits
+        )
+
+    def close(self) -> None:
+        """Release the indexes; closing twice is allowed."""
+        self.indexes.close()
+
+
+class _Question(NamedTuple):
+    """Everything about one search but where to search."""
+
+    raw: FloatVector
+    k: int
+    metric: SpaceName
+    which: PartFilter | None
+    ranges: tuple[SlotRange, ...]
+    min_score: float
+    explain: bool
+    exclude: int | None
+    """A row that is not to be found: the query part itself."""
+
+
+class HitLine(NamedTuple):
+    """What one query of a batch found, best first; rows are -1 where there is nothing more."""
+
+    rows: list[int]
+    scores: list[float]
+    distances: list[float]
+
+
+def lines_of(space: Space, hits: Hits) -> list[HitLine]:
+    """Turn an index's answer into one line for each query, with scores and the distances people read."""
+    shown = space.shown(hits.distances)
+    columns = (hits.ids.tolist(), space.scores(shown).tolist(), shown.tolist())
+    return [HitLine(*line) for line in zip(*columns, strict=True)]
+
+
+def make_hits(
+    line: HitLine, parts: Mapping[int, Part], k: int, *, min_score: float = 0.0, exclude: int | None = None
+) -> tuple[Hit, ...]:
+    """Return the first k of a line that are no less similar than wanted, a row left out."""
+    hits = [
+        Hit(parts[row], score, distance)
+        for row, score, distance in zip(*line, strict=True)
+        if score >= min_score and row != exclude and row in parts
+    ]
+    return tuple(hits[:k])
+
+
+def _rows_of(answers: Sequence[Answer]) -> set[int]:
+    """Every row that is among the hits."""
+    found: set[int] = set()
+    for answer in answers:
+        found.update(answer.hits.ids.ravel().tolist())
+    return found - {-1}
+
+
+def explain(space: Space, query: FloatVector, others: FloatMatrix) -> list[tuple[Contribution, ...]]:
+    """Explain the distances between a raw vector and each of others, slot by slot."""
+    names = [slot.name for slot in space.feature.slots]
+    mine = query.tolist()
+    return [
+        tuple(map(Contribution, names, shares, mine, values))
+        for shares, values in zip(space.shares(query, others).tolist(), others.tolist(), strict=True)
+    ]
+
+
+def checked_values(values: FloatVector | Sequence[float], feature: FeatureVersion) -> FloatVector:
+    """Return raw values of this feature version as float64.
+
+    Raises:
+        DimensionMismatch: There are not as many values as slots.
+        InvalidInput: They are not finite numbers.
+    """
+    try:
+        raw = np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise InvalidInput(f"a vector must be a list of numbers: {error}", stage="similarity") from None
+    if raw.shape != (len(feature.slots),):
+        raise DimensionMismatch(expected=len(feature.slots), found=raw.size, stage="similarity")
+    if not np.isfinite(raw).all():
+        slot = feature.slots[int(np.flatnonzero(~np.isfinite(raw))[0])].name
+        raise InvalidInput(f"a vector must be finite; {slot} is not", stage="similarity", slot=slot)
+    return raw
+
+
+def check_bounds(k: int, min_score: float) -> None:
+    """Refuse what no search can mean.
+
+    Raises:
+        InvalidInput: ``k`` is not in 1..10,000 or ``min_score`` not in 0..1.
+    """
+    if not 1 <= k <= MAX_K:
+        raise InvalidInput(f"k = {k} is not possible; allowed: 1 to {MAX_K}", stage="similarity", k=k)
+    if not 0.0 <= min_score <= 1.0:
+        raise InvalidInput(
+            f"min_score = {min_score} is not possible; allowed: 0 to 1",
+            stage="similarity",
+            min_score=str(min_score),
+        )

@@ -1,0 +1,99 @@
+"""The spaces parts are compared in: how raw values enter them, and how a distance becomes a score."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cadml_core.contracts.features import FeatureVersion, Metric
+from cadml_core.documents.arrays import FloatMatrix, FloatVector
+from cadml_core.errors import InvalidInput
+
+SpaceName = Literal["scaled", "cosine_raw"]
+"""``scaled``: the feature version's embedding. ``cosine_raw``: the angle between raw values, which
+large magnitudes dominate; kept for comparison."""
+
+
+class Space:
+    """One feature version seen through one metric."""
+
+    def __init__(self, feature: FeatureVersion, name: SpaceName) -> None:
+        if name not in get_args(SpaceName):
+            raise InvalidInput(
+                f"metric {name!r} is unknown; allowed: {', '.join(get_args(SpaceName))}", stage="similarity"
+            )
+        self.feature = feature
+        self.name = name
+        self.metric: Metric = feature.metric if name == "scaled" else "cosine"
+
+    @property
+    def dimension(self) -> int:
+        """Length of a vector in this space."""
+        return int(self.project(np.zeros((1, len(self.feature.slots)))).shape[1])
+
+    def project(self, raw: FloatMatrix) -> FloatMatrix:
+        """Take raw values (n, slots) into the space, (n, dimension)."""
+        return self.feature.embed(raw) if self.name == "scaled" else raw
+
+    def shown(self, distances: NDArray[Any]) -> NDArray[np.float64]:
+        """Turn an index's distances into those people read: Euclidean, or ``1 - cosine``."""
+        exact: NDArray[np.float64] = distances.astype(np.float64)
+        return np.sqrt(exact) if self.metric == "l2" else exact
+
+    def scores(self, shown: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Turn shown distances into scores in [0, 1] that fall as distances grow; 1.0 is identical.
+
+        ``1 / (1 + d)`` of the Euclidean distance d, in units of the embedding, so 0.5 is one unit
+        (one standard deviation of one slot) away; the cosine itself, negative ones cut to 0, for angles.
+        """
+        if self.metric == "l2":
+            return 1.0 / (1.0 + shown)
+        return np.clip(1.0 - shown, 0.0, 1.0)
+
+    def distance(self, one: FloatVector, other: FloatVector) -> float:
+        """Return the distance of two raw vectors: Euclidean, or ``1 - cosine``."""
+        pair: FloatVector = np.asarray(self.project(np.stack([one, other])), dtype=np.float64)
+        if self.metric == "cosine":
+            pair = unit_rows(pair)
+            if pair[0].any() != pair[1].any():  # one of them has no direction
+                return 1.0
+        squared = float(((pair[0] - pair[1]) ** 2).sum())
+        return squared * 0.5 if self.metric == "cosine" else math.sqrt(squared)
+
+    def shares(self, one: FloatVector, others: FloatMatrix) -> NDArray[np.float64]:
+        """Return each slot's share of the squared distance between one raw vector and each of others.
+
+        Returns:
+            float64 (n, slots), not negative; each row sums to 1, or is all 0 where the distance is 0.
+            For angles the distance is that between the vectors scaled to length 1, whose square is
+            ``2 (1 - cosine)``.
+
+        Raises:
+            InvalidInput: The embedding has another length than the slots, so no dimension of it
+                belongs to one slot.
+        """
+        together: NDArray[np.float64] = np.vstack([one, others]).astype(np.float64)
+        points: NDArray[np.float64] = np.asarray(self.project(together), dtype=np.float64)
+        if points.shape[1] != len(one):
+            raise InvalidInput(
+                f"{self.feature.name} mixes its {len(one)} slots into {points.shape[1]} dimensions, so no"
+                " slot has a share; search without an explanation, or with the metric cosine_raw",
+                stage="similarity",
+            )
+        if self.metric == "cosine":
+            points = unit_rows(points)
+        squares: NDArray[np.float64] = (points[1:] - points[0]) ** 2
+        totals = squares.sum(axis=1, keepdims=True)
+        squares /= np.where(totals > 0.0, totals, 1.0)
+        return squares
+
+
+def unit_rows(rows: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Scale each row to length 1; rows of zeros stay."""
+    largest = np.abs(rows).max(axis=1, keepdims=True)
+    scaled = rows / np.where(largest > 0.0, largest, 1.0)  # so that squares of huge values stay finite
+    length = np.sqrt(np.einsum("nd,nd->n", scaled, scaled))[:, np.newaxis]
+    return scaled / np.where(length > 0.0, length, 1.0)

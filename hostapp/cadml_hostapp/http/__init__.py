@@ -1,0 +1,1 @@
+"""What surrounds every route: keys, limits, errors, metrics, uploads."""

@@ -1,0 +1,157 @@
+"""The outermost layer: request ids, security headers, patience with slow bodies, the access log."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import secrets
+import time
+from typing import Any
+
+import structlog
+from litestar.enums import ScopeType
+from litestar.types import ASGIApp, Receive, Scope, Send
+
+from cadml_core.errors import ERROR_CODES, CadmlError
+from cadml_hostapp.http import errors as problems
+
+access = logging.getLogger("cadml.access")
+
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+_ALWAYS = [
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"cache-control", b"no-store"),
+]
+API_HEADERS = [*_ALWAYS, (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")]
+PAGE_HEADERS = [
+    *_ALWAYS,
+    (b"content-security-policy", b"default-src 'self'; img-src data:; frame-ancestors 'none'"),
+]
+"""The documentation page has a script and a style of its own."""
+
+
+class BodyTimeout(CadmlError, TimeoutError):
+    """The client stopped in the middle of a body."""
+
+    code = "INPUT_TIMEOUT"
+
+
+class Edge:
+    """ASGI wrapper around the whole application."""
+
+    def __init__(self, app: ASGIApp, *, body_timeout: float, pages: str) -> None:
+        """Wrap an application.
+
+        Args:
+            app: The application.
+            body_timeout: Longest pause between two pieces of a body, in seconds.
+            pages: Path below which HTML pages are.
+        """
+        self._app = app
+        self._timeout = body_timeout
+        self._pages = pages
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one connection."""
+        if scope["type"] != ScopeType.HTTP:
+            await self._app(scope, receive, send)
+            return
+        await _Exchange(self, scope, receive, send).run()
+
+    async def pass_on(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let the application answer."""
+        await self._app(scope, receive, send)
+
+    def headers(self, path: str) -> list[tuple[bytes, bytes]]:
+        """Return the security headers for a path."""
+        return PAGE_HEADERS if path.startswith(self._pages) else API_HEADERS
+
+    @property
+    def body_timeout(self) -> float:
+        """Longest pause between two pieces of a body, in seconds."""
+        return self._timeout
+
+
+class _Exchange:
+    """One request and its answer."""
+
+    __slots__ = ("_edge", "_id", "_path", "_receive", "_scope", "_send", "_status")
+
+    def __init__(self, edge: Edge, scope: Any, receive: Receive, send: Send) -> None:
+        self._edge = edge
+        self._scope = scope
+        self._receive = receive
+        self._send = send
+        self._id = _request_id(scope)
+        self._path = scope["path"]  # the router rewrites it
+        self._status = 0
+
+    async def run(self) -> None:
+        start = time.perf_counter()
+        structlog.contextvars.bind_contextvars(request_id=self._id.decode())
+        try:
+            await self._edge.pass_on(self._scope, self.receive, self.send)
+        # The last line of defence: what even the framework did not turn into an answer.
+        except Exception as error:
+            if self._status:
+                raise
+            told = error if isinstance(error, CadmlError) else problems.internal(error, "request")
+            await self._refuse(told)
+        finally:
+            if access.isEnabledFor(logging.INFO):
+                self._log(time.perf_counter() - start)
+            structlog.contextvars.unbind_contextvars("request_id")
+
+    async def receive(self) -> Any:
+        """Receive a piece of the body, in time."""
+        if self._status:  # waiting for the client to hang up is no body
+            return await self._receive()
+        try:
+            async with asyncio.timeout(self._edge.body_timeout):
+                return await self._receive()
+        except TimeoutError:
+            seconds = self._edge.body_timeout
+            raise BodyTimeout(
+                f"nothing more of the body came for {seconds:g} s; send it again", allowed=seconds
+            ) from None
+
+    async def send(self, message: Any) -> None:
+        """Send a part of the answer, with our headers on its start."""
+        if message["type"] == "http.response.start":
+            self._status = message["status"]
+            headers = [*message.get("headers", ()), *self._edge.headers(self._path)]
+            message["headers"] = [*headers, (b"x-request-id", self._id)]
+        await self._send(message)
+
+    async def _refuse(self, error: CadmlError) -> None:
+        body = problems.encode(error.problem())
+        headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+        status = ERROR_CODES[error.code].status
+        await self.send({"type": "http.response.start", "status": status, "headers": headers})
+        await self.send({"type": "http.response.body", "body": body, "more_body": False})
+
+    def _log(self, seconds: float) -> None:
+        client = self._scope.get("client")
+        access.info(
+            "request",
+            extra={
+                "method": self._scope["method"],
+                "path": self._path,
+                "status": self._status,
+                "milliseconds": round(seconds * 1000, 2),
+                "client": client[0] if client else None,
+                "api_key": self._scope.get("state", {}).get("api_key"),
+            },
+        )
+
+
+def _request_id(scope: Any) -> bytes:
+    """Return the client's request id where it is a sane one, else a new one."""
+    for name, value in scope["headers"]:
+        if name == b"x-request-id" and _REQUEST_ID.fullmatch(value):
+            return bytes(value)
+    return secrets.token_hex(8).encode()

@@ -1,0 +1,135 @@
+"""Run the application: one process or several on one socket, with logs, keys and shared metrics."""
+
+from __future__ import annotations
+
+import gc
+import os
+import shutil
+import socket
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import uvicorn
+from litestar import Litestar
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.supervisors import Multiprocess
+
+from cadml_core.errors import CadmlError, InvalidSetting
+from cadml_core.settings import Settings, load_settings, setting_specs
+from cadml_hostapp import logs
+from cadml_hostapp.app import create_app
+from cadml_hostapp.cli.serve import MULTIPROCESS
+from cadml_hostapp.http import errors as problems
+from cadml_hostapp.http.auth import with_keys
+
+_GRACE_SECONDS = 10
+_HUNG_SECONDS = 60
+"""A process that does not answer its supervisor for so long is replaced; a busy machine may need some."""
+
+
+class Protocol(HttpToolsProtocol):
+    """uvicorn's protocol; what is not HTTP at all is answered in our error shape too."""
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse a request that cannot be parsed."""
+        error = CadmlError(
+            f"not a valid HTTP request: {msg}", code="INPUT_VALIDATION_FAILED", stage="request"
+        )
+        body = problems.encode(error.problem())
+        head = (
+            "HTTP/1.1 422 Unprocessable Entity\r\ncontent-type: application/json\r\n"
+            f"content-length: {len(body)}\r\nx-content-type-options: nosniff\r\nconnection: close\r\n\r\n"
+        )
+        self.transport.write(head.encode() + body)
+        self.transport.close()
+
+
+def serving_app() -> Litestar:
+    """Make the application of one server process, from the environment alone."""
+    settings = load_settings()
+    logs.configure(settings.log_format, settings.log_level)
+    return settled(create_app(with_keys(settings)))
+
+
+def settled(app: Litestar) -> Litestar:
+    """Take all that was made for the start out of the garbage collector's rounds: it stays anyway."""
+    gc.collect()
+    gc.freeze()
+    return app
+
+
+def bind(settings: Settings) -> socket.socket:
+    """Take the address, before anything else is begun.
+
+    Raises:
+        InvalidSetting: It is taken, not ours, or no address.
+    """
+    try:
+        family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+        return socket.create_server((settings.host, settings.port), family=family, backlog=2048)
+    except OSError as error:
+        raise InvalidSetting(
+            f"cannot listen on {settings.host}:{settings.port}: {error.strerror or error}; choose another"
+            " with --host and --port",
+            setting="CADML_PORT",
+        ) from error
+
+
+def run(settings: Settings, listener: socket.socket) -> None:
+    """Serve until a signal comes; then finish what was accepted.
+
+    Args:
+        settings: With keys.
+        listener: From ``bind``.
+    """
+    with _shared_metrics(settings.server_workers):
+        if settings.server_workers == 1:
+            logs.configure(settings.log_format, settings.log_level)
+            uvicorn.Server(_config(settled(create_app(settings)), settings)).run(sockets=[listener])
+        else:
+            _pass_on(settings)
+            config = _config("cadml_hostapp.server:serving_app", settings, factory=True)
+            listener.set_inheritable(True)
+            Multiprocess(config, sockets=[listener]).run()
+
+
+def _config(app: Any, settings: Settings, **options: Any) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        loop="uvloop",
+        http=Protocol,
+        ws="none",
+        lifespan="on",
+        workers=settings.server_workers,
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        timeout_worker_healthcheck=_HUNG_SECONDS,
+        timeout_graceful_shutdown=int(settings.parse_timeout_seconds) + _GRACE_SECONDS,
+        **options,
+    )
+
+
+def _pass_on(settings: Settings) -> None:
+    """Put into the environment what options of this command changed: the workers read only that."""
+    for spec in setting_specs():
+        value = getattr(settings, spec.field)
+        if settings.origins.get(spec.field) == "argument":
+            os.environ[spec.env] = str(value)
+
+
+@contextmanager
+def _shared_metrics(workers: int) -> Iterator[None]:
+    """Let several processes add up their metrics, in the folder that the environment names or a new one."""
+    if workers == 1 or os.environ.get(MULTIPROCESS):
+        yield
+        return
+    made = tempfile.mkdtemp(prefix="cadml-metrics-")
+    os.environ[MULTIPROCESS] = made
+    try:
+        yield
+    finally:
+        del os.environ[MULTIPROCESS]
+        shutil.rmtree(made, ignore_errors=True)

@@ -1,0 +1,96 @@
+"""What the routes work with: the runtime, the uploads, and threads for what would block the event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+from litestar.di import NamedDependency
+from litestar.params import SkipValidation
+
+from cadml_core.catalog.blobs import BlobStore
+from cadml_core.runtime import Runtime
+from cadml_core.search.batch import BatchPolicy, BatchSimilarity
+from cadml_hostapp.analysis import Analyzer
+from cadml_hostapp.searching import Searcher
+
+T = TypeVar("T")
+
+_READERS, _WRITERS = 4, 4
+
+
+class Services:
+    """One application's services. Reads and writes have threads of their own: a search never waits
+    behind writers who wait for one another's database lock."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self.runtime = runtime
+        self.blobs = BlobStore(runtime.settings.data_path / "uploads", runtime.catalog.stored_contents)
+        self._readers = ThreadPoolExecutor(_READERS, "cadml-read")
+        self._writers = ThreadPoolExecutor(_WRITERS, "cadml-write")
+        settings = runtime.settings
+        self.batches = BatchSimilarity(
+            runtime.search,
+            BatchPolicy(
+                settings.batch_similarity_max_ids,
+                settings.batch_similarity_parallel_threshold,
+                settings.batch_similarity_parallel_workers,
+            ),
+        )
+        self.analyzer = Analyzer(runtime, self.blobs, self._writers, runtime.models.registry)
+        self.searcher = Searcher(runtime, self.read)
+        self.started = time.monotonic()
+        self.warm = False
+        """True once the index has caught up for the first time."""
+
+    async def read(self, call: Callable[..., T], *arguments: Any, **options: Any) -> T:
+        """Run something that only reads, in a thread."""
+        return await self._run(self._readers, call, *arguments, **options)
+
+    async def write(self, call: Callable[..., T], *arguments: Any, **options: Any) -> T:
+        """Run something that may change the catalogue, in a thread."""
+        return await self._run(self._writers, call, *arguments, **options)
+
+    async def _run(
+        self, pool: ThreadPoolExecutor, call: Callable[..., T], *arguments: Any, **options: Any
+    ) -> T:
+        bound = functools.partial(call, *arguments, **options)
+        return await asyncio.get_running_loop().run_in_executor(pool, bound)
+
+    def remove_part(self, part_id: str) -> None:
+        """Delete a part, and its file where no other part has the same content.
+
+        Raises:
+            NotFound: There is no such part.
+        """
+        catalog = self.runtime.catalog
+        sha256 = catalog.part(part_id).sha256
+        catalog.remove(part_id)
+        if sha256 is not None:
+            self.blobs.discard([sha256])
+
+    def open(self) -> None:
+        """Remove what a killed server left; begin to start the readers and to build the index."""
+        self.blobs.sweep()
+        self.runtime.readers.start()
+        self._readers.submit(self.runtime.models.start_following)
+        self._readers.submit(self.warm_up)
+
+    def warm_up(self) -> None:
+        """Build the index, so that the first search need not."""
+        feature = self.runtime.feature
+        self.runtime.search.by_values([0.0] * len(feature.slots), k=1)
+        self.warm = True
+
+    def close(self) -> None:
+        """Finish what was begun, then close everything."""
+        self._readers.shutdown()
+        self._writers.shutdown()
+        self.runtime.close()
+
+
+ServicesDependency = NamedDependency[SkipValidation[Services]]

@@ -1,0 +1,1 @@
+"""DXF, through ezdxf."""

@@ -1,0 +1,1 @@
+"""STEP and IGES, through Open CASCADE."""

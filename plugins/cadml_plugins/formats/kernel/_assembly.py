@@ -1,0 +1,103 @@
+"""The distinct parts of an assembly and where each stands, found without expanding it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from cadml_core import LimitExceeded, ReadLimits
+from cadml_plugins.formats.kernel import _topology
+from cadml_plugins.formats.kernel._mass import Placement
+from cadml_plugins.formats.kernel._occt import Shape
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One distinct piece of geometry: a solid, or the loose sub-shapes of one compound."""
+
+    shapes: tuple[Shape, ...]
+    placements: tuple[Placement, ...]
+    """Where it stands, 4 x 4 each; one per occurrence."""
+    solid: bool
+
+
+def find_parts(shape: Shape, limits: ReadLimits) -> list[Part]:
+    """List the distinct parts of a shape and where each stands.
+
+    Raises:
+        LimitExceeded: Compounds nest deeper than ``max_block_depth``, or the placed parts have more
+            than ``max_entities`` faces. Nothing was expanded or measured then.
+    """
+    tree = _Tree(limits)
+    root = tree.node(shape, depth=0)
+    faces = root.faces
+    if faces > limits.max_entities:
+        raise LimitExceeded("max_entities", found=faces, allowed=limits.max_entities)
+    placements: dict[int, list[Placement]] = {}
+    for node, placement in root.occurrences(np.eye(4)):
+        placements.setdefault(id(node), []).append(placement)
+    return [
+        Part(node.shapes, tuple(placements[id(node)]), node.solid)
+        for node in tree.nodes
+        if id(node) in placements
+    ]
+
+
+@dataclass(slots=True)
+class _Node:
+    """A compound or a part, without its placement; shared by all its uses."""
+
+    shapes: tuple[Shape, ...] = ()
+    solid: bool = False
+    children: tuple[tuple[_Node, Placement | None], ...] = ()
+    faces: int = 0
+    """Faces of this node with all its children, at least 1 so that empty ones count as well."""
+
+    def occurrences(self, placement: Placement) -> Iterator[tuple[_Node, Placement]]:
+        if self.shapes:
+            yield self, placement
+        for child, own in self.children:
+            yield from child.occurrences(placement if own is None else placement @ own)
+
+
+class _Tree:
+    """Builds one node for each distinct compound and part."""
+
+    def __init__(self, limits: ReadLimits) -> None:
+        self._limits = limits
+        self._index = _topology.ShapeIndex()
+        self._known: dict[int, _Node] = {}
+        self.nodes: list[_Node] = []
+
+    def node(self, shape: Shape, depth: int) -> _Node:
+        if depth > self._limits.max_block_depth:
+            raise LimitExceeded("max_block_depth", found=depth, allowed=self._limits.max_block_depth)
+        shape = _topology.at_origin(shape)
+        number = self._index.number(shape)
+        if number not in self._known:
+            kind = _topology.kind(shape)
+            nested = kind in (_topology.COMPOUND, _topology.COMPSOLID)
+            node = self._compound(shape, depth) if nested else self._part((shape,), kind == _topology.SOLID)
+            self._known[number] = node
+        return self._known[number]
+
+    def _compound(self, shape: Shape, depth: int) -> _Node:
+        loose, children = [], []
+        for child in _topology.children(shape):
+            if _topology.kind(child) in (_topology.COMPOUND, _topology.COMPSOLID, _topology.SOLID):
+                children.append((self.node(child, depth + 1), _topology.placement(child.Location())))
+            else:
+                loose.append(child)
+        if loose:
+            children.append((self._part(tuple(loose), False), None))
+        node = _Node(children=tuple(children), faces=sum(child.faces for child, _ in children))
+        self.nodes.append(node)
+        return node
+
+    def _part(self, shapes: tuple[Shape, ...], solid: bool) -> _Node:
+        faces = sum(_topology.count_distinct(shape, _topology.FACE) for shape in shapes)
+        node = _Node(shapes=shapes, solid=solid, faces=max(faces, 1))
+        self.nodes.append(node)
+        return node

@@ -1,0 +1,42 @@
+"""Documents of tessellated models: exchange files that hold triangles in place of exact surfaces."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from cadml_core import LimitExceeded, ReadLimits
+from cadml_plugins.formats.kernel import _tessellation, _topology
+from cadml_plugins.formats.kernel._occt import Shape
+from cadml_plugins.formats.mesh._measures import FacetMeasures
+from cadml_plugins.formats.mesh._topology import analyse, weld
+
+
+def describe(shape: Shape, limits: ReadLimits) -> dict[str, Any]:
+    """Return the fields of a document that is nothing but facets, the same as those of an STL file.
+
+    Raises:
+        LimitExceeded: There are more facets than ``max_triangles``.
+    """
+    faces = _topology.explore(shape, _topology.FACE)
+    count = sum(map(_tessellation.triangle_count, faces))
+    if count > limits.max_triangles:
+        raise LimitExceeded("max_triangles", found=count, allowed=limits.max_triangles)
+    meshes = (_tessellation.triangles(face) for face in faces)
+    corners = np.concatenate([vertices[triangles] for vertices, triangles in meshes])
+    measures = FacetMeasures()
+    measures.add(corners)
+    vertices, triangles = weld(corners)
+    topology = analyse(corners, triangles, len(vertices), measures.degenerate)
+    return {
+        "entity_counts": measures.orientations,
+        "surface_count": measures.facets,
+        "facet_count": measures.facets,
+        "solid_count": topology.closed_components,
+        "shell_count": topology.quality.components,
+        "bounding_box": measures.bounding_box,
+        "area": measures.area,
+        "mass": measures.mass(reliable=topology.quality.watertight),
+        "facet_quality": topology.quality,
+    }

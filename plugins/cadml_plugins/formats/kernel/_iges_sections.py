@@ -1,0 +1,229 @@
+"""The sections of an IGES file, checked without the kernel.
+
+An IGES file is lines of 80 columns; column 73 names the section: Start, Global, Directory entry,
+Parameter data, Terminate. The last line counts the lines of the others, which is how half a file is
+told from a whole one: the kernel reads the half and keeps quiet.
+"""
+
+from __future__ import annotations
+
+import codecs
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from cadml_core import MalformedFile, UnsupportedContent
+
+COLUMNS = 80
+SECTIONS = "SGDPT"
+_FIRST_LINE = re.compile(rb"(?:\xef\xbb\xbf)?[^\r\n]{60,100}?S {0,6}0*1 *(?:[\r\n]|$)")
+_MARK = re.compile(rb"([SGDPT]) {0,6}(\d{1,7})\s*$")
+_COUNT = re.compile(r"([SGDP])\s*(\d+)")
+_UNITS = {
+    1: "inch",
+    2: "mm",
+    4: "foot",
+    5: "mile",
+    6: "m",
+    7: "km",
+    8: "mil",
+    9: "µm",
+    10: "cm",
+    11: "microinch",
+}
+"""Parameter 14 of the global section; 3 means that parameter 15 names the unit."""
+
+FACE_TYPES = frozenset({143, 144, 510})
+"""Bounded surface, trimmed surface, face."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sections:
+    """What the text says before the kernel looks at it."""
+
+    globals: tuple[str, ...]
+    """Parameters of the global section, in order, '' where defaulted."""
+    entity_types: Counter[int]
+    levels: tuple[str, ...]
+    """Distinct levels that entities are on, in ascending order."""
+    warnings: tuple[str, ...]
+
+    def text(self, parameter: int) -> str:
+        """Return a global parameter by its number in the standard, from 1."""
+        return self.globals[parameter - 1] if parameter <= len(self.globals) else ""
+
+    @property
+    def unit(self) -> str | None:
+        """The unit of length; None where none is stated."""
+        flag = self.text(14)
+        number = int(flag) if flag.isdigit() else 0
+        return _UNITS.get(number) or self.text(15) or None
+
+    @property
+    def faces(self) -> int:
+        """Faces that the directory lists."""
+        return sum(self.entity_types[number] for number in FACE_TYPES)
+
+
+def looks_like_iges(head: bytes) -> bool:
+    """Tell whether a file may be IGES: its first line ends in ``S`` and the number 1."""
+    return _FIRST_LINE.match(head) is not None
+
+
+def read_sections(data: bytes) -> Sections:
+    """Check the sections and read what the kernel does not tell.
+
+    Raises:
+        MalformedFile: The file is cut off, damaged or not IGES.
+        UnsupportedContent: It is in the binary or the compressed form.
+    """
+    lines = _lines(data)
+    found = _split(lines)
+    warnings = _check_counts(found, len(lines))
+    types, levels = _directory(found["D"])
+    return Sections(
+        globals=_parse_globals("".join(line[:72].ljust(72) for line in found["G"])),
+        entity_types=types,
+        levels=tuple(sorted(levels, key=int)),
+        warnings=tuple(warnings),
+    )
+
+
+def in_columns(data: bytes) -> bytes | None:
+    """Return the content without a byte order mark and without anything beyond column 80.
+
+    The kernel misreads both. None where there is neither, as in nearly every file.
+    """
+    bare = data.removeprefix(codecs.BOM_UTF8)
+    lines = bare.splitlines()
+    if len(bare) == len(data) and max(map(len, lines), default=0) <= COLUMNS:
+        return None
+    return b"\n".join(line[:COLUMNS] for line in lines) + b"\n"
+
+
+def _lines(data: bytes) -> list[bytes]:
+    if not data.strip():
+        raise MalformedFile("the file is empty: expected the lines of an IGES file", line=1, reason="empty")
+    position = data.find(b"\0")
+    if position >= 0:
+        line = data.count(b"\n", 0, position) + 1
+        raise MalformedFile(
+            f"line {line} holds a NUL byte: the file was damaged in transfer or storage; export it again",
+            line=line,
+            reason="NUL byte",
+        )
+    lines = data.removeprefix(codecs.BOM_UTF8).splitlines()
+    if lines[0][72:73] in (b"B", b"C"):
+        raise UnsupportedContent("binary or compressed IGES: export it again as plain ASCII IGES")
+    if not looks_like_iges(data):
+        raise MalformedFile(
+            "not an IGES file: its first line does not end in S and the number 1, in columns 73 to 80",
+            line=1,
+            reason="no marker",
+        )
+    return lines
+
+
+def _split(lines: Sequence[bytes]) -> dict[str, list[str]]:
+    """Sort the lines by section; refuse sections out of order and lines without one."""
+    found: dict[str, list[str]] = {section: [] for section in SECTIONS}
+    current = 0
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        mark = _MARK.search(line, 60)
+        if mark is None:
+            raise MalformedFile(
+                f"line {number} names no section in columns 73 to 80: the file is cut off or damaged there",
+                line=number,
+                reason="truncated" if number == len(lines) else "no section",
+            )
+        section = mark[1].decode()
+        if SECTIONS.index(section) < current:
+            raise MalformedFile(
+                f"line {number} belongs to section {section}, after section {SECTIONS[current]} has begun",
+                line=number,
+                reason="section order",
+            )
+        current = SECTIONS.index(section)
+        found[section].append(line.decode("latin-1"))
+        if section == "T":
+            break
+    return found
+
+
+def _check_counts(found: dict[str, list[str]], line: int) -> list[str]:
+    """Compare the sections with what the last line counts; return warnings."""
+    if not found["T"]:
+        last = next((section for section in reversed(SECTIONS) if found[section]), "S")
+        raise MalformedFile(
+            f"the file is cut off at line {line}, in section {last}: its Terminate line is missing;"
+            " export or copy it again",
+            line=line,
+            reason="truncated",
+        )
+    warnings = []
+    for section, count in _COUNT.findall(found["T"][0][:72]):
+        actual, stated = len(found[section]), int(count)
+        if actual < stated:
+            raise MalformedFile(
+                f"section {section} has {actual} lines, the Terminate line counts {stated}: some are missing",
+                line=line,
+                reason="truncated",
+                found=actual,
+                expected=stated,
+            )
+        if actual > stated:
+            warnings.append(f"section {section} has {actual} lines, the Terminate line counts {stated}")
+    return warnings
+
+
+def _directory(lines: Sequence[str]) -> tuple[Counter[int], set[str]]:
+    """Count entities by type and collect their levels: fields 1 and 5 of every first line of two."""
+    types: Counter[int] = Counter()
+    levels = set()
+    for line in lines[::2]:
+        number, level = line[:8].strip(), line[32:40].strip() or "0"
+        types[int(number) if number.isdigit() else 0] += 1
+        if level.isdigit():  # a negative number points to a list of levels
+            levels.add(level)
+    return types, levels
+
+
+def _parse_globals(text: str) -> tuple[str, ...]:
+    """Split the global section at its own delimiters; strings are ``5HHELLO``.
+
+    The first two parameters name the delimiter of parameters and that of the record, which serve from
+    there on; left out, they are a comma and a semicolon.
+    """
+    named = re.match(r"\s*1H(.)", text)
+    delimiter, end = named[1] if named else ",", ";"
+    values: list[str] = []
+    position = 0
+    while position < len(text):
+        value, position = _parameter(text, position, delimiter + end)
+        values.append(value)
+        if len(values) == 2 and value:
+            end = value
+        if position >= len(text) or text[position] == end:
+            break
+        position += 1
+    return tuple(values)
+
+
+def _parameter(text: str, position: int, stops: str) -> tuple[str, int]:
+    """Return one parameter and the place of the delimiter after it."""
+    hollerith = re.compile(r"\s*(\d+)H").match(text, position)
+    if hollerith:
+        start = hollerith.end()
+        stop = start + int(hollerith[1])
+        value, position = text[start:stop], stop
+    else:
+        value, start = "", position
+        while position < len(text) and text[position] not in stops:
+            position += 1
+        value = text[start:position]
+    while position < len(text) and text[position] not in stops:
+        position += 1
+    return value.strip(), position

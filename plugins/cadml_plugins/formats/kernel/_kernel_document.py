@@ -1,0 +1,143 @@
+"""From a file that Open CASCADE reads to a document: what STEP and IGES have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from cadml_core import CadDocument, LimitExceeded, MalformedFile, ReadLimits, UnreadableInput
+from cadml_plugins.formats.kernel import _brep, _faceted, _recognition, _tessellation
+from cadml_plugins.formats.kernel._exchange import Transfer
+from cadml_plugins.formats.kernel._occt import Failure, Shape, reason
+
+
+def read_bytes(path: Path, limits: ReadLimits) -> bytes:
+    """Return the file's content.
+
+    Raises:
+        LimitExceeded: The file is larger than ``max_bytes``; nothing was read then.
+        UnreadableInput: The file cannot be opened or read.
+    """
+    try:
+        size = path.stat().st_size
+        if size > limits.max_bytes:
+            raise LimitExceeded("max_bytes", found=size, allowed=limits.max_bytes)
+        return path.read_bytes()
+    except OSError as error:
+        raise UnreadableInput(
+            f"{path.name}: {error.strerror or error}", reason=str(error.strerror)
+        ) from error
+
+
+def transferred_shape(transfer: Transfer, faces: int, warnings: list[str]) -> Shape | None:
+    """Return what the kernel built of a file with so many faces, None where it holds no geometry.
+
+    Warnings are appended for what could not be interpreted or built.
+
+    Raises:
+        MalformedFile: There are faces, and nothing could be built.
+    """
+    if transfer.shape is None and faces:
+        why = transfer.faults[0] if transfer.faults else "the kernel gives no reason"
+        raise MalformedFile(f"no shape could be built of {faces} faces: {why}", reason="no shape")
+    if transfer.transferred < transfer.roots:
+        missing = transfer.roots - transfer.transferred
+        warnings.append(f"{missing} of {transfer.roots} roots could not be built")
+    if transfer.faults:
+        warnings.append(
+            f"{len(transfer.faults)} records could not be interpreted, the first: {transfer.faults[0]}"
+        )
+    return transfer.shape
+
+
+def build(
+    format_name: str,
+    shape: Shape | None,
+    limits: ReadLimits,
+    *,
+    unit: str | None,
+    layers: Sequence[str],
+    properties: dict[str, str | int | float | bool],
+    warnings: Sequence[str],
+    faces_expected: int = 0,
+) -> CadDocument:
+    """Measure a shape and describe it.
+
+    Args:
+        faces_expected: How many distinct faces the file defines, 0 where that is not known. Where
+            the shape has fewer, a warning says so.
+
+    Raises:
+        LimitExceeded: A bound of ``limits`` was crossed.
+        MalformedFile: The kernel threw, or built fewer than half of the faces.
+    """
+    notes = list(warnings)
+    fields: dict[str, Any] = {}
+    if shape is not None:
+        try:
+            fields = _describe(shape, limits, faces_expected, notes)
+        except Failure as error:
+            raise MalformedFile(
+                f"Open CASCADE cannot measure the shape: {reason(error)}", reason=reason(error)
+            ) from error
+    if fields.get("bounding_box") is None:
+        notes.append("the file holds no geometry")
+    return CadDocument(
+        format=format_name,
+        unit=unit,
+        layers=tuple(layers),
+        properties=properties,
+        warnings=tuple(notes),
+        **fields,
+    )
+
+
+def _describe(shape: Shape, limits: ReadLimits, faces_expected: int, notes: list[str]) -> dict[str, Any]:
+    census = _brep.measure(shape, limits, _recognition.Namer())
+    _compare(census.distinct_faces, faces_expected, notes)
+    notes += census.warnings
+    if census.facets and not census.faces:
+        fields = _faceted.describe(shape, limits)
+    else:
+        fields = _exact_fields(census, notes)
+    return fields | {"mesh": _tessellation.tessellate(shape, limits, census.box, notes)}
+
+
+def _exact_fields(census: _brep.Census, notes: list[str]) -> dict[str, Any]:
+    if census.facets:
+        notes.append(f"{census.facets:,} facets stand beside the exact faces; they are not measured")
+    return {
+        "entity_counts": _entities(census, notes),
+        "surface_count": census.faces.total(),
+        "solid_count": census.solids,
+        "shell_count": census.shells,
+        "facet_count": census.facets,
+        "edge_counts": dict(sorted(census.edges.items())),
+        "surface_areas": dict(sorted(census.areas.items())),
+        "bounding_box": census.box,
+        "area": census.area,
+        "mass": census.mass,
+    }
+
+
+def _compare(found: int, expected: int, notes: list[str]) -> None:
+    if found * 2 < expected:
+        raise MalformedFile(
+            f"only {found} of {expected} faces could be built; the file is damaged or incomplete",
+            reason="incomplete",
+            found=found,
+            expected=expected,
+        )
+    if found < expected:
+        notes.append(f"{expected - found} of {expected} faces could not be built and are left out")
+
+
+def _entities(census: _brep.Census, notes: list[str]) -> dict[str, int]:
+    """Return the faces by surface; of a wireframe its curves, of a point cloud its points."""
+    if census.faces:
+        return dict(sorted(census.faces.items()))
+    if census.edges:
+        notes.append("the file holds no faces, only curves: entities are counted by curve")
+        return dict(sorted(census.edges.items()))
+    return {"point": census.points} if census.points else {}

@@ -1,0 +1,133 @@
+"""Elementary geometry in disguise: planes, cylinders, lines, circles and their kin written as something else.
+
+Writers turn a cylinder into a surface of revolution, or everything into B-splines. A part must count
+the same faces and edges in whatever format it came. Only their names change; their geometry stays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cadml_plugins.formats.kernel import _geometry
+from cadml_plugins.formats.kernel._geometry import xyz
+from cadml_plugins.formats.kernel._occt import Failure, Shape, kernel_class, kernel_function
+
+TOLERANCE = 1e-4
+"""Millimetres that a free-form face or edge may stand off the elementary one that it is taken for."""
+
+FREE_FORM_FACES = 2_000
+FREE_FORM_EDGES = 10_000
+"""So many of a file are looked at, at up to half a millisecond each; later ones keep their kind."""
+
+PARALLEL = 1e-6
+"""Sine of the angle up to which two directions are one."""
+
+_Surface = kernel_class("BRepAdaptor_Surface")
+_Recognition = kernel_class("ShapeAnalysis_CanonicalRecognition")
+_SURFACES = {
+    "plane": kernel_class("gp_Pln"),
+    "cylinder": kernel_class("gp_Cylinder"),
+    "cone": kernel_class("gp_Cone"),
+    "sphere": kernel_class("gp_Sphere"),
+}
+_CURVES = {
+    "line": kernel_class("gp_Lin"),
+    "circle": kernel_class("gp_Circ"),
+    "ellipse": kernel_class("gp_Elips"),
+}
+_LINE, _CIRCLE = kernel_class("GeomAbs_Line"), kernel_class("GeomAbs_Circle")
+_as_face = kernel_function("TopoDS", "Face")
+
+
+class Namer:
+    """Names the faces and edges of one file, a bounded number of them with a closer look."""
+
+    def __init__(self) -> None:
+        self._faces, self._edges = FREE_FORM_FACES, FREE_FORM_EDGES
+
+    def surface(self, face: Shape, kind: str) -> str:
+        """Return the name of an elementary surface where the face is that, else ``kind``."""
+        if kind in _geometry.ELEMENTARY or not self._faces:
+            return kind
+        self._faces -= 1
+        try:
+            if kind == "revolution":
+                return _revolved(_Surface(_as_face(face), False)) or kind
+            if kind == "extrusion":
+                return _extruded(_Surface(_as_face(face), False)) or kind
+            return _recognised(face, _SURFACES) or kind
+        except Failure:
+            return kind
+
+    def curve(self, edge: Shape, kind: str) -> str:
+        """Return the name of an elementary curve where the edge is that, else ``kind``."""
+        if kind in _CURVES or not self._edges:
+            return kind
+        self._edges -= 1
+        try:
+            return _recognised(edge, _CURVES) or kind
+        except Failure:
+            return kind
+
+
+def _recognised(shape: Shape, figures: Mapping[str, Any]) -> str | None:
+    """Try the figures in turn, with the kernel's least squares."""
+    recognition = _Recognition(shape)
+    for kind, figure in figures.items():
+        if getattr(recognition, f"Is{kind.title()}")(TOLERANCE, figure()):
+            return kind
+    return None
+
+
+def _extruded(surface: Any) -> str | None:
+    """A line sweeps a plane, a circle along its axis a cylinder."""
+    profile, direction = surface.BasisCurve(), xyz(surface.Direction())
+    if profile.GetType() == _LINE:
+        return "plane"
+    if profile.GetType() == _CIRCLE and _parallel(xyz(profile.Circle().Axis().Direction()), direction):
+        return "cylinder"
+    return None
+
+
+def _revolved(surface: Any) -> str | None:
+    """Tell what a line or a circle sweeps when it is turned about an axis."""
+    profile, axis = surface.BasisCurve(), surface.AxeOfRevolution()
+    origin, direction = xyz(axis.Location()), xyz(axis.Direction())
+    if profile.GetType() == _LINE:
+        line = profile.Line()
+        return _revolved_line(xyz(line.Location()) - origin, xyz(line.Direction()), direction)
+    if profile.GetType() == _CIRCLE:
+        circle = profile.Circle()
+        normal = xyz(circle.Axis().Direction())
+        return _revolved_circle(xyz(circle.Location()) - origin, normal, direction)
+    return None
+
+
+def _revolved_line(
+    offset: NDArray[np.float64], line: NDArray[np.float64], axis: NDArray[np.float64]
+) -> str | None:
+    if _parallel(line, axis):
+        return "cylinder"
+    if abs(line @ axis) <= PARALLEL:
+        return "plane"
+    # A slanted line that misses the axis sweeps a hyperboloid.
+    common = np.cross(line, axis)
+    return "cone" if abs(offset @ common) / np.linalg.norm(common) <= TOLERANCE else None
+
+
+def _revolved_circle(
+    centre: NDArray[np.float64], normal: NDArray[np.float64], axis: NDArray[np.float64]
+) -> str | None:
+    """The circle must lie in a plane with the axis: a sphere about a point of it, else a torus."""
+    if abs(normal @ axis) > PARALLEL or abs(centre @ normal) > TOLERANCE:
+        return None
+    distance = np.linalg.norm(centre - (centre @ axis) * axis)
+    return "sphere" if distance <= TOLERANCE else "torus"
+
+
+def _parallel(first: NDArray[np.float64], second: NDArray[np.float64]) -> bool:
+    return bool(np.linalg.norm(np.cross(first, second)) <= PARALLEL)

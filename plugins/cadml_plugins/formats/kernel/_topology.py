@@ -1,0 +1,162 @@
+"""Shapes and how they are made of one another: kinds, children, placements, shells sewn into solids."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cadml_plugins.formats.kernel._occt import Shape, kernel_class, kernel_function
+
+COMPOUND, COMPSOLID, SOLID, SHELL, FACE, WIRE, EDGE, VERTEX = (
+    kernel_class(f"TopAbs_{name}")
+    for name in ("COMPOUND", "COMPSOLID", "SOLID", "SHELL", "FACE", "WIRE", "EDGE", "VERTEX")
+)
+_REVERSED = kernel_class("TopAbs_REVERSED")
+_ANY = kernel_class("TopAbs_SHAPE")
+
+_ShapeMap = kernel_class(
+    "TopTools_IndexedMapOfShape", "collections:IndexedMap_TopoDS_Shape_TopTools_ShapeMapHasher"
+)
+_Explorer = kernel_class("TopExp_Explorer")
+_Iterator = kernel_class("TopoDS_Iterator")
+_Location = kernel_class("TopLoc_Location")
+_Compound = kernel_class("TopoDS_Compound")
+_Shell = kernel_class("TopoDS_Shell")
+_Builder = kernel_class("BRep_Builder")
+_Sewing = kernel_class("BRepBuilderAPI_Sewing")
+_MakeSolid = kernel_class("BRepBuilderAPI_MakeSolid")
+_Analyzer = kernel_class("BRepCheck_Analyzer")
+_map_shapes = kernel_function("TopExp", "MapShapes")
+_is_closed = kernel_function("BRep_Tool", "IsClosed")
+_as_shell = kernel_function("TopoDS", "Shell")
+_as_solid = kernel_function("TopoDS", "Solid")
+_orient = kernel_function("BRepLib", "OrientClosedSolid")
+_IDENTITY = _Location()
+
+
+def kind(shape: Shape) -> Any:
+    """Return the shape's topological kind, one of this module's COMPOUND .. VERTEX."""
+    return shape.ShapeType()
+
+
+def at_origin(shape: Shape) -> Shape:
+    """Return the shape without its placement."""
+    return shape.Located(_IDENTITY)
+
+
+def is_reversed(shape: Shape) -> bool:
+    """Tell whether the shape is used inside out."""
+    return bool(shape.Orientation() == _REVERSED)
+
+
+def placement(location: Any) -> NDArray[np.float64] | None:
+    """Return a location as a 4 x 4 matrix; None for the identity."""
+    if location.IsIdentity():
+        return None
+    transform = location.Transformation()
+    matrix = np.eye(4)
+    for row in range(3):
+        for column in range(4):
+            matrix[row, column] = transform.Value(row + 1, column + 1)
+    return matrix
+
+
+def children(shape: Shape) -> Iterator[Shape]:
+    """Yield the direct sub-shapes, oriented and placed as the shape is."""
+    iterator = _Iterator(shape, True, True)
+    while iterator.More():
+        yield iterator.Value()
+        iterator.Next()
+
+
+class ShapeIndex:
+    """Numbers shapes: one number for every use of the same shape in the same place."""
+
+    def __init__(self) -> None:
+        self._map = _ShapeMap()
+
+    def number(self, shape: Shape) -> int:
+        """Return the shape's number, from 1, a new one where it was not seen before."""
+        return int(self._map.Add(shape))
+
+
+def distinct(shape: Shape, kind: Any) -> list[Shape]:
+    """Return the sub-shapes of a kind, each once however many neighbours share it."""
+    found = _ShapeMap()
+    _map_shapes(shape, kind, found)
+    return [found.FindKey(index) for index in range(1, found.Size() + 1)]
+
+
+def count_distinct(shape: Shape, kind: Any) -> int:
+    """Return how many sub-shapes of a kind there are, shared ones once."""
+    found = _ShapeMap()
+    _map_shapes(shape, kind, found)
+    return int(found.Size())
+
+
+def explore(shape: Shape, kind: Any, *, outside: Any = _ANY) -> list[Shape]:
+    """Return the sub-shapes of a kind, once for each use, but for those within the kind ``outside``."""
+    found = []
+    explorer = _Explorer(shape, kind, outside)
+    while explorer.More():
+        found.append(explorer.Current())
+        explorer.Next()
+    return found
+
+
+def compound(shapes: Iterable[Shape]) -> Shape:
+    """Put shapes together without joining them."""
+    result, builder = _Compound(), _Builder()
+    builder.MakeCompound(result)
+    for shape in shapes:
+        builder.Add(result, shape)
+    return result
+
+
+def sew(faces: Iterable[Shape], tolerance: float) -> Shape:
+    """Join faces along edges that are no further apart than ``tolerance``, in millimetres.
+
+    Raises:
+        Failure: The kernel threw.
+    """
+    sewing = _Sewing(tolerance)
+    for face in faces:
+        sewing.Add(face)
+    sewing.Perform()
+    return sewing.SewedShape()
+
+
+def shell_of(face: Shape) -> Shape:
+    """Return a shell of one face."""
+    result, builder = _Shell(), _Builder()
+    builder.MakeShell(result)
+    builder.Add(result, face)
+    return result
+
+
+def is_closed(shell: Shape) -> bool:
+    """Tell whether a shell has no free edge."""
+    return bool(_is_closed(shell))
+
+
+def solid_of(shell: Shape) -> Shape:
+    """Return the solid that a closed shell bounds, the inside inside.
+
+    Raises:
+        Failure: The kernel threw.
+    """
+    solid = _as_solid(_MakeSolid(_as_shell(shell)).Solid())
+    _orient(solid)
+    return solid
+
+
+def is_valid(shape: Shape) -> bool:
+    """Tell whether topology and geometry agree, by the kernel's full check.
+
+    Raises:
+        Failure: The kernel threw.
+    """
+    return bool(_Analyzer(shape, True).IsValid())

@@ -1,0 +1,69 @@
+"""IGES (versions 4 to 5.3, ASCII) through Open CASCADE."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from cadml_core import CadDocument, FormatAdapter, LimitExceeded, ReadLimits, hookimpl
+from cadml_plugins.formats.kernel import _iges_sections
+
+
+class IgesAdapter:
+    """Reads solids, surfaces and curves; sews surfaces into solids and names elementary ones."""
+
+    name = "iges"
+    version = "1"
+    suffixes: tuple[str, ...] = (".iges", ".igs")
+    media_types: tuple[str, ...] = ("model/iges", "application/iges")
+    preload = ("cadml_plugins.formats.kernel._kernel_document", "cadml_plugins.formats.kernel._sewing")
+
+    def sniff(self, head: bytes) -> bool:
+        """Tell whether the first line ends in the mark of the Start section, S and the number 1."""
+        return _iges_sections.looks_like_iges(head)
+
+    def read(self, path: Path, limits: ReadLimits) -> CadDocument:
+        """Read and measure an IGES file.
+
+        Raises:
+            MalformedFile: The file is cut off or damaged, or the kernel cannot build its shapes.
+            UnsupportedContent: It is in the binary or the compressed form.
+            LimitExceeded: A bound of ``limits`` was crossed.
+            UnreadableInput: The file cannot be opened.
+        """
+        # Imported here, in the worker: loading the kernel takes a second and 235 MB.
+        from cadml_plugins.formats.kernel import _exchange, _kernel_document, _sewing
+
+        data = _kernel_document.read_bytes(path, limits)
+        sections = _iges_sections.read_sections(data)
+        if sections.faces > limits.max_entities:
+            raise LimitExceeded("max_entities", found=sections.faces, allowed=limits.max_entities)
+        transfer = _exchange.read_iges(path, _iges_sections.in_columns(data))
+        warnings = list(sections.warnings)
+        if sections.unit is None:
+            warnings.append("the file states no unit of length; inches are assumed, as the standard says")
+        shape = _kernel_document.transferred_shape(transfer, sections.faces, warnings)
+        if shape is not None:
+            shape = _sewing.close(shape, warnings)
+        return _kernel_document.build(
+            self.name,
+            shape,
+            limits,
+            unit=sections.unit,
+            layers=sections.levels,
+            properties=dict(_properties(sections)),
+            warnings=warnings,
+            faces_expected=sections.faces,
+        )
+
+
+def _properties(sections: _iges_sections.Sections) -> Iterator[tuple[str, str]]:
+    for name, number in (("product", 3), ("originating_system", 5), ("preprocessor", 6)):
+        if value := sections.text(number):
+            yield name, value
+
+
+@hookimpl
+def cadml_format_adapters() -> Iterable[FormatAdapter]:
+    """Register the IGES adapter."""
+    return [IgesAdapter()]

@@ -1,0 +1,98 @@
+"""STEP (ISO 10303-21: AP203, AP214, AP242 and their kin) through Open CASCADE."""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from cadml_core import CadDocument, FormatAdapter, LimitExceeded, ReadLimits, hookimpl
+from cadml_plugins.formats.kernel import _part21
+
+UNITS = {
+    "millimetre": "mm",
+    "centimetre": "cm",
+    "metre": "m",
+    "kilometre": "km",
+    "micrometre": "µm",
+    "inch": "inch",
+    "foot": "foot",
+}
+"""Short names of what the kernel calls the units, in lower case; others keep the name they have."""
+
+
+class StepAdapter:
+    """Reads parts and assemblies: exact geometry, or facets where a file holds nothing else."""
+
+    name = "step"
+    version = "1"
+    suffixes: tuple[str, ...] = (".step", ".stp", ".p21")
+    media_types: tuple[str, ...] = ("model/step", "application/step", "application/x-step")
+    preload = ("cadml_plugins.formats.kernel._kernel_document",)
+
+    def sniff(self, head: bytes) -> bool:
+        """Tell whether the content begins with the part 21 marker, after blanks and comments."""
+        return _part21.looks_like_step(head)
+
+    def read(self, path: Path, limits: ReadLimits) -> CadDocument:
+        """Read and measure a STEP file.
+
+        Raises:
+            MalformedFile: The file is cut off or damaged, or the kernel cannot build its shapes.
+            LimitExceeded: A bound of ``limits`` was crossed.
+            UnreadableInput: The file cannot be opened.
+        """
+        # Imported here, in the worker: loading the kernel takes a second and 235 MB.
+        from cadml_plugins.formats.kernel import _exchange, _kernel_document
+
+        data = _kernel_document.read_bytes(path, limits)
+        skeleton = _part21.read_skeleton(data)
+        _check_limits(skeleton, limits)
+        bare = data.removeprefix(codecs.BOM_UTF8)  # the kernel stumbles over a byte order mark
+        transfer = _exchange.read_step(path, bare if len(bare) < len(data) else None)
+        unit, warnings = _unit(transfer.units)
+        if skeleton.other_files:
+            warnings.append(f"components in other files are not read: {', '.join(skeleton.other_files)}")
+        shape = _kernel_document.transferred_shape(transfer, skeleton.faces, warnings)
+        return _kernel_document.build(
+            self.name,
+            shape,
+            limits,
+            unit=unit,
+            layers=skeleton.products,
+            properties=dict(_properties(skeleton)),
+            warnings=warnings,
+            faces_expected=skeleton.faces,
+        )
+
+
+def _check_limits(skeleton: _part21.Skeleton, limits: ReadLimits) -> None:
+    if skeleton.faces > limits.max_entities:
+        raise LimitExceeded("max_entities", found=skeleton.faces, allowed=limits.max_entities)
+    if skeleton.assembly_depth > limits.max_block_depth:
+        raise LimitExceeded("max_block_depth", found=skeleton.assembly_depth, allowed=limits.max_block_depth)
+
+
+def _unit(units: tuple[str, ...]) -> tuple[str | None, list[str]]:
+    """Return the unit's short name, and what to say about none or several."""
+    names = tuple(dict.fromkeys(UNITS.get(unit.lower(), unit) for unit in units))
+    if not names:
+        return None, ["the file states no unit of length; millimetres are assumed"]
+    if len(names) > 1:
+        return names[0], [f"the file mixes units ({', '.join(names)}); all are converted to mm"]
+    return names[0], []
+
+
+def _properties(skeleton: _part21.Skeleton) -> Iterator[tuple[str, str | int]]:
+    if skeleton.schema:
+        yield "schema", skeleton.schema
+    if skeleton.originating_system:
+        yield "originating_system", skeleton.originating_system
+    if skeleton.assembly_depth:
+        yield "assembly_depth", skeleton.assembly_depth
+
+
+@hookimpl
+def cadml_format_adapters() -> Iterable[FormatAdapter]:
+    """Register the STEP adapter."""
+    return [StepAdapter()]

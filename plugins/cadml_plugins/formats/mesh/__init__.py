@@ -1,0 +1,1 @@
+"""Triangle meshes: what the readers of every format share."""

@@ -1,0 +1,169 @@
+"""Welding of corners into vertices, and what the edges between facets say about a mesh."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cadml_core import FacetQuality
+
+Corners = NDArray[np.floating[Any]]
+"""(n, 3, 3): facet, corner, coordinate."""
+
+MOST_FACETS = 1 << 19
+"""Largest STL whose edges are analysed, which takes half a second then."""
+_PACKED = 1 << 21
+"""Three vertex numbers below this fit into one 63-bit key."""
+
+_MIX = (np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F), np.uint64(0x165667B19E3779F9))
+_SPREAD = np.uint64(0xBF58476D1CE4E5B9)
+_HALF = np.uint64(32)
+
+
+class Topology(NamedTuple):
+    """The quality of the mesh, and how many of its components are closed solids."""
+
+    quality: FacetQuality
+    closed_components: int
+    """Components without an open, shared or contradictory edge that enclose volume outwards."""
+
+
+def weld(corners: Corners) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Give equal corners one number.
+
+    Corners are equal where their coordinates are, exactly (0 and -0 are the same).
+
+    Args:
+        corners: (n, 3, 3), facet, corner, coordinate; finite.
+
+    Returns:
+        Vertices, float64 (k, 3), and triangles, int64 (n, 3).
+    """
+    points = corners.reshape(-1, 3) + corners.dtype.type(0)
+    keys = _hash(points)
+    order = np.argsort(keys)
+    ordered = keys[order]
+    first = np.concatenate(([True], ordered[1:] != ordered[:-1]))
+    numbers = np.empty(len(points), dtype=np.int64)
+    numbers[order] = np.cumsum(first) - 1
+    vertices = points[order[first]]
+    if not np.array_equal(vertices[numbers], points):  # two points share a hash
+        vertices, inverse = np.unique(points, axis=0, return_inverse=True)
+        numbers = inverse.reshape(-1)
+    return vertices.astype(np.float64), numbers.reshape(-1, 3)
+
+
+def _hash(points: Corners) -> NDArray[np.uint64]:
+    """Hash each row to 64 bits, multiplicatively (Knuth); equal rows have equal hashes."""
+    bits = points.view(np.uint32 if points.dtype == np.float32 else np.uint64)
+    keys = np.zeros(len(points), dtype=np.uint64)
+    for column, factor in zip(bits.T, _MIX, strict=True):
+        word = column.astype(np.uint64)
+        word ^= word >> _HALF  # short numbers differ in their high bits only
+        word *= factor
+        keys += word
+    keys ^= keys >> _HALF
+    keys *= _SPREAD
+    keys ^= keys >> _HALF
+    return keys
+
+
+def analyse(corners: Corners, triangles: NDArray[np.int64], vertices: int, degenerate: int) -> Topology:
+    """Examine a welded mesh.
+
+    Args:
+        corners: (n, 3, 3), as they were welded.
+        triangles: int64 (n, 3), vertex numbers below ``vertices``.
+        vertices: How many vertices there are.
+        degenerate: How many facets have no area.
+    """
+    a, b, c = triangles.T
+    whole = (a != b) & (b != c) & (c != a)
+    kept = triangles[whole]
+    edges = _Edges(kept, vertices)
+    labels = _components(len(kept), *edges.neighbours())
+    roots = np.unique(labels)
+    quality = FacetQuality(
+        vertices=vertices,
+        components=len(roots),
+        boundary_edges=int(np.count_nonzero(edges.uses == 1)),
+        non_manifold_edges=int(np.count_nonzero(edges.uses > 2)),
+        degenerate=degenerate,
+        duplicate=_duplicates(triangles, vertices),
+        watertight=bool(len(kept)) and not edges.faulty.any(),
+    )
+    return Topology(quality, _closed_components(corners[whole], labels, roots, edges.faulty_facets()))
+
+
+class _Edges:
+    """The undirected edges of triangles, sorted so that the uses of one edge stand together."""
+
+    def __init__(self, triangles: NDArray[np.int64], vertices: int) -> None:
+        start, end = triangles.reshape(-1), triangles[:, [1, 2, 0]].reshape(-1)
+        key = 2 * (np.minimum(start, end) * vertices + np.maximum(start, end)) + (start > end)
+        order = np.argsort(key)
+        key = key[order]
+        edge = key >> 1
+        self._facet = order // 3
+        self._same_as_next = edge[1:] == edge[:-1]
+        first = np.flatnonzero(np.concatenate((np.ones(min(1, len(edge)), bool), ~self._same_as_next)))
+        self.uses = np.diff(first, append=len(edge))
+        backwards = np.add.reduceat(key & 1, first) if len(first) else first
+        self.faulty = (self.uses != 2) | (backwards != 1)
+
+    def neighbours(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return pairs of facets that share an edge; enough of them to connect all that do."""
+        return self._facet[:-1][self._same_as_next], self._facet[1:][self._same_as_next]
+
+    def faulty_facets(self) -> NDArray[np.int64]:
+        """Return the facets at an edge that is open, shared by more than two, or run twice one way."""
+        faulty: NDArray[np.int64] = self._facet[np.repeat(self.faulty, self.uses)]
+        return faulty
+
+
+def _components(count: int, one: NDArray[np.int64], other: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Label connected facets with the smallest root: hook roots, halve paths, until nothing changes
+    (Shiloach and Vishkin 1982)."""
+    parent = np.arange(count)
+    while len(one):
+        low, high = np.minimum(one, other), np.maximum(one, other)
+        parent[high] = low
+        while not np.array_equal(grand := parent[parent], parent):
+            parent = grand
+        one, other = parent[one], parent[other]
+        apart = one != other
+        one, other = one[apart], other[apart]
+    return parent
+
+
+def _closed_components(
+    corners: Corners, labels: NDArray[np.int64], roots: NDArray[np.int64], faulty: NDArray[np.int64]
+) -> int:
+    """Count the components that are closed and, like most of the volume, face outwards.
+
+    A closed component that faces the other way is the wall of a cavity.
+    """
+    if not len(labels):
+        return 0
+    a, b, c = np.ascontiguousarray((corners - corners[0, 0].astype(np.float64)).transpose(1, 2, 0))
+    determinants = (
+        a[0] * (b[1] * c[2] - b[2] * c[1])
+        + a[1] * (b[2] * c[0] - b[0] * c[2])
+        + a[2] * (b[0] * c[1] - b[1] * c[0])
+    )
+    volumes = np.bincount(labels, determinants, minlength=len(labels))[roots]
+    closed = ~np.isin(roots, labels[faulty])
+    return int(np.count_nonzero(closed & (volumes * np.sign(volumes.sum()) > 0)))
+
+
+def _duplicates(triangles: NDArray[np.int64], vertices: int) -> int:
+    a, b, c = np.sort(triangles, axis=1).T
+    if vertices <= _PACKED:
+        keys = np.sort((a * vertices + b) * vertices + c)
+        return int(np.count_nonzero(keys[1:] == keys[:-1]))
+    keys = a * vertices + b
+    order = np.lexsort((c, keys))
+    keys, last = keys[order], c[order]
+    return int(np.count_nonzero((keys[1:] == keys[:-1]) & (last[1:] == last[:-1])))

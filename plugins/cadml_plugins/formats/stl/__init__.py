@@ -1,0 +1,1 @@
+"""STL, with numpy alone."""

@@ -1,0 +1,223 @@
+"""The serving model: replaced as a whole or not at all, rolled back, asked by many at once."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import random
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from cadml_core.classifier.registry import ModelInfo, ModelRegistry
+from cadml_core.errors import CadmlError, DimensionMismatch, ModelRejected, NotFound, PluginUnavailable
+from tests.unit.classifier.assemble import EMPTY_TUPLE, REDUCE, STOP, proto, stack_global
+from tests.unit.classifier.tiny import Constant, Raising
+
+MakeRegistry = Callable[..., ModelRegistry]
+HOSTILE = proto(4) + stack_global("os", "getpid") + EMPTY_TUPLE + REDUCE + STOP
+
+
+def write(models: Path, name: str, model: Any, **metadata: Any) -> None:
+    """Write a model, with metadata beside it where some is given."""
+    (models / name).write_bytes(pickle.dumps(model))
+    if metadata:
+        (models / f"{name}.json").write_text(json.dumps(metadata))
+
+
+def test_reload_serves_the_new_model(registry_of: MakeRegistry, models: Path) -> None:
+    """After a reload the new model answers, under its own version."""
+    registry = registry_of(clock=lambda: 1_764_149_471.456)
+    info = registry.reload("good.pkl")
+    assert (info.path, info.load_seq, info.dimension, info.feature_version) == ("good.pkl", 1, 22, "v3")
+    assert info.loaded_at == "2025-11-26T09:31:11.456Z"
+    answer = registry.predict(np.zeros(22))
+    assert (answer.label, answer.model_version) == ("bolt", info.version)
+    assert info.sha256.startswith(info.version)
+    assert registry.version().current == info
+
+
+def test_no_model_is_a_clear_answer(registry_of: MakeRegistry) -> None:
+    """Before the first reload there is nothing to ask and nothing to go back to."""
+    registry = registry_of()
+    assert registry.version().current is None
+    with pytest.raises(NotFound):
+        registry.predict(np.zeros(22))
+    with pytest.raises(NotFound):
+        registry.rollback()
+
+
+def test_rollback_returns_to_the_previous_model(registry_of: MakeRegistry, models: Path) -> None:
+    """A rollback serves the model before, as a new load; a second one undoes the first."""
+    write(models, "other.pkl", Constant("nut"))
+    registry = registry_of()
+    registry.reload("good.pkl")
+    registry.reload("other.pkl")
+    assert registry.rollback().load_seq == 3
+    assert registry.predict(np.zeros(22)).label == "bolt"
+    assert registry.rollback().load_seq == 4
+    assert registry.predict(np.zeros(22)).label == "nut"
+
+
+def test_a_failed_reload_changes_nothing_but_the_last_error(registry_of: MakeRegistry, models: Path) -> None:
+    """The model in place goes on, the error is remembered, and a good reload forgets it."""
+    (models / "bad.pkl").write_bytes(HOSTILE)
+    write(models, "raising.pkl", Raising("x"))
+    registry = registry_of()
+    info = registry.reload("good.pkl")
+    for name in ("bad.pkl", "raising.pkl", "missing.pkl", "../outside.pkl"):
+        with pytest.raises(CadmlError) as caught:
+            registry.reload(name)
+        state = registry.version()
+        assert state.current == info
+        assert state.load_seq == 1
+        assert state.last_error is not None
+        assert state.last_error.code == caught.value.code
+        assert state.last_error.stage == "model_reload"
+        assert registry.predict(np.zeros(22)).label == "bolt"
+    registry.reload("good.pkl")
+    assert registry.version().last_error is None
+
+
+def test_the_model_is_asked_for_its_own_number_of_values(registry_of: MakeRegistry, models: Path) -> None:
+    """Values of another length are a mismatch, not an answer."""
+    write(models, "small.pkl", Constant("bolt", 5))
+    registry = registry_of()
+    assert registry.reload("small.pkl").feature_version is None
+    with pytest.raises(DimensionMismatch) as caught:
+        registry.predict(np.zeros(22))
+    assert caught.value.context == {"expected": 5, "found": 22}
+
+
+def test_metadata_says_what_the_model_takes(registry_of: MakeRegistry, models: Path) -> None:
+    """A model trained on embeddings gets them, made from the raw values of its feature version."""
+    write(models, "deep.pkl", Constant("bolt", 25), feature_version="v4", input="embedding", accuracy=0.5)
+    registry = registry_of()
+    info = registry.reload("deep.pkl")
+    assert (info.feature_version, info.input, info.dimension, info.accuracy) == ("v4", "embedding", 25, 0.5)
+    assert registry.predict(np.zeros(24)).label == "bolt"
+
+
+@pytest.mark.parametrize(
+    ("metadata", "error"),
+    [
+        ({"feature_version": "v4"}, DimensionMismatch),
+        ({"feature_version": "v3", "dimension": 24}, DimensionMismatch),
+        ({"feature_version": "v3", "input": "embedding"}, DimensionMismatch),
+        ({"feature_version": "v9"}, PluginUnavailable),
+        ({"feature_version": "v3", "sha256": "0" * 64}, ModelRejected),
+        ({"feature_version": "v3", "input": "picture"}, CadmlError),
+        ({"version": 3}, CadmlError),
+    ],
+)
+def test_metadata_that_does_not_fit_is_refused(
+    registry_of: MakeRegistry, models: Path, metadata: dict[str, Any], error: type[CadmlError]
+) -> None:
+    """A model of another dimension, version or file than its metadata says is not loaded."""
+    write(models, "labelled.pkl", Constant("bolt"), **metadata)
+    registry = registry_of()
+    with pytest.raises(error):
+        registry.reload("labelled.pkl")
+    assert registry.version().current is None
+
+
+def test_a_model_that_fails_later_is_an_error_of_the_request(registry_of: MakeRegistry, models: Path) -> None:
+    """What a serving model raises becomes an error with a code."""
+    write(models, "good.pkl", Constant("bolt", 3))
+    registry = registry_of()
+    registry.reload("good.pkl")
+    Constant.predict, original = Raising.predict, Constant.predict  # type: ignore[method-assign]
+    try:
+        with pytest.raises(ModelRejected) as caught:
+            registry.predict(np.zeros(3))
+    finally:
+        Constant.predict = original  # type: ignore[method-assign]
+    assert caught.value.code == "MODEL_INTERFACE_INVALID"
+
+
+def test_a_hundred_reloads_at_once(registry_of: MakeRegistry, models: Path) -> None:
+    """Good, bad, missing and large files at once: no deadlock, strictly rising numbers, own answers."""
+    write(models, "nut.pkl", Constant("nut"))
+    (models / "bad.pkl").write_bytes(HOSTILE)
+    (models / "junk.pkl").write_bytes(b"\x80\x04junk")
+    with (models / "huge.pkl").open("wb") as stream:
+        stream.truncate(200 * 1024**2)
+    expected = {
+        "good.pkl": None,
+        "nut.pkl": None,
+        "bad.pkl": "MODEL_OPCODE_BLOCKED",
+        "junk.pkl": "MODEL_MALFORMED",
+        "huge.pkl": "MODEL_SIZE_EXCEEDED",
+        "missing.pkl": "DATA_NOT_FOUND",
+    }
+    registry = registry_of()
+    asked = [name for name in expected for _ in range(17)][:100]
+    random.Random(5).shuffle(asked)
+
+    def reload(name: str) -> ModelInfo | str:
+        try:
+            return registry.reload(name)
+        except CadmlError as error:
+            return error.code
+
+    with ThreadPoolExecutor(20) as pool:
+        answers = list(zip(asked, pool.map(reload, asked, timeout=300), strict=True))
+    loaded = [answer for _, answer in answers if isinstance(answer, ModelInfo)]
+    assert sorted(info.load_seq for info in loaded) == list(range(1, len(loaded) + 1))
+    assert registry.version().load_seq == len(loaded)
+    for name, answer in answers:
+        if isinstance(answer, ModelInfo):
+            assert (answer.path, expected[name]) == (name, None)
+        else:
+            assert answer == expected[name]
+
+
+def test_answers_go_on_while_reloads_fail(registry_of: MakeRegistry, models: Path) -> None:
+    """Requests under constant bad reloads get the old model's answer, every one of them."""
+    (models / "bad.pkl").write_bytes(HOSTILE)
+    (models / "junk.pkl").write_bytes(b"\x80\x04junk")
+    registry = registry_of()
+    registry.reload("good.pkl")
+    stop = threading.Event()
+    failures: list[str] = []
+
+    def spoil() -> None:
+        while not stop.is_set():
+            for name in ("bad.pkl", "junk.pkl", "missing.pkl"):
+                try:
+                    registry.reload(name)
+                except CadmlError as error:
+                    failures.append(error.code)
+
+    spoiler = threading.Thread(target=spoil)
+    spoiler.start()
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            labels = set(pool.map(lambda _: registry.predict(np.zeros(22)).label, range(2000)))
+    finally:
+        stop.set()
+        spoiler.join()
+    assert labels == {"bolt"}
+    assert failures
+    assert registry.version().load_seq == 1
+
+
+def test_a_scikit_learn_model_passes_the_whole_way(registry_of: MakeRegistry, models: Path) -> None:
+    """In whitelist mode a real classifier is loaded, and answers with labels and probabilities."""
+    linear_model = pytest.importorskip("sklearn.linear_model")
+    random_rows = np.random.default_rng(1).normal(size=(60, 22))
+    labels = np.array(["bolt", "nut"])[(random_rows[:, 0] > 0).astype(int)]
+    write(models, "real.pkl", linear_model.LogisticRegression().fit(random_rows, labels))
+    registry = registry_of(model_opcode_mode="whitelist")
+    info = registry.reload("real.pkl")
+    assert info.labels == ("bolt", "nut")
+    answer = registry.predict(random_rows[0])
+    assert answer.label == labels[0]
+    assert answer.probabilities is not None
+    assert set(answer.probabilities) == {"bolt", "nut"}
+    assert sum(answer.probabilities.values()) == pytest.approx(1.0)
