@@ -5,19 +5,24 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import TracebackType
 
+from cadml_core.analysis import Analyzer
+from cadml_core.catalog.blobs import BlobStore
 from cadml_core.catalog.state import OperatorState
 from cadml_core.catalog.store import Catalog
 from cadml_core.classifier.audit import AuditStore
 from cadml_core.classifier.registry import ModelRegistry
 from cadml_core.classifier.shared import SharedModels
 from cadml_core.contracts.features import FeatureVersion
+from cadml_core.intake.intake import Intake
 from cadml_core.isolation.pool import ReaderPool
 from cadml_core.migration.migrator import Migrator
 from cadml_core.plugins.loader import LoadedPlugins, load_plugins, require_chosen
 from cadml_core.plugins.registry import Registry
 from cadml_core.reading.limits import read_limits
+from cadml_core.search.batch import BatchPolicy, BatchSimilarity
 from cadml_core.search.index.health import RecoveryPolicy
 from cadml_core.search.similarity import SimilaritySearch
 from cadml_core.settings import Settings, load_settings
@@ -37,6 +42,14 @@ class Runtime:
     models: SharedModels
     """Holds no model until one is reloaded, or until it follows what another process chose."""
     migrator: Migrator
+    blobs: BlobStore
+    """The kept uploads."""
+    intake: Intake
+    """The one way in for files."""
+    analyzer: Analyzer
+    batches: BatchSimilarity
+    scratch: TemporaryDirectory[str] | None = None
+    """Where the catalogue is, if it is to leave nothing behind."""
 
     @property
     def registry(self) -> Registry:
@@ -54,6 +67,8 @@ class Runtime:
         self.models.close()
         self.search.close()
         self.catalog.close()
+        if self.scratch is not None:
+            self.scratch.cleanup()
 
     def __enter__(self) -> Runtime:
         return self
@@ -64,11 +79,13 @@ class Runtime:
         self.close()
 
 
-def build_runtime(settings: Settings | None = None) -> Runtime:
+def build_runtime(settings: Settings | None = None, *, create_catalogue: bool = True) -> Runtime:
     """Load the plugins, open the catalogue, and put the services together.
 
     Args:
         settings: Worked out from the environment where None.
+        create_catalogue: Whether to make a catalogue where there is none. Where False, an empty one in a
+            temporary folder serves instead, so that nothing is left behind.
 
     Raises:
         InvalidSetting: A setting is impossible.
@@ -79,12 +96,37 @@ def build_runtime(settings: Settings | None = None) -> Runtime:
     plugins = load_plugins(settings)
     require_chosen(plugins.registry, settings)
     registry = plugins.registry
+    absent = not settings.database_url and not settings.catalogue_path.exists()
+    scratch = TemporaryDirectory(prefix="cadml-") if absent and not create_catalogue else None
+    url = f"sqlite:///{scratch.name}/empty.sqlite3" if scratch else settings.effective_database_url
+    catalog = Catalog.open(url)
+    feature = registry.features[settings.feature_version]
     readers = ReaderPool(
         registry.formats, registry.features, limits=read_limits(settings), workers=settings.worker_count
     )
-    catalog = Catalog.open(settings.effective_database_url)
+    blobs = BlobStore(settings.data_path / "uploads", catalog.stored_contents)
+    intake = Intake(catalog, readers, registry.formats, registry.features, blobs)
+    search = _search(settings, registry, catalog)
+    models = _models(settings, registry, catalog)
+    return Runtime(
+        settings=settings,
+        plugins=plugins,
+        catalog=catalog,
+        readers=readers,
+        search=search,
+        models=models,
+        migrator=Migrator(intake),
+        blobs=blobs,
+        intake=intake,
+        analyzer=Analyzer(intake, search, models.registry, feature),
+        batches=BatchSimilarity(search, _batch_policy(settings)),
+        scratch=scratch,
+    )
+
+
+def _search(settings: Settings, registry: Registry, catalog: Catalog) -> SimilaritySearch:
     backend = registry.vectors[settings.vector_store_backend]
-    search = SimilaritySearch(
+    return SimilaritySearch(
         catalog,
         registry.features[settings.feature_version],
         backend,
@@ -97,14 +139,13 @@ def build_runtime(settings: Settings | None = None) -> Runtime:
             settings.faiss_recovery_max_backoff,
         ),
     )
-    return Runtime(
-        settings,
-        plugins,
-        catalog,
-        readers,
-        search,
-        _models(settings, registry, catalog),
-        Migrator(catalog, registry.features),
+
+
+def _batch_policy(settings: Settings) -> BatchPolicy:
+    return BatchPolicy(
+        settings.batch_similarity_max_ids,
+        settings.batch_similarity_parallel_threshold,
+        settings.batch_similarity_parallel_workers,
     )
 
 

@@ -94,9 +94,8 @@ class BlobStore:
     def __init__(self, folder: Path, stored: StoredContents) -> None:
         self._folder = folder
         self._incoming = folder / "incoming"
+        self._locks = folder / "locks"
         self._stored = stored
-        for needed in (self._incoming, folder / "locks"):
-            needed.mkdir(parents=True, exist_ok=True)
 
     def receive(self, suffix: str, max_bytes: int) -> Incoming:
         """Begin to receive a file.
@@ -105,6 +104,7 @@ class BlobStore:
             suffix: What the temporary name ends in, so that format detection sees it.
             max_bytes: The most it may have.
         """
+        self._make_folders()
         with self._locked("incoming", fcntl.LOCK_SH):
             return Incoming(self._incoming / (secrets.token_hex(12) + suffix), max_bytes)
 
@@ -147,6 +147,7 @@ class BlobStore:
             How many files were removed.
         """
         removed = 0
+        self._make_folders()
         with self._locked("incoming", fcntl.LOCK_EX):
             for path in self._incoming.iterdir():
                 if _abandoned(path):
@@ -162,9 +163,14 @@ class BlobStore:
             log.info("removed %d unfinished or unused uploads", removed)
         return removed
 
+    def _make_folders(self) -> None:
+        """Make what a first upload needs; a catalogue without uploads has no such folders."""
+        for needed in (self._incoming, self._locks):
+            needed.mkdir(parents=True, exist_ok=True)
+
     @contextmanager
     def _locked(self, name: str, how: int) -> Iterator[None]:
-        descriptor = os.open(self._folder / "locks" / name, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(self._locks / name, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(descriptor, how)
             yield

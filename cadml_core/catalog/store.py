@@ -216,10 +216,14 @@ class Catalog:
             for record in records
         }
 
+    def readers_of(self, hashes: Iterable[str]) -> dict[str, tuple[str, str]]:
+        """Return name and version of the format adapter that read each of these contents that is stored."""
+        found = self._fetch_in("SELECT sha256, format, adapter_version FROM contents WHERE sha256 IN", hashes)
+        return {sha256: (name, version) for sha256, name, version in found}
+
     def stored_contents(self, hashes: Iterable[str]) -> set[str]:
         """Return which of these sha256 are stored."""
-        found = self._fetch_in("SELECT sha256 FROM contents WHERE sha256 IN", hashes)
-        return {sha256 for (sha256,) in found}
+        return set(self.readers_of(hashes))
 
     # Vectors
 
@@ -256,6 +260,24 @@ class Catalog:
         having = [record for record in found if record[2] is not None]
         rows, raw = _matrix(version, [record[1:] for record in having])
         return [record[0] for record in having], rows, raw
+
+    def extracted_from(self, sha256: str, version: str) -> FloatVector | None:
+        """Return the raw values that were extracted from this content for any part, None where for none."""
+        found = self._database.fetch(
+            "SELECT v.raw FROM parts p JOIN vectors v ON v.part = p.row AND v.version = ?"
+            " WHERE p.sha256 = ? AND v.source = 'extracted' LIMIT 1",
+            (version, sha256),
+        )
+        return _values(found[0][0]) if found else None
+
+    def versions_extracted_from(self, sha256: str) -> set[str]:
+        """Return the feature versions that were extracted from this content for any part."""
+        found = self._database.fetch(
+            "SELECT DISTINCT v.version FROM parts p JOIN vectors v ON v.part = p.row"
+            " WHERE p.sha256 = ? AND v.source = 'extracted'",
+            (sha256,),
+        )
+        return {version for (version,) in found}
 
     def vectors_of(self, rows: Iterable[int]) -> dict[int, dict[str, Vector]]:
         """Return every vector of these parts, by row and feature version."""

@@ -220,6 +220,11 @@ class ModelRegistry:
             ) from None
         return Classification(answer.label, serving.info.version, answer.probabilities)
 
+    @property
+    def serving(self) -> ModelInfo | None:
+        """The model that serves now."""
+        return self._current.info if self._current else None
+
     def version(self) -> ModelState:
         """Return what serves now."""
         return ModelState(

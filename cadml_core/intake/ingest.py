@@ -10,25 +10,21 @@ from __future__ import annotations
 import itertools
 import os
 import time
-from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import msgspec
-import numpy as np
 
 from cadml_core.catalog.paths import path_to_text, text_to_path
-from cadml_core.catalog.records import Content, NewPart, Part, Status, Vector
-from cadml_core.catalog.store import Catalog
-from cadml_core.contracts.features import FeatureVersion
-from cadml_core.contracts.formats import FormatAdapter
+from cadml_core.catalog.records import NewPart, Part, Status
 from cadml_core.errors import CadmlError, InvalidInput
 from cadml_core.intake.folders import find_files
-from cadml_core.isolation.pool import ReaderPool
+from cadml_core.intake.intake import Intake, Known, SourceFile, known_from, source_file
 from cadml_core.reading.detection import display
-from cadml_core.reading.reading import Reading, extract_values, feature_version, fingerprint
+from cadml_core.reading.reading import Reading, feature_version
 
 LabelSource = Literal["parent"]
 
@@ -85,10 +81,7 @@ class IngestOptions(msgspec.Struct, frozen=True, kw_only=True):
 def ingest(
     paths: Sequence[Path | str],
     *,
-    catalog: Catalog,
-    pool: ReaderPool,
-    formats: Mapping[str, FormatAdapter],
-    features: Mapping[str, FeatureVersion],
+    intake: Intake,
     options: IngestOptions,
     progress: Callable[[IngestProgress], None] | None = None,
 ) -> IngestSummary:
@@ -96,10 +89,7 @@ def ingest(
 
     Args:
         paths: As ``find_files`` takes them.
-        catalog: Where they go.
-        pool: Reads what is new, with the same formats and features.
-        formats: The format adapters by name.
-        features: The feature versions by name.
+        intake: Knows or reads them; its catalogue is where they go.
         options: What is wanted of the files.
         progress: Called once for each file, from this thread, after it was committed.
 
@@ -108,40 +98,44 @@ def ingest(
         CatalogueUnavailable: The database cannot be used. What was reported before is in it.
     """
     for version in options.versions:
-        feature_version(features, version)
-    run = _Run(catalog, pool, formats, features, options, progress)
-    return run.over(list(find_files(paths, {s for adapter in formats.values() for s in adapter.suffixes})))
+        feature_version(intake.features, version)
+    suffixes = {suffix for adapter in intake.formats.values() for suffix in adapter.suffixes}
+    return _Run(intake, options, progress).over(list(find_files(paths, suffixes)))
 
 
 class _Job(msgspec.Struct):
     """A file on its way."""
 
-    path: Path
+    file: SourceFile
     text: str
-    """The path as the catalogue writes it."""
-    sha256: str
+    """Its path as the catalogue writes it."""
     part: Part | None
     """What the catalogue has at this path."""
     versions: tuple[str, ...]
     """Wanted, and those that the part has."""
+
+    @property
+    def sha256(self) -> str:
+        return self.file.identity.sha256
+
+
+class _Facts(NamedTuple):
+    """What is said of a part; None leaves what it has."""
+
+    name: str
+    material: str | None
+    project: str | None
+    label: str | None
 
 
 class _Run:
     """One call of ``ingest``."""
 
     def __init__(
-        self,
-        catalog: Catalog,
-        pool: ReaderPool,
-        formats: Mapping[str, FormatAdapter],
-        features: Mapping[str, FeatureVersion],
-        options: IngestOptions,
-        progress: Callable[[IngestProgress], None] | None,
+        self, intake: Intake, options: IngestOptions, progress: Callable[[IngestProgress], None] | None
     ) -> None:
-        self._catalog = catalog
-        self._pool = pool
-        self._formats = formats
-        self._features = features
+        self._intake = intake
+        self._catalog = intake.catalog
         self._options = options
         self._progress = progress
         self._total = 0
@@ -149,11 +143,9 @@ class _Run:
         self._failures: list[IngestFailure] = []
         self._pending: dict[Future[Reading], _Job] = {}
         self._twins: dict[str, list[_Job]] = {}
-        """Files that wait while another with the same content is read."""
-        self._released: deque[tuple[_Job, Content | None]] = deque()
-        """Those whose waiting is over, with the content where it could be read."""
-        self._contents: dict[str, Content] = {}
-        """What is known of the contents of the files being looked at."""
+        """By content: files that wait while another with the same content is read."""
+        self._arrivals: set[str] = set()
+        """Contents that were read since the catalogue was last asked."""
         self._group: list[tuple[Path, NewPart]] = []
         self._group_due = 0.0
         self._claimed: set[str] = set()
@@ -164,10 +156,8 @@ class _Run:
         try:
             for chunk in _chunks(found, _CHUNK):
                 self._look(chunk)
-            while self._pending or self._released:
-                self._release()
-                if self._pending:
-                    self._collect()
+            while self._pending:
+                self._collect()
             self._commit()
         finally:
             for future in self._pending:
@@ -179,74 +169,71 @@ class _Run:
 
     def _look(self, chunk: Sequence[tuple[Path, CadmlError | None]]) -> None:
         """Compare files with the catalogue, and send on those that differ."""
-        hashes = self._fingerprints(chunk)
-        texts = {path: path_to_text(path) for path in hashes}
-        stored = self._catalog.parts_by_path(texts.values())
+        files = self._hashed(chunk)
+        texts = [path_to_text(file.path) for file in files]
+        stored = self._catalog.parts_by_path(texts)
         versions = self._catalog.versions_of(part.row for part in stored.values())
-        self._contents = self._catalog.contents(hashes.values())
-        self._contents |= {new.content.sha256: new.content for _, new in self._group if new.content}
-        for path, sha256 in hashes.items():
-            part = stored.get(texts[path])
+        readers = self._catalog.readers_of({file.identity.sha256 for file in files})
+        new = []
+        for file, text in zip(files, texts, strict=True):
+            part = stored.get(text)
             has = versions.get(part.row, set()) if part else set()
-            wanted = tuple(dict.fromkeys((*self._options.versions, *sorted(has & set(self._features)))))
-            self._advance(_Job(path, texts[path], sha256, part, wanted), self._contents.get(sha256), has)
-            self._release()
+            wanted = tuple(
+                dict.fromkeys((*self._options.versions, *sorted(has & set(self._intake.features))))
+            )
+            job = _Job(file, text, part, wanted)
+            if has.issuperset(wanted) and self._is_unchanged(job, readers.get(job.sha256)):
+                self._done(file.path, "unchanged")
+            else:
+                new.append(job)
+        self._admit(new)
 
-    def _release(self) -> None:
-        """Go on with files that waited for another of the same content."""
-        while self._released:
-            job, content = self._released.popleft()
-            self._advance(job, content, set())
-
-    def _fingerprints(self, chunk: Sequence[tuple[Path, CadmlError | None]]) -> dict[Path, str]:
-        hashes: dict[Path, str] = {}
+    def _hashed(self, chunk: Sequence[tuple[Path, CadmlError | None]]) -> list[SourceFile]:
+        files = []
         for path, error in chunk:
             try:
                 if error is not None:
                     raise error
-                hashes[path], _size = fingerprint(path)
+                files.append(source_file(path))
             except CadmlError as reason:
                 self._fail(path, reason)
-        return hashes
+        return files
 
-    def _advance(self, job: _Job, content: Content | None, has: set[str]) -> None:
-        """Settle a file without reading it where its content is known; else queue it."""
-        if content is None or not self._serves(content, job):
-            self._read(job)
-        elif job.part is not None and job.part.sha256 == job.sha256 and has.issuperset(job.versions):
-            self._settle(job, content, {})
-        else:
-            self._recompute(job, content)
+    def _is_unchanged(self, job: _Job, reader: tuple[str, str] | None) -> bool:
+        """Whether reading this file again would change nothing of the part at its path but its vectors."""
+        if job.part is None or job.part.sha256 != job.sha256 or reader is None:
+            return False
+        adapter = self._intake.formats.get(reader[0])
+        if adapter is None or adapter.version != reader[1]:
+            return False
+        facts = self._facts(job.file.path)._asdict()
+        return all(value in (None, getattr(job.part, fact)) for fact, value in facts.items())
 
-    def _serves(self, content: Content, job: _Job) -> bool:
-        """Whether reading the file would say what its stored content says already.
-
-        Not under another suffix: it may claim another format, and then the same content is refused.
-        """
-        adapter = self._formats.get(content.format)
-        return (
-            adapter is not None
-            and adapter.version == content.adapter_version
-            and job.path.suffix.lower() in adapter.suffixes
-            and not any(self._features[version].needs_mesh for version in job.versions)
-        )
-
-    def _recompute(self, job: _Job, content: Content) -> None:
-        """Compute vectors from the stored summary, which is all they need."""
-        try:
-            vectors = {v: Vector(extract_values(self._features[v], content.document)) for v in job.versions}
-        except CadmlError as error:
-            self._fail(job.path, error)
-        else:
-            self._settle(job, content, vectors)
+    def _admit(self, jobs: Sequence[_Job]) -> None:
+        """Settle files whose content is known; have the others read."""
+        if not jobs:
+            return
+        self._commit()  # so that the catalogue knows what was read in the meantime
+        self._arrivals.clear()
+        answers = self._intake.recognise([job.file for job in jobs], [job.versions for job in jobs])
+        for job, known in zip(jobs, answers, strict=True):
+            if isinstance(known, CadmlError):
+                self._fail(job.file.path, known)
+            elif known is not None:
+                self._settle(job, known)
+            else:
+                self._read(job)
 
     def _read(self, job: _Job) -> None:
         if job.sha256 in self._twins:
             self._twins[job.sha256].append(job)
             return
-        while len(self._pending) >= 2 * self._pool.workers + 2:
+        if job.sha256 in self._arrivals:
+            self._admit([job])
+            return
+        while len(self._pending) >= 2 * self._intake.readers.workers + 2:
             self._collect()
-        self._pending[self._pool.submit(job.path, job.versions)] = job
+        self._pending[self._intake.submit(job.file, job.versions)] = job
         self._twins[job.sha256] = []
 
     def _collect(self) -> None:
@@ -258,41 +245,33 @@ class _Run:
             self._commit()
 
     def _arrived(self, job: _Job, future: Future[Reading]) -> None:
-        content = None
         try:
-            reading = future.result()
+            self._settle(job, known_from(future.result()))
+            self._arrivals.add(job.sha256)
         except CadmlError as error:
-            self._fail(job.path, error)
-        else:
-            content = self._contents[reading.sha256] = _content(reading)
-            self._settle(job, content, {name: _vector(values) for name, values in reading.vectors.items()})
-        same = content if content is not None and content.sha256 == job.sha256 else None
-        self._released += [(twin, same) for twin in self._twins.pop(job.sha256)]
+            self._fail(job.file.path, error)
+        self._admit(self._twins.pop(job.sha256))
 
-    def _settle(self, job: _Job, content: Content, vectors: Mapping[str, Vector]) -> None:
-        """Hand a part to the next transaction, or count it where there is nothing to write."""
-        new = self._new_part(job, content, vectors)
-        if job.part is not None and not vectors and _agrees(job.part, new):
-            self._done(job.path, "unchanged")
-            return
+    def _settle(self, job: _Job, known: Known) -> None:
+        """Hand a part to the next transaction."""
+        new = NewPart(
+            id=None if job.part else self._moved_from(known.content.sha256),
+            path=job.text,
+            content=known.content,
+            vectors=known.vectors,
+            **self._facts(job.file.path)._asdict(),
+        )
         if not self._group:
             self._group_due = time.monotonic() + _GROUP_SECONDS
-        self._group.append((job.path, new))
+        self._group.append((job.file.path, new))
         if len(self._group) >= _GROUP:
             self._commit()
 
-    def _new_part(self, job: _Job, content: Content, vectors: Mapping[str, Vector]) -> NewPart:
-        label = display(job.path.parent.name) if self._options.label_from == "parent" else None
-        return NewPart(
-            id=None if job.part else self._moved_from(content.sha256),
-            name=display(job.path.name),
-            path=job.text,
-            content=content,
-            material=self._options.material,
-            project=self._options.project,
-            label=label or None,
-            vectors=vectors,
-        )
+    def _facts(self, path: Path) -> _Facts:
+        """Return what a part at this path is to be called and labelled."""
+        options = self._options
+        label = display(path.parent.name) or None if options.label_from == "parent" else None
+        return _Facts(display(path.name), options.material, options.project, label)
 
     def _moved_from(self, sha256: str) -> str | None:
         """The id of a part with this content whose file is gone, each claimed once."""
@@ -306,13 +285,15 @@ class _Run:
 
     def _commit(self) -> None:
         group, self._group = self._group, []
+        if not group:
+            return
         try:
             outcomes = self._catalog.add([new for _, new in group])
         except InvalidInput as error:
             if len(group) == 1:
                 self._fail(group[0][0], error)
                 return
-            for single in group:  # one of them does not fit; the others are not to blame
+            for single in group:  # one of them does not fit; the others can be added without it
                 self._group = [single]
                 self._commit()
             return
@@ -335,23 +316,3 @@ def _chunks(
     iterator = iter(items)
     while chunk := list(itertools.islice(iterator, size)):
         yield chunk
-
-
-def _content(reading: Reading) -> Content:
-    return Content(
-        sha256=reading.sha256,
-        size=reading.size,
-        format=reading.format,
-        adapter_version=reading.adapter_version,
-        document=reading.document,
-    )
-
-
-def _vector(values: Sequence[float]) -> Vector:
-    return Vector(np.array(values, dtype=np.float64))
-
-
-def _agrees(part: Part, new: NewPart) -> bool:
-    """Whether every fact given is the one that is stored."""
-    facts = ("name", "material", "project", "label")
-    return all(getattr(new, fact) in (None, getattr(part, fact)) for fact in facts)

@@ -19,6 +19,7 @@ from cadml_core.catalog.store import Catalog
 from cadml_core.contracts.features import FeatureVersion
 from cadml_core.documents.arrays import FloatMatrix
 from cadml_core.errors import InvalidInput, NotFound, UnreadableInput
+from cadml_core.intake.intake import Intake
 from cadml_core.intake.values import values_of
 
 FACTS = ("id", "name", "path", "format", "label", "material", "project")
@@ -45,20 +46,26 @@ class VectorTable(msgspec.Struct, frozen=True):
         return len(self.values)
 
 
-def collect(catalog: Catalog, feature: FeatureVersion) -> VectorTable:
+def collect(
+    intake: Intake, feature: FeatureVersion, progress: Callable[[int, int | None], None] | None = None
+) -> tuple[VectorTable, tuple[tuple[Part, str], ...]]:
     """Take every part that has, or can have, a vector of this version.
+
+    Returns:
+        The table, and the parts that are not in it, each with the reason.
 
     Raises:
         NotFound: There is none.
     """
-    parts = {part.row: part for part in catalog.parts()}
-    rows, values = values_of(catalog, feature, list(parts.values()))
-    if not len(rows):
+    parts = {part.row: part for part in intake.catalog.parts()}
+    found = values_of(intake, feature, list(parts.values()), progress)
+    if not len(found.rows):
         raise NotFound(f"the catalogue holds no part with a {feature.name} vector", stage="export")
-    chosen = [parts[row] for row in rows.tolist()]
+    chosen = [parts[row] for row in found.rows.tolist()]
     facts = {fact: [_text(part, fact) for part in chosen] for fact in FACTS}
     slots = tuple(slot.name for slot in feature.slots)
-    return VectorTable(feature.name, slots, facts, values, feature.embed(values))
+    table = VectorTable(feature.name, slots, facts, found.values, feature.embed(found.values))
+    return table, found.missing
 
 
 def _text(part: Part, fact: str) -> str:

@@ -24,6 +24,7 @@ from cadml_core.isolation.protocol import Answer, Task, error_of
 from cadml_core.isolation.supervisor import Crew
 from cadml_core.plugins.pickling import pickled
 from cadml_core.reading.detection import detect
+from cadml_core.reading.identity import FileIdentity
 from cadml_core.reading.reading import Reading, feature_version
 
 log = logging.getLogger(__name__)
@@ -114,7 +115,14 @@ class ReaderPool:
         if wait:
             launcher.await_ready()
 
-    def submit(self, path: Path, versions: Sequence[str] = ()) -> Future[Reading]:
+    def submit(
+        self,
+        path: Path,
+        versions: Sequence[str] = (),
+        *,
+        identity: FileIdentity | None = None,
+        adapter: str | None = None,
+    ) -> Future[Reading]:
         """Queue one file.
 
         Args:
@@ -130,7 +138,12 @@ class ReaderPool:
             RuntimeError: The pool is closed, or was made in another process before a fork.
         """
         future: Future[Reading] = Future()
-        task = Task(path=os.fsencode(os.path.abspath(path)), versions=tuple(versions))  # noqa: PTH100
+        task = Task(
+            path=os.fsencode(os.path.abspath(path)),  # noqa: PTH100
+            versions=tuple(versions),
+            identity=identity,
+            adapter=adapter,
+        )
         try:
             for name in versions:
                 feature_version(self._features, name)
@@ -144,17 +157,28 @@ class ReaderPool:
             self._queue.put((future, task))
         return future
 
-    def read(self, path: Path, versions: Sequence[str] = ()) -> Reading:
+    def read(
+        self,
+        path: Path,
+        versions: Sequence[str] = (),
+        *,
+        identity: FileIdentity | None = None,
+        adapter: str | None = None,
+    ) -> Reading:
         """Read one file and wait for it.
 
         Raises:
             CadmlError: As ``read_file``, and PARSE_TIMEOUT, PARSE_CRASHED for the limits that only a
                 process of its own can enforce.
         """
-        return self.submit(path, versions).result()
+        return self.submit(path, versions, identity=identity, adapter=adapter).result()
 
     def map(
-        self, paths: Iterable[Path], versions: Sequence[str] = ()
+        self,
+        paths: Iterable[Path],
+        versions: Sequence[str] = (),
+        *,
+        adapters: Mapping[Path, str] | None = None,
     ) -> Iterator[tuple[Path, Reading | CadmlError]]:
         """Read many files; yields each with its reading or its error, in the order of completion.
 
@@ -171,7 +195,8 @@ class ReaderPool:
                     if path is None:
                         exhausted = True
                     else:
-                        pending[self.submit(path, versions)] = path
+                        adapter = adapters[path] if adapters else None
+                        pending[self.submit(path, versions, adapter=adapter)] = path
                 if not pending:
                     return
                 for future in wait(pending, return_when=FIRST_COMPLETED).done:

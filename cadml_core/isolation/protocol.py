@@ -13,6 +13,7 @@ import msgspec
 from cadml_core import errors
 from cadml_core.contracts.formats import ReadLimits
 from cadml_core.errors import CadmlError
+from cadml_core.reading.identity import FileIdentity
 from cadml_core.reading.reading import Reading
 
 MAX_FRAME = 64 * 1024**2
@@ -45,6 +46,8 @@ class Task(msgspec.Struct, frozen=True):
 
     path: bytes
     versions: tuple[str, ...]
+    identity: FileIdentity | None = None
+    adapter: str | None = None
 
 
 class Failure(msgspec.Struct, frozen=True, kw_only=True):

@@ -61,7 +61,13 @@ def _answer(task: Task, readers: Readers, limits: ReadLimits) -> Answer:
     path = Path(os.fsdecode(task.path))
     try:
         reading = read_file(
-            path, formats=readers.formats, features=readers.features, versions=task.versions, limits=limits
+            path,
+            formats=readers.formats,
+            features=readers.features,
+            versions=task.versions,
+            limits=limits,
+            identity=task.identity,
+            adapter=task.adapter,
         )
         return Answer(reading=reading)
     # Whatever a stranger's code raises, SystemExit and its own classes too, the host gets an answer.

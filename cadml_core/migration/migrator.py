@@ -11,20 +11,22 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from cadml_core.catalog.exclusion import exclusive
-from cadml_core.catalog.store import Catalog
 from cadml_core.catalog.tables import parts, vectors
 from cadml_core.catalog.transactions import CHUNK, lock, log_changes, upsert
 from cadml_core.clock import Clock, SystemClock, timestamp
 from cadml_core.contracts.features import FeatureVersion
 from cadml_core.errors import CadmlError, InvalidInput, NotFound
+from cadml_core.intake.intake import Intake
 from cadml_core.metrics import vector_migrate_dimension_delta, vector_migrate_total
 from cadml_core.migration.journal import Journal, MigrationRun
 from cadml_core.migration.preview import MigrationPreview, describe, summarise
-from cadml_core.migration.sources import Moved, Recomputation, Source, load, missing, those
+from cadml_core.migration.sources import FromFiles, Moved, Recomputation, Source, load, missing, those
 
 STAGE = "migration"
 BATCH = 500
 """Parts of one transaction: others wait for it to write, and it is what a crash repeats."""
+FILES_BATCH = 50
+"""The same where files are read again, which takes some hundred times as long."""
 LARGEST_PREVIEW = 1_000
 _FAILURES = 100
 """Most failures that a report lists."""
@@ -73,11 +75,10 @@ class Migrator:
     there is: an interrupted migration is resumed by running it again.
     """
 
-    def __init__(
-        self, catalog: Catalog, features: Mapping[str, FeatureVersion], clock: Clock | None = None
-    ) -> None:
-        self._catalog = catalog
-        self._features = features
+    def __init__(self, intake: Intake, clock: Clock | None = None) -> None:
+        self._intake = intake
+        self._catalog = intake.catalog
+        self._features = intake.features
         self._clock = clock or SystemClock()
         self._journal = Journal(lambda: timestamp(self._clock.now()))
 
@@ -162,7 +163,7 @@ class Migrator:
                 stage=STAGE,
                 to_version=to_version,
             )
-        return Recomputation(self._features, self._features[to_version])
+        return Recomputation(self._intake, self._features[to_version])
 
     def _rows_of(self, ids: Sequence[str]) -> list[int]:
         found = self._catalog.parts_by_id(ids)
@@ -179,9 +180,13 @@ class Migrator:
         name, after = recomputation.target.name, 0
         with self._catalog.database.read() as connection:
             tally.total = _pending(connection, name, chosen)
-            while batch := _next(connection, name, chosen, after):
-                tally.add(recomputation.move(batch))
-                after = batch[-1].row
+        while True:
+            with self._catalog.database.read() as connection:
+                batch = _next(connection, recomputation.target, chosen, after)
+            if not batch:
+                return
+            tally.add(recomputation.move(batch, recomputation.from_files(batch)))
+            after = batch[-1].row
 
     def _migrate_all(self, recomputation: Recomputation, chosen: list[int] | None, tally: _Tally) -> None:
         name = recomputation.target.name
@@ -199,15 +204,16 @@ class Migrator:
     ) -> int | None:
         """Migrate the next parts; returns the last row, None where there was none.
 
-        Read, computed and written in one transaction, so that no part can change or go in between.
+        Read, computed and written in one transaction, so that no part can change or go in between. Files are
+        read before it: that takes too long to hold up every other writer.
         """
-        name = recomputation.target.name
+        name, from_files = recomputation.target.name, self._from_files(recomputation, chosen, after)
         with self._catalog.database.write() as connection:
             numbers = lock(connection)
-            batch = _next(connection, name, chosen, after)
+            batch = _next(connection, recomputation.target, chosen, after)
             if not batch:
                 return None
-            moved = recomputation.move(batch)
+            moved = recomputation.move(batch, from_files)
             rows = [
                 (name, one.source.row, _ORIGIN[one.method], one.raw) for one in moved if one.raw is not None
             ]
@@ -219,6 +225,14 @@ class Migrator:
         for method, count in Counter(one.method for one in moved).items():
             vector_migrate_total.labels(status=method).inc(count)
         return batch[-1].row
+
+    def _from_files(self, recomputation: Recomputation, chosen: list[int] | None, after: int) -> FromFiles:
+        """Read the files of the next parts again, where the target needs that."""
+        if not recomputation.target.needs_mesh:
+            return {}
+        with self._catalog.database.read() as connection:
+            batch = _next(connection, recomputation.target, chosen, after)
+        return recomputation.from_files(batch)
 
 
 def _pending(connection: Connection, to_version: str, chosen: list[int] | None) -> int:
@@ -233,13 +247,16 @@ def _count(connection: Connection, rows: sa.Select[tuple[int]]) -> int:
     return int(connection.execute(sa.select(sa.func.count()).select_from(rows.subquery())).scalar_one())
 
 
-def _next(connection: Connection, to_version: str, chosen: list[int] | None, after: int) -> list[Source]:
-    wanted = missing(to_version)
+def _next(
+    connection: Connection, target: FeatureVersion, chosen: list[int] | None, after: int
+) -> list[Source]:
+    """Read the next batch of parts that lack the target; nothing where none is left."""
+    wanted, size = missing(target.name), FILES_BATCH if target.needs_mesh else BATCH
     if chosen is None:
-        return load(connection, wanted.where(parts.c.row > after).limit(BATCH))
+        return load(connection, wanted.where(parts.c.row > after).limit(size))
     rest = [row for row in chosen if row > after]
-    for start in range(0, len(rest), BATCH):
-        if found := load(connection, wanted.where(parts.c.row.in_(rest[start : start + BATCH]))):
+    for start in range(0, len(rest), size):
+        if found := load(connection, wanted.where(parts.c.row.in_(rest[start : start + size]))):
             return found
     return []
 

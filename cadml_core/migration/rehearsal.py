@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +10,7 @@ from cadml_core.catalog.store import Catalog
 from cadml_core.contracts.features import FeatureVersion
 from cadml_core.documents.arrays import FloatMatrix, Int64Array
 from cadml_core.errors import InvalidInput, NotFound
+from cadml_core.intake.intake import Intake
 from cadml_core.migration.sources import Recomputation, load, those
 from cadml_core.search.spaces import Space, unit_rows
 
@@ -44,8 +43,7 @@ class Rehearsal(msgspec.Struct, frozen=True):
 
 
 def rehearse(
-    catalog: Catalog,
-    features: Mapping[str, FeatureVersion],
+    intake: Intake,
     from_version: str,
     to_version: str,
     *,
@@ -58,6 +56,7 @@ def rehearse(
         InvalidInput: A version is not installed, or ``sample`` or ``k`` is below 1.
         NotFound: Fewer than two parts have vectors of the first version that can be migrated.
     """
+    catalog, features = intake.catalog, intake.features
     for name in (from_version, to_version):
         if name not in features:
             raise InvalidInput(
@@ -66,7 +65,7 @@ def rehearse(
     if sample < 1 or k < 1:
         raise InvalidInput(f"sample = {sample} and k = {k} must be 1 or more", stage="migration")
     rows, before = _spread(catalog, from_version)
-    kept, after = _target_values(catalog, features, to_version, rows)
+    kept, after = _target_values(intake, to_version, rows)
     rows, before = rows[kept], before[kept]
     if len(rows) < 2:
         raise NotFound(
@@ -99,17 +98,16 @@ def _spread(catalog: Catalog, version: str) -> tuple[Int64Array, FloatMatrix]:
     return rows, values
 
 
-def _target_values(
-    catalog: Catalog, features: Mapping[str, FeatureVersion], version: str, rows: Int64Array
-) -> tuple[NDArray[np.bool_], FloatMatrix]:
+def _target_values(intake: Intake, version: str, rows: Int64Array) -> tuple[NDArray[np.bool_], FloatMatrix]:
     """Stored or computed values of the version wanted, and for which rows there are any."""
-    target = features[version]
-    stored, values = catalog.vectors(version, rows.tolist())
+    target = intake.features[version]
+    stored, values = intake.catalog.vectors(version, rows.tolist())
     by_row = dict(zip(stored.tolist(), values, strict=True))
     absent = [row for row in rows.tolist() if row not in by_row]
-    with catalog.database.read() as connection:
+    with intake.catalog.database.read() as connection:
         sources = load(connection, those(absent))
-    for moved in Recomputation(features, target).move(sources):
+    recomputation = Recomputation(intake, target)
+    for moved in recomputation.move(sources, recomputation.from_files(sources)):
         if moved.raw is not None:
             by_row[moved.source.row] = np.frombuffer(moved.raw, dtype="<f8")
     kept = np.array([row in by_row for row in rows.tolist()], dtype=np.bool_)

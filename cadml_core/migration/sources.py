@@ -12,9 +12,11 @@ from sqlalchemy.engine import Connection
 
 from cadml_core.catalog.tables import contents, parts, vectors
 from cadml_core.contracts.features import FeatureVersion
+from cadml_core.documents.arrays import FloatVector
 from cadml_core.documents.document import decode_summary
 from cadml_core.documents.features import convert_by_name
 from cadml_core.errors import CadmlError
+from cadml_core.intake.intake import Intake, Original
 from cadml_core.reading.reading import extract_values
 
 Method = Literal["recomputed", "by_name", "failed"]
@@ -28,6 +30,8 @@ class Source(NamedTuple):
     row: int
     id: str
     sha256: str | None
+    path: str | None
+    format: str | None
     summary: str | None
     """The document summary; None where the part has no content."""
     vectors: dict[str, bytes]
@@ -69,6 +73,8 @@ def load(connection: Connection, rows: sa.Select[tuple[int]]) -> list[Source]:
             parts.c.row,
             parts.c.id,
             parts.c.sha256,
+            parts.c.path,
+            contents.c.format,
             contents.c.summary,
             vectors.c.version,
             sa.case((contents.c.summary.is_(None), vectors.c.raw)),
@@ -81,36 +87,41 @@ def load(connection: Connection, rows: sa.Select[tuple[int]]) -> list[Source]:
         .order_by(parts.c.row)
     )
     sources: dict[int, Source] = {}
-    for row, part_id, sha256, summary, version, raw in connection.execute(query).all():
+    for row, part_id, sha256, path, form, summary, version, raw in connection.execute(query).all():
         if row not in sources:
-            sources[row] = Source(row, part_id, sha256, summary, {})
+            sources[row] = Source(row, part_id, sha256, path, form, summary, {})
         if version is not None:
             sources[row].vectors[version] = raw or b""
     return list(sources.values())
+
+
+FromFiles = Mapping[str, FloatVector | str]
+"""What reading files again gave, by sha256: raw values, or why there are none."""
 
 
 class Recomputation:
     """Computes vectors of one feature version from sources.
 
     Args:
-        features: The installed feature versions by name.
+        intake: Has the feature versions, and reads files again for a version that needs a mesh.
         target: The one wanted.
     """
 
-    def __init__(self, features: Mapping[str, FeatureVersion], target: FeatureVersion) -> None:
-        self._features = features
-        self._rank = {name: (len(feature.slots), name) for name, feature in features.items()}
+    def __init__(self, intake: Intake, target: FeatureVersion) -> None:
+        self._intake = intake
+        self._features = intake.features
+        self._rank = {name: (len(feature.slots), name) for name, feature in self._features.items()}
         self.target = target
 
     def method(self, source: Source) -> tuple[Method, str | None]:
-        """Tell how a source would be moved, and why not where it cannot be."""
+        """Tell how a source would be moved, and why not where it cannot be; reads no file."""
         if source.summary is not None:
             if self.target.needs_mesh:
-                return (
-                    "failed",
-                    f"{self.target.name} needs the mesh, which is not stored: ingest the file again",
-                )
+                reason = self._intake.unavailable(_original(source))
+                return ("recomputed", None) if reason is None else ("failed", reason)
             return "recomputed", None
+        if self.target.needs_mesh:
+            return "failed", f"{self.target.name} needs a mesh, and the part was registered without a file"
         if self.longest(source) is None:
             known = ", ".join(sorted(source.vectors))
             return "failed", f"it has no document, and the feature versions it has are not installed: {known}"
@@ -121,32 +132,55 @@ class Recomputation:
         ranks = [self._rank[name] for name in source.vectors if name in self._rank]
         return max(ranks)[1] if ranks else None
 
-    def move(self, sources: Sequence[Source]) -> list[Moved]:
-        """Compute the vectors of many sources; each distinct content once, the others in bulk."""
+    def from_files(self, sources: Sequence[Source]) -> FromFiles:
+        """Read again what the target cannot be computed without; nothing where it needs no mesh.
+
+        Takes as long as reading takes, so no transaction should be open.
+        """
+        if not self.target.needs_mesh:
+            return {}
+        originals = [_original(source) for source in sources if source.summary is not None]
+        return self._intake.values_from_files(originals, self.target.name)
+
+    def move(self, sources: Sequence[Source], from_files: FromFiles) -> list[Moved]:
+        """Compute the vectors of many sources; each distinct content once, the others in bulk.
+
+        Args:
+            sources: What to move.
+            from_files: What the method of that name returned for these sources.
+        """
         computed: dict[str | None, tuple[bytes | None, str | None]] = {}
         bare: dict[str, list[Source]] = {}
         result = []
         for source in sources:
-            method, reason = self.method(source)
             from_version = self.longest(source)
+            if source.summary is not None:
+                if source.sha256 not in computed:
+                    computed[source.sha256] = self._computed(source, from_files)
+                raw, reason = computed[source.sha256]
+                result.append(
+                    Moved(source, "failed" if raw is None else "recomputed", raw, from_version, reason)
+                )
+                continue
+            method, reason = self.method(source)
             if method == "by_name" and from_version is not None:
                 bare.setdefault(from_version, []).append(source)
-            elif method == "failed":
-                result.append(Moved(source, method, None, from_version, reason))
             else:
-                if source.sha256 not in computed:
-                    computed[source.sha256] = self._recompute(source)
-                raw, reason = computed[source.sha256]
-                method = "failed" if raw is None else "recomputed"
-                result.append(Moved(source, method, raw, from_version, reason))
+                result.append(Moved(source, method, None, from_version, reason))
         for version, group in bare.items():
             result += self._by_name(version, group)
         return result
 
-    def _recompute(self, source: Source) -> tuple[bytes | None, str | None]:
-        """The values, packed; or why there are none."""
+    def _computed(self, source: Source, from_files: FromFiles) -> tuple[bytes | None, str | None]:
+        """The values of a source with a document, packed; or why there are none."""
         try:
-            values = extract_values(self.target, decode_summary(source.summary or ""))
+            if self.target.needs_mesh:
+                changed = "it changed during the migration: run it again"
+                values = from_files.get(source.sha256 or "", changed)
+                if isinstance(values, str):
+                    return None, values
+            else:
+                values = extract_values(self.target, decode_summary(source.summary or ""))
         except CadmlError as error:
             return None, error.message
         except msgspec.DecodeError as error:
@@ -170,3 +204,8 @@ class Recomputation:
             for source in group
             if len(source.vectors[version]) != 8 * len(slots)
         ]
+
+
+def _original(source: Source) -> Original:
+    """Return where the file of a source with a document may still be."""
+    return Original(source.sha256 or "", source.format or "", source.path)

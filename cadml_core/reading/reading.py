@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 import os
 import time
 from collections.abc import Mapping, Sequence
-from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +26,7 @@ from cadml_core.errors import (
     UnreadableInput,
 )
 from cadml_core.reading.detection import HEAD_BYTES, display, identify, open_input, unreadable
+from cadml_core.reading.identity import FileIdentity, digest
 
 EMPTY_WARNING = "The file is readable, but holds no geometry."
 
@@ -72,17 +71,6 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
         return self
 
 
-def fingerprint(path: Path) -> tuple[str, int]:
-    """Return the sha256 (64 hex digits) and the size in bytes of a file's content.
-
-    Raises:
-        NotFound: There is no such file.
-        UnreadableInput: It cannot be read, or is no regular file.
-    """
-    with open_input(path) as file:
-        return _digest(path, file), os.fstat(file.fileno()).st_size
-
-
 def read_file(
     path: Path,
     *,
@@ -90,6 +78,8 @@ def read_file(
     features: Mapping[str, FeatureVersion],
     versions: Sequence[str],
     limits: ReadLimits,
+    identity: FileIdentity | None = None,
+    adapter: str | None = None,
 ) -> Reading:
     """Read one file and extract its features, in this process.
 
@@ -110,16 +100,17 @@ def read_file(
         before = os.fstat(file.fileno())
         if before.st_size > limits.max_bytes:
             raise LimitExceeded("max_bytes", found=before.st_size, allowed=limits.max_bytes)
-        adapter = identify(path, file.read(HEAD_BYTES), formats)
-        sha256 = _digest(path, file)
-        document, read_seconds = _read(adapter, path, _with_mesh(limits, wanted))
+        reader = formats[adapter] if adapter else identify(path, file.read(HEAD_BYTES), formats)
+        known = identity is not None and identity.describes(before)
+        sha256 = identity.sha256 if identity and known else digest(path, file)
+        document, read_seconds = _read(reader, path, _with_mesh(limits, wanted))
         _require_unchanged(path, before)
     vectors, extract_seconds = _extract(document, wanted)
     return Reading(
         sha256=sha256,
         size=before.st_size,
-        format=adapter.name,
-        adapter_version=adapter.version,
+        format=reader.name,
+        adapter_version=reader.version,
         document=document.without_mesh(),
         vectors=vectors,
         seconds=time.perf_counter() - start,
@@ -139,14 +130,6 @@ def feature_version(features: Mapping[str, FeatureVersion], name: str) -> Featur
     except KeyError:
         installed = ", ".join(features) or "none"
         raise PluginUnavailable(f"no feature version {name!r}; installed: {installed}", name=name) from None
-
-
-def _digest(path: Path, file: BufferedReader) -> str:
-    try:
-        file.seek(0)
-        return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise unreadable(path, error) from error
 
 
 def _with_mesh(limits: ReadLimits, wanted: Sequence[FeatureVersion]) -> ReadLimits:

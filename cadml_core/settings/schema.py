@@ -337,7 +337,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def effective_database_url(self) -> str:
         """The URL of the catalogue, the default worked out."""
-        return self.database_url or f"sqlite:///{self.data_path / 'catalogue.sqlite3'}"
+        return self.database_url or f"sqlite:///{self.catalogue_path}"
+
+    @property
+    def catalogue_path(self) -> Path:
+        """The catalogue's file, where ``database_url`` names no other database."""
+        return self.data_path / "catalogue.sqlite3"
 
     @property
     def model_path(self) -> Path:

@@ -9,8 +9,10 @@ import msgspec
 from litestar.params import PathParameter, QueryParameter
 from msgspec import Meta
 
+from cadml_core.analysis import Analysis, AnalysisOptions
 from cadml_core.catalog.records import Part, PartFilter, Status, Vector
 from cadml_core.classifier.registry import Classification, ModelInfo
+from cadml_core.contracts.features import FeatureVersion
 from cadml_core.documents.document import BoundingBox, CadDocument, FacetQuality, MassProperties, Vector3
 from cadml_core.errors import Problem
 from cadml_core.migration.migrator import MigrationReport
@@ -95,6 +97,15 @@ class AnalyzeOptions(Body, frozen=True, kw_only=True):
     top_k: TopK = 5
     classify: bool = True
     """Answer with a class where a model is loaded."""
+
+    def wanted(self) -> AnalysisOptions:
+        """Return the options as the analyzer knows them."""
+        return AnalysisOptions(
+            store=self.store,
+            strict=self.strict,
+            similar=self.top_k if self.calculate_similarity else 0,
+            classify=self.classify,
+        )
 
 
 class RegisterVector(Body, frozen=True, kw_only=True):
@@ -432,6 +443,29 @@ class AnalyzeAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds by step."""
     similar: list[HitAnswer] | None = None
     classification: Classification | None = None
+
+
+def analyze_answer(analysis: Analysis, file_name: str, feature: FeatureVersion) -> AnalyzeAnswer:
+    """Show an analysis."""
+    content, similar = analysis.content, analysis.similar
+    return AnalyzeAnswer(
+        id=analysis.id,
+        status=analysis.status,
+        file_name=file_name,
+        format=content.format,
+        size=content.size,
+        sha256=content.sha256,
+        document=document_answer(content.document),
+        features=FeaturesAnswer(
+            feature.name, analysis.values.tolist(), [slot.name for slot in feature.slots]
+        ),
+        warnings=analysis.warnings,
+        cache_hit=analysis.recognised,
+        duplicates=list(analysis.duplicates),
+        similar=None if similar is None else [hit_answer(hit) for hit in similar],
+        classification=analysis.classification,
+        timings=analysis.timings,
+    )
 
 
 class BatchItem(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,9 +1,10 @@
-"""What the routes work with: the runtime, the uploads, and threads for what would block the event loop."""
+"""What the routes work with: the runtime, and threads for what would block the event loop."""
 
 from __future__ import annotations
 
 import asyncio
 import functools
+import os
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -12,10 +13,14 @@ from typing import Any, TypeVar
 from litestar.di import NamedDependency
 from litestar.params import SkipValidation
 
-from cadml_core.catalog.blobs import BlobStore
+from cadml_core import metrics
+from cadml_core.analysis import Analysis, AnalysisOptions, Facts, Stopwatch
+from cadml_core.errors import CadmlError
+from cadml_core.intake.intake import Known, SourceFile, known_from
+from cadml_core.reading.detection import HEAD_BYTES
+from cadml_core.reading.identity import identity_of
 from cadml_core.runtime import Runtime
-from cadml_core.search.batch import BatchPolicy, BatchSimilarity
-from cadml_hostapp.analysis import Analyzer
+from cadml_hostapp.http.uploads import UploadedFile
 from cadml_hostapp.searching import Searcher
 
 T = TypeVar("T")
@@ -29,19 +34,9 @@ class Services:
 
     def __init__(self, runtime: Runtime) -> None:
         self.runtime = runtime
-        self.blobs = BlobStore(runtime.settings.data_path / "uploads", runtime.catalog.stored_contents)
+        self.max_file_bytes = runtime.settings.max_file_bytes
         self._readers = ThreadPoolExecutor(_READERS, "cadml-read")
         self._writers = ThreadPoolExecutor(_WRITERS, "cadml-write")
-        settings = runtime.settings
-        self.batches = BatchSimilarity(
-            runtime.search,
-            BatchPolicy(
-                settings.batch_similarity_max_ids,
-                settings.batch_similarity_parallel_threshold,
-                settings.batch_similarity_parallel_workers,
-            ),
-        )
-        self.analyzer = Analyzer(runtime, self.blobs, self._writers, runtime.models.registry)
         self.searcher = Searcher(runtime, self.read)
         self.started = time.monotonic()
         self.warm = False
@@ -61,6 +56,41 @@ class Services:
         bound = functools.partial(call, *arguments, **options)
         return await asyncio.get_running_loop().run_in_executor(pool, bound)
 
+    async def analyze(self, file: UploadedFile, facts: Facts, options: AnalysisOptions) -> Analysis:
+        """Analyse one received file. While it is read, no thread waits for it.
+
+        Raises:
+            CadmlError: Whatever refuses the file; nothing of it is stored then.
+        """
+        stopwatch = Stopwatch()
+        try:
+            known = await self._known(file, stopwatch)
+            analysis = await self.write(
+                self.runtime.analyzer.finish, file.incoming, file.name, known, facts, options, stopwatch
+            )
+        except CadmlError as error:
+            _rename(error, file)
+            metrics.analysis_requests_total.labels(status="error").inc()
+            metrics.analysis_errors_total.labels(stage=error.stage, code=error.code).inc()
+            raise
+        metrics.analysis_requests_total.labels(status="success").inc()
+        return analysis
+
+    async def _known(self, file: UploadedFile, stopwatch: Stopwatch) -> Known:
+        if file.error is not None:
+            raise file.error
+        analyzer, source = self.runtime.analyzer, _source_file(file)
+        # The query takes less time than going to a thread, unless it has to cross a network.
+        new = self.runtime.catalog.local and analyzer.surely_new(source)
+        known = None if new else await self.write(analyzer.recognise, source)
+        stopwatch.lap("recognise")
+        if known is None:
+            reading = await asyncio.wrap_future(analyzer.read(source))
+            stopwatch.lap("read_and_extract")
+            stopwatch.note("extract", sum(reading.extract_seconds.values()))
+            known = known_from(reading)
+        return known
+
     def remove_part(self, part_id: str) -> None:
         """Delete a part, and its file where no other part has the same content.
 
@@ -71,11 +101,11 @@ class Services:
         sha256 = catalog.part(part_id).sha256
         catalog.remove(part_id)
         if sha256 is not None:
-            self.blobs.discard([sha256])
+            self.runtime.blobs.discard([sha256])
 
     def open(self) -> None:
         """Remove what a killed server left; begin to start the readers and to build the index."""
-        self.blobs.sweep()
+        self.runtime.blobs.sweep()
         self.runtime.readers.start()
         self._readers.submit(self.runtime.models.start_following)
         self._readers.submit(self.warm_up)
@@ -94,3 +124,21 @@ class Services:
 
 
 ServicesDependency = NamedDependency[SkipValidation[Services]]
+
+
+def _source_file(file: UploadedFile) -> SourceFile:
+    """Describe a received file; it was hashed while it came in."""
+    incoming = file.incoming
+    with incoming.path.open("rb") as opened:
+        identity = identity_of(incoming.sha256, os.fstat(opened.fileno()))
+        return SourceFile(incoming.path, identity, opened.read(HEAD_BYTES))
+
+
+def _rename(error: CadmlError, file: UploadedFile) -> None:
+    """Call the file what the client called it, not by its temporary name."""
+    path = file.incoming.path
+    for known in (str(path), path.name):
+        error.message = error.message.replace(known, file.name)
+        for key, value in error.context.items():
+            if isinstance(value, str):
+                error.context[key] = value.replace(known, file.name)

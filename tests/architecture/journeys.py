@@ -1,7 +1,7 @@
 """How many files and functions of the product four everyday requests pass through in the host process.
 
     python tests/architecture/journeys.py            # a table
-    python tests/architecture/journeys.py search     # and the functions of one journey, in order of first call
+    python tests/architecture/journeys.py search     # and every function of one journey, in order
 
 A newcomer who follows a request through the code opens about as many files as are counted here. Each journey
 runs once to warm up (imports, index, reader processes) and is counted the second time. Reader and model
@@ -24,7 +24,8 @@ from typing import Any, NamedTuple
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = tuple(
-    f"{ROOT / package}{os.sep}" for package in ("cadml_core", "plugins/cadml_plugins", "hostapp/cadml_hostapp")
+    f"{ROOT / package}{os.sep}"
+    for package in ("cadml_core", "plugins/cadml_plugins", "hostapp/cadml_hostapp")
 )
 LIMITS = {"upload": 24, "search": 14, "ingest": 8, "reload": 24}
 """Most files of each journey: an upload with similarity, a search by id, an ingest of an unchanged file, and
@@ -150,14 +151,7 @@ def ingest_again(runtime: Any, folder: Path) -> Any:
     """Ingest a folder."""
     from cadml_core.intake.ingest import IngestOptions, ingest
 
-    return ingest(
-        [folder],
-        catalog=runtime.catalog,
-        pool=runtime.readers,
-        formats=runtime.registry.formats,
-        features=runtime.registry.features,
-        options=IngestOptions(versions=("v3",)),
-    )
+    return ingest([folder], intake=runtime.intake, options=IngestOptions(versions=("v3",)))
 
 
 def _write_model(path: Path, seed: int) -> None:

@@ -30,6 +30,10 @@ from cadml_plugins.features.v1 import V1
 from cadml_plugins.features.v4 import V4
 from cadml_plugins.vectors.faiss import FaissBackend
 
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+from tests.services import intake_over
+
 
 def document(number: int) -> CadDocument:
     """A part as a STEP reader describes it."""
@@ -106,7 +110,7 @@ def migrate(url: str) -> Migration:
     """Migrate everything from v1 to v4, watching the memory."""
     process = psutil.Process()
     with Catalog.open(url) as catalog:
-        migrator = Migrator(catalog, {"v1": V1, "v4": V4})
+        migrator = Migrator(intake_over(catalog, {"v1": V1, "v4": V4}))
         before = peak = process.memory_info().rss
 
         def watch(_done: int, _total: int) -> None:

@@ -22,11 +22,13 @@ from cadml_core.catalog.store import Catalog
 from cadml_core.errors import CadmlError, NotFound, PluginUnavailable
 from cadml_core.intake.folders import find_files
 from cadml_core.intake.ingest import IngestOptions, IngestProgress, IngestSummary, ingest
+from cadml_core.intake.intake import Intake
 from cadml_core.isolation.pool import ReaderPool
 from cadml_core.plugins.loader import load_plugins
 from cadml_core.plugins.registry import Registry
 from cadml_core.reading.limits import read_limits
 from cadml_core.settings import Settings
+from tests.services import intake_over
 
 SUFFIXES = frozenset({".stl", ".dxf"})
 
@@ -84,16 +86,19 @@ def folder(tmp_path: Path) -> Path:
     return root
 
 
+def intake_of(services: Services) -> Intake:
+    """The intake over the services of a test."""
+    registry = services.registry
+    return intake_over(services.catalog, registry.features, registry.formats, readers=services.readers)
+
+
 def run(
     runtime: Services, *paths: Path, label: bool = False, versions: tuple[str, ...] = ("v1",)
 ) -> IngestSummary:
     """Ingest with the runtime's services."""
     return ingest(
         paths,
-        catalog=runtime.catalog,
-        pool=runtime.readers,
-        formats=runtime.registry.formats,
-        features=runtime.registry.features,
+        intake=intake_of(runtime),
         options=IngestOptions(versions=versions, label_from="parent" if label else None),
     )
 
@@ -206,10 +211,7 @@ def test_names_that_are_not_utf8(runtime: Services, folder: Path) -> None:
     seen: list[IngestProgress] = []
     summary = ingest(
         [folder / name],
-        catalog=runtime.catalog,
-        pool=runtime.readers,
-        formats=runtime.registry.formats,
-        features=runtime.registry.features,
+        intake=intake_of(runtime),
         options=IngestOptions(versions=("v1",)),
         progress=seen.append,
     )
@@ -250,8 +252,7 @@ def test_what_was_reported_survives_a_kill(tmp_path: Path, readers: ReaderPool) 
                 )
                 with build_runtime(settings) as runtime:
                     ingest(
-                        [sys.argv[2]], catalog=runtime.catalog, pool=runtime.readers,
-                        formats=runtime.registry.formats, features=runtime.registry.features,
+                        [sys.argv[2]], intake=runtime.intake,
                         options=IngestOptions(versions=("v1",)),
                         progress=lambda p: print(p.path, p.status, flush=True),
                     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,12 +15,14 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from cadml_core.catalog.records import Part
 from cadml_core.errors import CadmlError
 from cadml_core.settings import Settings, load_settings
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 EXIT_REFUSED = 1
+_SHOWN_MISSING = 10
 
 out = Console(soft_wrap=True, highlight=False)
 """Results go to standard output, ..."""
@@ -67,6 +69,16 @@ def print_json(value: Any) -> None:
     """Print a value as indented JSON."""
     text = msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
     sys.stdout.write(text + "\n")
+
+
+def show_missing(missing: Sequence[tuple[Part, str]], version: str) -> None:
+    """Name the parts that have no vector of a version, and why."""
+    if missing:
+        err.print(f"[yellow]{len(missing):,} parts have no {version} vector and are left out:[/]")
+    for part, reason in missing[:_SHOWN_MISSING]:
+        err.print(f"  {escape(part.id)}: {escape(reason)}")
+    if len(missing) > _SHOWN_MISSING:
+        err.print(f"  ... and {len(missing) - _SHOWN_MISSING:,} more")
 
 
 @contextmanager

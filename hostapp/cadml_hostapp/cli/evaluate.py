@@ -9,13 +9,23 @@ from rich.table import Table
 
 from cadml_core.catalog.records import Part
 from cadml_core.catalog.store import Catalog
+from cadml_core.contracts.features import FeatureVersion
 from cadml_core.errors import InvalidInput
+from cadml_core.intake.intake import Intake
 from cadml_core.intake.values import values_of
-from cadml_core.plugins.loader import load_plugins
+from cadml_core.runtime import build_runtime
 from cadml_core.search.evaluation import Evaluation
 from cadml_core.search.evaluation import evaluate as evaluate_space
 from cadml_core.search.spaces import Space, SpaceName
-from cadml_hostapp.cli.console import Options, json_option, out, print_json, reports_errors
+from cadml_hostapp.cli.console import (
+    Options,
+    json_option,
+    out,
+    print_json,
+    progress_bar,
+    reports_errors,
+    show_missing,
+)
 from cadml_hostapp.cli.labels import label_of, label_option
 
 
@@ -33,14 +43,13 @@ def evaluate(
 
     `scaled` is the space that searches use; `cosine_raw` compares raw values by angle.
     """
-    settings = options.settings()
-    registry = load_plugins(settings).registry
-    with Catalog.open(settings.effective_database_url) as catalog:
-        labelled = _labelled(catalog, source, format_name)
+    with build_runtime(options.settings()) as runtime:
+        labelled = _labelled(runtime.catalog, source, format_name)
+        features = runtime.registry.features
         results = [
-            _evaluated(catalog, Space(registry.features[version], metric), labelled)
-            for version in versions or registry.features
-            for metric in get_args(SpaceName)
+            result
+            for version in versions or features
+            for result in _evaluated(runtime.intake, features[version], labelled)
         ]
     if as_json:
         print_json(results)
@@ -63,9 +72,15 @@ def _labelled(catalog: Catalog, source: str, format_name: str | None) -> dict[in
     return found
 
 
-def _evaluated(catalog: Catalog, space: Space, labelled: dict[int, tuple[Part, str]]) -> Evaluation:
-    rows, raw = values_of(catalog, space.feature, [part for part, _ in labelled.values()])
-    return evaluate_space(space, raw, [labelled[row][1] for row in rows.tolist()])
+def _evaluated(
+    intake: Intake, feature: FeatureVersion, labelled: dict[int, tuple[Part, str]]
+) -> list[Evaluation]:
+    """Evaluate one feature version in each of its spaces."""
+    with progress_bar("reading files again") as update:
+        found = values_of(intake, feature, [part for part, _ in labelled.values()], update)
+    show_missing(found.missing, feature.name)
+    labels = [labelled[row][1] for row in found.rows.tolist()]
+    return [evaluate_space(Space(feature, metric), found.values, labels) for metric in get_args(SpaceName)]
 
 
 def _show(results: list[Evaluation]) -> None:

@@ -76,15 +76,7 @@ def run(runtime: Runtime, paths: tuple[Path, ...], wanted: IngestOptions) -> Ing
         def progress(step: IngestProgress) -> None:
             update(step.done, step.total)
 
-        return ingest_files(
-            paths,
-            catalog=runtime.catalog,
-            pool=runtime.readers,
-            formats=runtime.registry.formats,
-            features=runtime.registry.features,
-            options=wanted,
-            progress=progress,
-        )
+        return ingest_files(paths, intake=runtime.intake, options=wanted, progress=progress)
 
 
 def show(summary: IngestSummary) -> None:

@@ -31,11 +31,7 @@ def preview(options: Options, to_version: str, limit: int, rehearsed: bool, as_j
     with build_runtime(options.settings()) as runtime:
         found = runtime.migrator.preview(to_version, limit=limit)
         rehearsal = (
-            rehearse(
-                runtime.catalog, runtime.registry.features, runtime.feature.name, to_version, sample=limit
-            )
-            if rehearsed
-            else None
+            rehearse(runtime.intake, runtime.feature.name, to_version, sample=limit) if rehearsed else None
         )
     if as_json:
         print_json({**msgspec.to_builtins(found), "rehearsal": rehearsal})

@@ -12,7 +12,15 @@ from cadml_core.classifier.registry import ModelInfo
 from cadml_core.errors import InvalidInput, UnreadableInput
 from cadml_core.intake.values import values_of
 from cadml_core.runtime import build_runtime
-from cadml_hostapp.cli.console import Options, json_option, out, print_json, reports_errors
+from cadml_hostapp.cli.console import (
+    Options,
+    json_option,
+    out,
+    print_json,
+    progress_bar,
+    reports_errors,
+    show_missing,
+)
 from cadml_hostapp.cli.labels import label_of, label_option
 from cadml_hostapp.training import TrainingReport, WrittenModel, write_model
 from cadml_hostapp.training import train as train_classifier
@@ -45,10 +53,12 @@ def train(
                 "the catalogue holds no labelled part; `cadml ingest --label-from parent FOLDER` labels them",
                 stage="model_train",
             )
-        rows, values = values_of(runtime.catalog, runtime.feature, parts)
-        chosen = [labelled[row] for row in rows.tolist()]
+        with progress_bar("reading files again") as update:
+            found = values_of(runtime.intake, runtime.feature, parts, update)
+        show_missing(found.missing, runtime.feature.name)
+        chosen = [labelled[row] for row in found.rows.tolist()]
         model, report = train_classifier(
-            values,
+            found.values,
             [label or "" for _, label in chosen],
             feature_version=runtime.feature.name,
             groups=[part.sha256 or part.id for part, _ in chosen],

@@ -15,7 +15,6 @@ from cadml_core.runtime import Runtime, build_runtime
 from cadml_core.search.similarity import Hit, SearchResult
 from cadml_core.search.spaces import SpaceName
 from cadml_hostapp.cli.console import Options, json_option, out, print_json, reports_errors
-from cadml_hostapp.cli.extract import read_one
 
 _SHOWN_SLOTS = 3
 
@@ -65,8 +64,8 @@ def _find(
 ) -> SearchResult:
     path = Path(query)
     if path.is_file():
-        reading = read_one(path, runtime.settings, runtime.registry, runtime.feature)
-        values = reading.vectors[runtime.feature.name]
+        name = runtime.feature.name
+        values = runtime.intake.take(path, [name]).vectors[name].values
         return runtime.search.by_values(values, k=k, metric=metric, which=which, explain=explain)
     try:
         return runtime.search.by_id(query, k=k, metric=metric, which=which, explain=explain)

@@ -7,11 +7,18 @@ from pathlib import Path
 import rich_click as click
 from rich.markup import escape
 
-from cadml_core.catalog.store import Catalog
 from cadml_core.errors import InvalidInput
 from cadml_core.intake import transfer
-from cadml_core.plugins.loader import load_plugins
-from cadml_hostapp.cli.console import Options, json_option, out, print_json, progress_bar, reports_errors
+from cadml_core.runtime import build_runtime
+from cadml_hostapp.cli.console import (
+    Options,
+    json_option,
+    out,
+    print_json,
+    progress_bar,
+    reports_errors,
+    show_missing,
+)
 
 
 @click.command()
@@ -23,12 +30,14 @@ from cadml_hostapp.cli.console import Options, json_option, out, print_json, pro
 def export(options: Options, file: Path, version_name: str | None, as_json: bool) -> None:
     """Write ids, paths, labels, raw values and embeddings to OUT: .npz, .csv or .jsonl."""
     settings = options.settings(feature_version=version_name)
-    feature = load_plugins(settings).registry.features[settings.feature_version]
-    with Catalog.open(settings.effective_database_url) as catalog:
-        table = transfer.collect(catalog, feature)
+    with build_runtime(settings) as runtime, progress_bar("reading files again") as update:
+        feature = runtime.feature
+        table, missing = transfer.collect(runtime.intake, feature, update)
     transfer.write(table, file)
+    show_missing(missing, feature.name)
     if as_json:
-        print_json({"file": str(file), "parts": len(table), "feature_version": feature.name})
+        answer = {"file": str(file), "parts": len(table), "feature_version": feature.name}
+        print_json({**answer, "missing": [{"id": part.id, "reason": reason} for part, reason in missing]})
     else:
         out.print(f"{len(table):,} parts with their {feature.name} vectors written to {escape(str(file))}")
 
@@ -40,18 +49,16 @@ def export(options: Options, file: Path, version_name: str | None, as_json: bool
 @reports_errors
 def import_(options: Options, file: Path, as_json: bool) -> None:
     """Read back what `cadml export` wrote; parts are recognised by id."""
-    settings = options.settings()
-    features = load_plugins(settings).registry.features
     table = transfer.read(file)
-    expected = tuple(slot.name for slot in features[table.version].slots)
-    if table.slots != expected:
-        raise InvalidInput(
-            f"{file} does not have the slots of {table.version}: found {', '.join(table.slots)};"
-            f" expected {', '.join(expected)}",
-            stage="import",
-        )
-    with Catalog.open(settings.effective_database_url) as catalog, progress_bar("importing") as update:
-        counts = transfer.store(catalog, table, update)
+    with build_runtime(options.settings()) as runtime, progress_bar("importing") as update:
+        expected = tuple(slot.name for slot in runtime.registry.features[table.version].slots)
+        if table.slots != expected:
+            raise InvalidInput(
+                f"{file} does not have the slots of {table.version}: found {', '.join(table.slots)};"
+                f" expected {', '.join(expected)}",
+                stage="import",
+            )
+        counts = transfer.store(runtime.catalog, table, update)
     if as_json:
         print_json({"total": len(table), "feature_version": table.version, **counts})
     else:

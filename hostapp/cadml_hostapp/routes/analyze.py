@@ -9,12 +9,20 @@ import msgspec
 from litestar import Request, Response, Router
 from litestar.openapi.datastructures import ResponseSpec
 
+from cadml_core.analysis import Facts
 from cadml_core.errors import CadmlError, InvalidInput
-from cadml_hostapp.analysis import Facts
 from cadml_hostapp.http import errors as problems
 from cadml_hostapp.http.uploads import Form, FormReader, UploadedFile
 from cadml_hostapp.routes.declare import REF, invalid, route
-from cadml_hostapp.schemas import AnalyzeAnswer, AnalyzeOptions, BatchAnswer, BatchItem, PartId, Text
+from cadml_hostapp.schemas import (
+    AnalyzeAnswer,
+    AnalyzeOptions,
+    BatchAnswer,
+    BatchItem,
+    PartId,
+    Text,
+    analyze_answer,
+)
 from cadml_hostapp.services import Services, ServicesDependency
 
 STAGE = "analyze"
@@ -74,19 +82,19 @@ async def analyze(request: Request[Any, Any, Any], services: ServicesDependency)
     A content that is known already is not read again. Sending the same file under the same name again
     changes nothing; `id` names the part, so that a newer file can take its place.
     """
-    async with Form(services.blobs) as form:
+    async with Form(services.runtime.blobs) as form:
         await _reader(services, frozenset({"file"}), ("id", "name"), max_files=1).read(request, form)
         if not form.files:
             raise InvalidInput("the field 'file' is missing", stage=STAGE, field="file")
         facts, options = _said(form)
-        answer = await services.analyzer.analyze(form.files[0], facts, options)
+        answer = await _analyzed(services, form.files[0], facts, options)
     return Response(answer, status_code=201 if answer.status == "added" else 200)
 
 
 @route("POST", "/batch", *_READ_ERRORS, stage=STAGE, form=_MANY, status_code=200, request_max_body_size=None)
 async def analyze_batch(request: Request[Any, Any, Any], services: ServicesDependency) -> BatchAnswer:
     """Read several files at once. One that cannot be read does not fail the others."""
-    async with Form(services.blobs) as form:
+    async with Form(services.runtime.blobs) as form:
         settings = services.runtime.settings
         reader = _reader(
             services,
@@ -104,9 +112,16 @@ async def analyze_batch(request: Request[Any, Any, Any], services: ServicesDepen
     return BatchAnswer(total=len(items), succeeded=len(items) - failed, failed=failed, items=list(items))
 
 
+async def _analyzed(
+    services: Services, file: UploadedFile, facts: Facts, options: AnalyzeOptions
+) -> AnalyzeAnswer:
+    analysis = await services.analyze(file, facts, options.wanted())
+    return analyze_answer(analysis, file.name, services.runtime.feature)
+
+
 async def _item(services: Services, file: UploadedFile, facts: Facts, options: AnalyzeOptions) -> BatchItem:
     try:
-        answer = await services.analyzer.analyze(file, facts, options)
+        answer = await _analyzed(services, file, facts, options)
     except CadmlError as error:
         problem = problems.public(error, services.runtime.settings.data_path)
         return BatchItem(file_name=file.name, status="error", error=problem)
@@ -127,11 +142,11 @@ def _reader(
     tolerant: bool = False,
 ) -> FormReader:
     return FormReader(
-        services.blobs,
+        services.runtime.blobs,
         text_fields=frozenset((*_FACTS, "options", *more_fields)),
         file_fields=file_fields,
         max_files=max_files,
-        max_bytes=services.runtime.settings.max_file_bytes,
+        max_bytes=services.max_file_bytes,
         stage=STAGE,
         tolerant=tolerant,
     )

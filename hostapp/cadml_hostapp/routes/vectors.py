@@ -137,7 +137,7 @@ async def similarity_batch(
     """Find the neighbours of many parts at once. An unknown id does not fail the others."""
     body = await json_body(request, BatchSimilarityRequest)
     result = await services.read(
-        services.batches.similar,
+        services.runtime.batches.similar,
         body.ids,
         k=body.top_k,
         metric=body.metric,

@@ -28,7 +28,9 @@ from cadml_plugins.features.v1 import V1
 from cadml_plugins.features.v2 import V2
 from cadml_plugins.features.v4 import V4
 from cadml_plugins.vectors.memory import MemoryBackend
+from tests.services import intake_over
 
+ROOT = Path(__file__).parents[3]
 FEATURES: dict[str, Any] = {"v1": V1, "v4": V4}
 
 
@@ -66,7 +68,7 @@ def value(name: str, **labels: str) -> float:
 def test_recomputed_values_are_exact(catalog: Catalog) -> None:
     """From the stored summary comes, bit for bit, what reading the file with v4 would have given."""
     catalog.add([part(number) for number in range(20)])
-    report = Migrator(catalog, FEATURES).run("v4")
+    report = Migrator(intake_over(catalog, FEATURES)).run("v4")
     assert (report.total, report.recomputed, report.by_name, report.failed) == (20, 20, 0, 0)
     for number in range(20):
         found = catalog.vector(f"p{number}", "v4")
@@ -83,7 +85,7 @@ def test_without_a_document_slots_move_by_name(catalog: Catalog) -> None:
         value("vector_migrate_total", status="by_name"),
         value("vector_migrate_dimension_delta_bucket", le="20.0"),
     )
-    assert Migrator(catalog, FEATURES).run("v4").by_name == 1
+    assert Migrator(intake_over(catalog, FEATURES)).run("v4").by_name == 1
     found = catalog.vector("r", "v4")
     assert found.source == "migrated"
     assert found.values.tolist() == convert_by_name(raw[np.newaxis], V1.slots, V4.slots)[0].tolist()
@@ -97,7 +99,7 @@ def test_without_a_document_slots_move_by_name(catalog: Catalog) -> None:
 def test_what_cannot_be_migrated_is_named(catalog: Catalog) -> None:
     """One part that cannot does not keep the others from it."""
     catalog.add([part(1), NewPart(id="alien", vectors={"x9": Vector(np.ones(3), "registered")})])
-    report = Migrator(catalog, FEATURES).run("v4")
+    report = Migrator(intake_over(catalog, FEATURES)).run("v4")
     assert (report.recomputed, report.failed) == (1, 1)
     assert report.failures[0].id == "alien"
     assert "x9" in report.failures[0].reason
@@ -110,7 +112,7 @@ def test_a_damaged_summary_stops_no_other_part(catalog: Catalog) -> None:
         connection.execute(
             contents.update().where(contents.c.sha256 == f"{1:064x}").values(summary='{"format": 3}')
         )
-    report = Migrator(catalog, FEATURES).run("v4")
+    report = Migrator(intake_over(catalog, FEATURES)).run("v4")
     assert (report.recomputed, report.failed) == (1, 1)
     assert report.failures[0].id == "p1"
     assert "ingest the file again" in report.failures[0].reason
@@ -120,7 +122,7 @@ def test_the_longest_of_several_versions_moves(catalog: Catalog) -> None:
     """A part with vectors of many versions is migrated once: from its document, or from the longest."""
     many = {"v1": Vector(np.ones(7)), "v2": Vector(np.full(12, 2.0))}
     catalog.add([msgspec.structs.replace(part(1), vectors=many), NewPart(id="bare", vectors=many)])
-    report = Migrator(catalog, {**FEATURES, "v2": V2}).run("v4")
+    report = Migrator(intake_over(catalog, {**FEATURES, "v2": V2})).run("v4")
     assert (report.total, report.recomputed, report.by_name) == (2, 1, 1)
     assert catalog.vector("p1", "v4").values.tobytes() == V4.extract(document(1)).tobytes()
     assert catalog.vector("bare", "v4").values.tolist() == [2.0] * 12 + [0.0] * 12
@@ -129,7 +131,7 @@ def test_the_longest_of_several_versions_moves(catalog: Catalog) -> None:
 def test_a_second_run_has_nothing_to_do(catalog: Catalog) -> None:
     """Nothing is computed or written twice."""
     catalog.add([part(1)])
-    migrator = Migrator(catalog, FEATURES)
+    migrator = Migrator(intake_over(catalog, FEATURES))
     migrator.run("v4")
     change = catalog.last_change()
     assert migrator.run("v4").total == 0
@@ -140,7 +142,7 @@ def test_a_dry_run_computes_and_writes_nothing(catalog: Catalog) -> None:
     """Its report is that of the real run; the catalogue and the journal stay as they were."""
     catalog.add([part(number) for number in range(3)])
     catalog.register_vector("r", "v1", np.ones(7))
-    migrator, change = Migrator(catalog, FEATURES), catalog.last_change()
+    migrator, change = Migrator(intake_over(catalog, FEATURES)), catalog.last_change()
     dry = migrator.run("v4", dry_run=True)
     assert (dry.dry_run, dry.total, dry.recomputed, dry.by_name) == (True, 4, 3, 1)
     assert catalog.last_change() == change
@@ -151,7 +153,7 @@ def test_a_dry_run_computes_and_writes_nothing(catalog: Catalog) -> None:
 def test_only_the_parts_that_were_named(catalog: Catalog) -> None:
     """Other parts are left alone; an unknown id stops before anything is done."""
     catalog.add([part(number) for number in range(5)])
-    migrator = Migrator(catalog, FEATURES)
+    migrator = Migrator(intake_over(catalog, FEATURES))
     with pytest.raises(NotFound, match="'nobody'"):
         migrator.run("v4", ids=["p1", "nobody"])
     assert migrator.run("v4", ids=["p1", "p3"]).recomputed == 2
@@ -163,7 +165,7 @@ def test_named_parts_beyond_one_batch(catalog: Catalog) -> None:
     """Those that have the vector already, however many come first, are passed over."""
     catalog.add([part(number) for number in range(2 * BATCH + 5)])
     ids = [f"p{number}" for number in range(2 * BATCH + 5)]
-    migrator = Migrator(catalog, FEATURES)
+    migrator = Migrator(intake_over(catalog, FEATURES))
     assert migrator.run("v4", ids=ids[:BATCH]).recomputed == BATCH
     report = migrator.run("v4", ids=ids[::-1])
     assert (report.total, report.recomputed) == (BATCH + 5, BATCH + 5)
@@ -173,7 +175,7 @@ def test_named_parts_beyond_one_batch(catalog: Catalog) -> None:
 def test_an_unknown_version_is_refused(catalog: Catalog) -> None:
     """With the code for an argument that does not fit."""
     with pytest.raises(InvalidInput) as caught:
-        Migrator(catalog, FEATURES).run("v9")
+        Migrator(intake_over(catalog, FEATURES)).run("v9")
     assert caught.value.code == "INPUT_VALIDATION_FAILED"
 
 
@@ -183,7 +185,7 @@ def test_the_old_version_is_searchable_all_along(catalog: Catalog) -> None:
     search = SimilaritySearch(catalog, V1, MemoryBackend())
     expected = search.by_id("p5").hits
     answers: list[Any] = []
-    Migrator(catalog, FEATURES).run(
+    Migrator(intake_over(catalog, FEATURES)).run(
         "v4", progress=lambda done, total: answers.append((done, total, search.by_id("p5").hits))
     )
     assert [(done, total) for done, total, _ in answers] == [(BATCH, BATCH + 10), (BATCH + 10, BATCH + 10)]
@@ -194,7 +196,7 @@ def test_the_old_version_is_searchable_all_along(catalog: Catalog) -> None:
 def test_two_at_once_conflict(catalog: Catalog) -> None:
     """The second is told; the status shows the first while it runs."""
     catalog.add([part(1)])
-    migrator = Migrator(catalog, FEATURES)
+    migrator = Migrator(intake_over(catalog, FEATURES))
     inside, go_on = threading.Event(), threading.Event()
 
     def wait(done: int, total: int) -> None:
@@ -205,7 +207,7 @@ def test_two_at_once_conflict(catalog: Catalog) -> None:
     thread.start()
     assert inside.wait(20)
     with pytest.raises(CadmlError) as caught:
-        Migrator(catalog, FEATURES).run("v4")
+        Migrator(intake_over(catalog, FEATURES)).run("v4")
     assert (caught.value.code, caught.value.status) == ("MIGRATION_CONFLICT", 409)
     running = migrator.status().running
     assert running is not None
@@ -219,7 +221,7 @@ def test_two_at_once_conflict(catalog: Catalog) -> None:
 
 def test_the_history_keeps_the_last_ten(catalog: Catalog) -> None:
     """Newest first."""
-    migrator = Migrator(catalog, FEATURES)
+    migrator = Migrator(intake_over(catalog, FEATURES))
     for _ in range(12):
         migrator.run("v4")
     assert [run.id for run in migrator.status().history] == list(range(12, 2, -1))
@@ -232,13 +234,14 @@ KILLED = textwrap.dedent(
     from cadml_core.migration.migrator import Migrator
     from cadml_plugins.features.v1 import V1
     from cadml_plugins.features.v4 import V4
+    from tests.services import intake_over
 
     def progress(done, total):
         if done >= total // 2:
             os.kill(os.getpid(), signal.SIGKILL)
 
     with Catalog.open(sys.argv[1]) as catalog:
-        Migrator(catalog, {"v1": V1, "v4": V4}).run("v4", progress=progress)
+        Migrator(intake_over(catalog, {"v1": V1, "v4": V4})).run("v4", progress=progress)
     """
 )
 
@@ -247,9 +250,9 @@ def test_killed_and_run_again_nothing_is_lost(catalog: Catalog, database_url: st
     """What was committed before kill -9 stays, the run shows as interrupted, and the next completes it."""
     count = 3 * BATCH
     catalog.add([part(number) for number in range(count)])
-    killed = subprocess.run([sys.executable, "-c", KILLED, database_url], check=False, timeout=60)
+    killed = subprocess.run([sys.executable, "-c", KILLED, database_url], check=False, timeout=60, cwd=ROOT)
     assert killed.returncode == -9
-    migrator = Migrator(catalog, FEATURES)
+    migrator = Migrator(intake_over(catalog, FEATURES))
     status = migrator.status()
     assert status.running is None
     assert [run.status for run in status.history] == ["interrupted"]
@@ -268,16 +271,16 @@ class TestRehearsal:
     def test_the_same_version_changes_nothing(self, catalog: Catalog) -> None:
         """Against itself, every neighbour stays."""
         catalog.add([part(number) for number in range(30)])
-        rehearsal = rehearse(catalog, FEATURES, "v1", "v1")
+        rehearsal = rehearse(intake_over(catalog, FEATURES), "v1", "v1")
         assert (rehearsal.sampled, rehearsal.population, rehearsal.k) == (30, 30, 10)
         assert (rehearsal.mean_changed, rehearsal.unchanged_share) == (0.0, 1.0)
 
     def test_counts_the_neighbours_that_change(self, catalog: Catalog) -> None:
         """What it says agrees with searching both versions after a real migration; it stores nothing."""
         catalog.add([part(number * number % 37) for number in range(25)])
-        rehearsal = rehearse(catalog, FEATURES, "v1", "v4", k=4)
+        rehearsal = rehearse(intake_over(catalog, FEATURES), "v1", "v4", k=4)
         assert catalog.vector_versions().keys() == {"v1"}
-        Migrator(catalog, FEATURES).run("v4")
+        Migrator(intake_over(catalog, FEATURES)).run("v4")
         before, after = (SimilaritySearch(catalog, version, MemoryBackend()) for version in (V1, V4))
         changed = [
             4
@@ -293,8 +296,8 @@ class TestRehearsal:
     def test_needs_something_to_compare(self, catalog: Catalog) -> None:
         """An empty catalogue, an unknown version or no neighbours are told apart."""
         with pytest.raises(NotFound, match="only 0 parts"):
-            rehearse(catalog, FEATURES, "v1", "v4")
+            rehearse(intake_over(catalog, FEATURES), "v1", "v4")
         with pytest.raises(InvalidInput, match="'v9'"):
-            rehearse(catalog, FEATURES, "v1", "v9")
+            rehearse(intake_over(catalog, FEATURES), "v1", "v9")
         with pytest.raises(InvalidInput, match="1 or more"):
-            rehearse(catalog, FEATURES, "v1", "v4", k=0)
+            rehearse(intake_over(catalog, FEATURES), "v1", "v4", k=0)

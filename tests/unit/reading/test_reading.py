@@ -19,7 +19,8 @@ from cadml_core.errors import (
     PluginUnavailable,
     UnreadableInput,
 )
-from cadml_core.reading.reading import EMPTY_WARNING, Reading, fingerprint, read_file
+from cadml_core.reading.identity import identify_file
+from cadml_core.reading.reading import EMPTY_WARNING, Reading, read_file
 from tests.integration.evil_readers import BOX, FEATURES, FORMATS, Evil, document
 
 
@@ -44,7 +45,8 @@ def test_a_reading_tells_everything_about_one_file(tmp_path):
     assert reading.document.entity_count == 4
     assert reading.vectors == {"flat": [1.0, 2.0]}
     assert np.array_equal(reading.vector("flat").values, [1.0, 2.0])
-    assert fingerprint(path) == (reading.sha256, reading.size)
+    identity, head = identify_file(path)
+    assert (identity.sha256, identity.size, head) == (reading.sha256, 5, b"good\n")
 
 
 def test_a_mesh_is_made_only_where_a_version_needs_it(tmp_path):
