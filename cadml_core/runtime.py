@@ -79,11 +79,17 @@ class Runtime:
         self.close()
 
 
-def build_runtime(settings: Settings | None = None, *, create_catalogue: bool = True) -> Runtime:
+def build_runtime(
+    settings: Settings | None = None,
+    *,
+    plugins: LoadedPlugins | None = None,
+    create_catalogue: bool = True,
+) -> Runtime:
     """Load the plugins, open the catalogue, and put the services together.
 
     Args:
         settings: Worked out from the environment where None.
+        plugins: Those to work with; where None, those that are installed, as the settings admit them.
         create_catalogue: Whether to make a catalogue where there is none. Where False, an empty one in a
             temporary folder serves instead, so that nothing is left behind.
 
@@ -93,7 +99,7 @@ def build_runtime(settings: Settings | None = None, *, create_catalogue: bool = 
         CatalogueUnavailable: The database cannot be opened.
     """
     settings = load_settings() if settings is None else settings
-    plugins = load_plugins(settings)
+    plugins = load_plugins(settings) if plugins is None else plugins
     require_chosen(plugins.registry, settings)
     registry = plugins.registry
     absent = not settings.database_url and not settings.catalogue_path.exists()

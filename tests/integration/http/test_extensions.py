@@ -83,8 +83,7 @@ def loaded(tmp_path: Path) -> Iterator[LoadedPlugins]:
 @pytest.fixture
 def client(tmp_path: Path, loaded: LoadedPlugins) -> Iterator[TestClient[Litestar]]:
     """A client of a server with those plugins."""
-    runtime = build_runtime(settings_for(tmp_path))
-    object.__setattr__(runtime, "plugins", loaded)
+    runtime = build_runtime(settings_for(tmp_path), plugins=loaded)
     with TestClient(create_app(runtime), raise_server_exceptions=False) as found:
         yield found
 
