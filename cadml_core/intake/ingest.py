@@ -20,11 +20,11 @@ import msgspec
 
 from cadml_core.catalog.paths import path_to_text, text_to_path
 from cadml_core.catalog.records import NewPart, Part, Status
-from cadml_core.errors import CadmlError, InvalidInput
+from cadml_core.errors import CadmlError, InvalidInput, PluginUnavailable
 from cadml_core.intake.folders import find_files
 from cadml_core.intake.intake import Intake, Known, SourceFile, known_from, source_file
 from cadml_core.reading.detection import display
-from cadml_core.reading.reading import Reading, feature_version
+from cadml_core.reading.reading import Reading
 
 LabelSource = Literal["parent"]
 
@@ -94,11 +94,15 @@ def ingest(
         progress: Called once for each file, from this thread, after it was committed.
 
     Raises:
-        PluginUnavailable: A wanted feature version is not installed.
+        PluginUnavailable: A wanted feature version is not installed, or there is no format adapter at all.
         CatalogueUnavailable: The database cannot be used. What was reported before is in it.
     """
-    for version in options.versions:
-        feature_version(intake.features, version)
+    intake.require(options.versions)
+    if not intake.formats:
+        raise PluginUnavailable(
+            "no format adapter is usable, so no file can be read; `cadml plugins doctor` says why",
+            kind="format adapter",
+        )
     suffixes = {suffix for adapter in intake.formats.values() for suffix in adapter.suffixes}
     return _Run(intake, options, progress).over(list(find_files(paths, suffixes)))
 

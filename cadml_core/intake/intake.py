@@ -25,7 +25,7 @@ from cadml_core.errors import CadmlError
 from cadml_core.isolation.pool import ReaderPool
 from cadml_core.reading.detection import display, identify
 from cadml_core.reading.identity import FileIdentity, identify_file
-from cadml_core.reading.reading import Reading, extract_values
+from cadml_core.reading.reading import Reading, extract_values, feature_version
 
 
 class SourceFile(msgspec.Struct, frozen=True):
@@ -89,9 +89,19 @@ class Intake:
     ) -> None:
         self.catalog = catalog
         self.readers = readers
-        self.formats = formats
-        self.features = features
+        self.formats = dict(formats)
+        self.features = dict(features)
         self.blobs = blobs
+
+    def require(self, versions: Iterable[str]) -> None:
+        """Check that feature versions are installed, before anything is done for them.
+
+        Raises:
+            PluginUnavailable: One is not.
+        """
+        for version in versions:
+            if version not in self.features:
+                feature_version(self.features, version)  # says what there is
 
     def take(self, path: Path, versions: Sequence[str]) -> Known:
         """Return what a single file holds, and store nothing.
@@ -99,6 +109,7 @@ class Intake:
         Raises:
             CadmlError: As ``ReaderPool.read``.
         """
+        self.require(versions)
         file = source_file(path)
         [known] = self.recognise([file], [versions])
         if isinstance(known, CadmlError):

@@ -34,6 +34,7 @@ class Services:
 
     def __init__(self, runtime: Runtime) -> None:
         self.runtime = runtime
+        self.feature = runtime.feature
         self.max_file_bytes = runtime.settings.max_file_bytes
         self._readers = ThreadPoolExecutor(_READERS, "cadml-read")
         self._writers = ThreadPoolExecutor(_WRITERS, "cadml-write")

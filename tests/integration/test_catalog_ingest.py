@@ -231,6 +231,13 @@ def test_an_unknown_feature_version_stops_before_anything_is_read(runtime: Servi
     assert files_read(runtime) == 0
 
 
+def test_without_any_format_adapter_it_stops(runtime: Services, folder: Path) -> None:
+    """Nothing to read with is an error, not an empty folder."""
+    intake = intake_over(runtime.catalog, runtime.registry.features, readers=runtime.readers)
+    with pytest.raises(PluginUnavailable, match="plugins doctor"):
+        ingest([folder], intake=intake, options=IngestOptions(versions=("v1",)))
+
+
 def test_what_was_reported_survives_a_kill(tmp_path: Path, readers: ReaderPool) -> None:
     """Killed in the middle and run again: everything reported is there, nothing lost, nothing twice."""
     folder = tmp_path / "many"

@@ -10,7 +10,7 @@ from rich.table import Table
 from cadml_core.catalog.records import Part
 from cadml_core.catalog.store import Catalog
 from cadml_core.contracts.features import FeatureVersion
-from cadml_core.errors import InvalidInput
+from cadml_core.errors import InvalidInput, NotFound
 from cadml_core.intake.intake import Intake
 from cadml_core.intake.values import values_of
 from cadml_core.runtime import build_runtime
@@ -51,6 +51,8 @@ def evaluate(
             for version in versions or features
             for result in _evaluated(runtime.intake, features[version], labelled)
         ]
+    if not results:
+        raise NotFound("no labelled part has a vector of these feature versions", stage="evaluate")
     if as_json:
         print_json(results)
     else:
@@ -76,9 +78,11 @@ def _evaluated(
     intake: Intake, feature: FeatureVersion, labelled: dict[int, tuple[Part, str]]
 ) -> list[Evaluation]:
     """Evaluate one feature version in each of its spaces."""
-    with progress_bar("reading files again") as update:
+    with progress_bar("collecting values") as update:
         found = values_of(intake, feature, [part for part, _ in labelled.values()], update)
     show_missing(found.missing, feature.name)
+    if not len(found.rows):
+        return []
     labels = [labelled[row][1] for row in found.rows.tolist()]
     return [evaluate_space(Space(feature, metric), found.values, labels) for metric in get_args(SpaceName)]
 

@@ -53,7 +53,7 @@ def train(
                 "the catalogue holds no labelled part; `cadml ingest --label-from parent FOLDER` labels them",
                 stage="model_train",
             )
-        with progress_bar("reading files again") as update:
+        with progress_bar("collecting values") as update:
             found = values_of(runtime.intake, runtime.feature, parts, update)
         show_missing(found.missing, runtime.feature.name)
         chosen = [labelled[row] for row in found.rows.tolist()]

@@ -30,7 +30,7 @@ from cadml_hostapp.cli.console import (
 def export(options: Options, file: Path, version_name: str | None, as_json: bool) -> None:
     """Write ids, paths, labels, raw values and embeddings to OUT: .npz, .csv or .jsonl."""
     settings = options.settings(feature_version=version_name)
-    with build_runtime(settings) as runtime, progress_bar("reading files again") as update:
+    with build_runtime(settings) as runtime, progress_bar("collecting values") as update:
         feature = runtime.feature
         table, missing = transfer.collect(runtime.intake, feature, update)
     transfer.write(table, file)

@@ -116,7 +116,7 @@ async def _analyzed(
     services: Services, file: UploadedFile, facts: Facts, options: AnalyzeOptions
 ) -> AnalyzeAnswer:
     analysis = await services.analyze(file, facts, options.wanted())
-    return analyze_answer(analysis, file.name, services.runtime.feature)
+    return analyze_answer(analysis, file.name, services.feature)
 
 
 async def _item(services: Services, file: UploadedFile, facts: Facts, options: AnalyzeOptions) -> BatchItem:
