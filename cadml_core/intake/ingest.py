@@ -148,6 +148,8 @@ class _Run:
         self._pending: dict[Future[Reading], _Job] = {}
         self._twins: dict[str, list[_Job]] = {}
         """By content: files that wait while another with the same content is read."""
+        self._released: list[_Job] = []
+        """Those whose waiting is over."""
         self._arrivals: set[str] = set()
         """Contents that were read since the catalogue was last asked."""
         self._group: list[tuple[Path, NewPart]] = []
@@ -160,8 +162,11 @@ class _Run:
         try:
             for chunk in _chunks(found, _CHUNK):
                 self._look(chunk)
-            while self._pending:
-                self._collect()
+                self._release()
+            while self._pending or self._released:
+                self._release()
+                if self._pending:
+                    self._collect()
             self._commit()
         finally:
             for future in self._pending:
@@ -213,6 +218,11 @@ class _Run:
         facts = self._facts(job.file.path)._asdict()
         return all(value in (None, getattr(job.part, fact)) for fact, value in facts.items())
 
+    def _release(self) -> None:
+        """Go on with files that waited for another of the same content."""
+        released, self._released = self._released, []
+        self._admit(released)
+
     def _admit(self, jobs: Sequence[_Job]) -> None:
         """Settle files whose content is known; have the others read."""
         if not jobs:
@@ -232,8 +242,8 @@ class _Run:
         if job.sha256 in self._twins:
             self._twins[job.sha256].append(job)
             return
-        if job.sha256 in self._arrivals:
-            self._admit([job])
+        if job.sha256 in self._arrivals:  # read while the others of its chunk were being looked at
+            self._released.append(job)
             return
         while len(self._pending) >= 2 * self._intake.readers.workers + 2:
             self._collect()
@@ -254,7 +264,7 @@ class _Run:
             self._arrivals.add(job.sha256)
         except CadmlError as error:
             self._fail(job.file.path, error)
-        self._admit(self._twins.pop(job.sha256))
+        self._released += self._twins.pop(job.sha256)
 
     def _settle(self, job: _Job, known: Known) -> None:
         """Hand a part to the next transaction."""

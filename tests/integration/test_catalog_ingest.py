@@ -50,6 +50,7 @@ class Services(NamedTuple):
     readers: ReaderPool
     registry: Registry
     read_before: int
+    good_before: int = 0
 
 
 # The kernels of STEP and IGES take seconds to load and are not needed here.
@@ -67,9 +68,10 @@ def readers() -> Iterator[ReaderPool]:
 @pytest.fixture
 def runtime(sqlite_url: str, readers: ReaderPool) -> Iterator[Services]:
     """The shared readers with a catalogue of the test's own."""
-    before = readers.statistics.read + readers.statistics.refused
+    statistics = readers.statistics
+    before = statistics.read + statistics.refused
     with Catalog.open(sqlite_url) as catalog:
-        yield Services(catalog, readers, load_plugins(SETTINGS).registry, before)
+        yield Services(catalog, readers, load_plugins(SETTINGS).registry, before, statistics.read)
 
 
 @pytest.fixture
@@ -229,6 +231,21 @@ def test_an_unknown_feature_version_stops_before_anything_is_read(runtime: Servi
     with pytest.raises(PluginUnavailable, match="v9"):
         run(runtime, folder, versions=("v9",))
     assert files_read(runtime) == 0
+
+
+def test_many_copies_of_good_and_bad_files(runtime: Services, tmp_path: Path) -> None:
+    """Each good content is read once; each copy of a bad one fails by its own name."""
+    folder = tmp_path / "copies"
+    folder.mkdir()
+    for number in range(20):
+        for copy in range(4):
+            (folder / f"good-{number}-{copy}.stl").write_bytes(stl(1 + number))
+            (folder / f"bad-{number}-{copy}.stl").write_bytes(stl(1 + number)[: 90 + number])
+    summary = run(runtime, folder)
+    assert counts(summary) == (160, 80, 0, 0, 0, 80)
+    assert len({failure.path for failure in summary.failures}) == 80
+    assert len(runtime.catalog.stored_contents(part.sha256 or "" for part in runtime.catalog.parts())) == 20
+    assert runtime.readers.statistics.read - runtime.good_before == 20
 
 
 def test_without_any_format_adapter_it_stops(runtime: Services, folder: Path) -> None:
