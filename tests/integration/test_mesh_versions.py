@@ -6,9 +6,11 @@ import importlib.metadata
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from litestar.testing import TestClient
 
+from cadml_core.catalog import tables
 from cadml_core.catalog.records import Part
 from cadml_core.intake import transfer
 from cadml_core.intake.ingest import IngestOptions, IngestSummary, ingest
@@ -101,6 +103,19 @@ def test_a_single_file_is_taken_without_storing_it(runtime: Runtime, parts: Path
     assert runtime.catalog.parts() == []
     run(runtime, parts, "mesh2")
     assert runtime.intake.take(file, ["mesh2"]).reading is None
+
+
+def test_a_new_reader_leaves_no_value_of_the_old_one(runtime: Runtime, parts: Path) -> None:
+    """Where another file makes a content be read anew, every version that any part has of it is too."""
+    run(runtime, parts, "mesh2")
+    [part] = [part for part in runtime.catalog.parts() if part.name == "2.stl"]
+    with runtime.catalog.database.write() as connection:
+        connection.execute(tables.contents.update().values(adapter_version="an older one"))
+        connection.execute(tables.vectors.update().values(raw=np.zeros(2).tobytes()))
+    copy = parts.parent / "copy.stl"
+    copy.write_bytes(tetrahedron(2))
+    assert run(runtime, copy, "v3").added == 1
+    assert reach(runtime, part) == 2
 
 
 def test_values_of_stored_parts_come_from_their_files(runtime: Runtime, parts: Path) -> None:
