@@ -13,7 +13,7 @@ from cadml_core.contracts.policies import (
     Shape,
     Verdict,
 )
-from cadml_core.contracts.vectors import DurableIndex, Hits, VectorBackend, VectorIndex
+from cadml_core.contracts.vectors import DurableIndex, Hits, IndexKey, VectorBackend, VectorIndex
 from cadml_core.documents.arrays import FloatMatrix, FloatVector, Int64Array
 from cadml_core.documents.document import BoundingBox, CadDocument, FacetQuality, MassProperties, TriangleMesh
 from cadml_core.documents.features import FeatureSlot, FeatureVector, convert_by_name
@@ -52,6 +52,7 @@ __all__ = [
     "Hits",
     "HostCommand",
     "HostRoutes",
+    "IndexKey",
     "Int64Array",
     "InvalidSetting",
     "LimitExceeded",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import cached_property
 from types import TracebackType
 from typing import Any, Literal
 
@@ -327,6 +328,12 @@ class Catalog:
     def local(self) -> bool:
         """True where a query is a call in this process, so that it never waits for a network."""
         return self._database.sqlite
+
+    @cached_property
+    def identity(self) -> str:
+        """32 hex digits that no other catalogue has, made up when this one was created."""
+        found: str = self._database.fetch("SELECT id FROM identity")[0][0]
+        return found
 
     def last_change(self) -> int:
         """Return the newest committed change number; costs a few microseconds on SQLite."""

@@ -87,3 +87,10 @@ operator_state = Table(
     Column("value", Text, nullable=False, comment="JSON."),
     comment="What operators chose for every process on this catalogue.",
 )
+
+identity = Table(
+    "identity",
+    metadata,
+    Column("id", Text, primary_key=True),
+    comment="One row: what tells this catalogue from every other.",
+)

@@ -12,6 +12,30 @@ from cadml_core.contracts.features import Metric
 from cadml_core.documents.arrays import FloatMatrix, Int64Array
 
 
+class IndexKey(msgspec.Struct, frozen=True):
+    """Which vectors an index holds. Two indexes of different keys share nothing, whatever their width."""
+
+    catalogue: str
+    """Identity of the catalogue, made up when it was created: one that replaces another has a new one."""
+    feature_version: str
+    space: str
+    """Name of the space within the feature version: ``scaled`` or ``cosine_raw``."""
+
+    @property
+    def text(self) -> str:
+        """The key as a name that engines, file systems and URLs accept: letters, digits and ``_``.
+
+        Different keys have different texts: in each component, a byte that is no ASCII letter or digit,
+        and ``Z`` itself, becomes ``Z`` and two hexadecimal digits.
+        """
+        return "_".join(map(_plain, ("cadml", self.catalogue, self.feature_version, self.space)))
+
+
+def _plain(component: str) -> str:
+    kept = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXY0123456789"
+    return "".join(chr(byte) if byte in kept else f"Z{byte:02x}" for byte in component.encode())
+
+
 class Hits(NamedTuple):
     """The nearest neighbours of each query, best first.
 
@@ -58,13 +82,21 @@ class VectorIndex(Protocol):
 
 @runtime_checkable
 class DurableIndex(VectorIndex, Protocol):
-    """An index that outlives the process and knows which changes it has applied."""
+    """An index that outlives the process and knows which changes it has applied.
+
+    Vectors and mark need not be written in one transaction, as a change may be applied twice; but a mark must
+    never be newer than the vectors. Where the vectors are lost, the mark must be too: a collection that
+    somebody deleted opens empty, with ``applied_change`` 0, and is filled again.
+    """
 
     def applied_change(self) -> int:
         """Return the last change number marked, 0 for none."""
 
     def mark_applied(self, change: int) -> None:
         """Remember that every change up to and including this one is in the index."""
+
+    def clear(self) -> None:
+        """Drop every vector and the mark, of this index's key only."""
 
 
 @runtime_checkable
@@ -79,5 +111,12 @@ class VectorBackend(Protocol):
     config_type: type[msgspec.Struct]
     """What ``[vectors.<name>]`` of the settings may hold."""
 
-    def open(self, config: Any, *, dimension: int, metric: Metric) -> VectorIndex:
-        """Open an index for vectors of this length. ``config`` is a ``config_type``."""
+    def open(self, config: Any, *, key: IndexKey, dimension: int, metric: Metric) -> VectorIndex:
+        """Open the index of this key, empty unless it is durable and was filled before.
+
+        Args:
+            config: A ``config_type``.
+            key: Whose vectors these are. A durable index must keep those of different keys apart.
+            dimension: Length of its vectors.
+            metric: How it compares them.
+        """

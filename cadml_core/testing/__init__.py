@@ -15,18 +15,21 @@ pytest collects the inherited tests. ``pip install cadml[testing]`` brings pytes
 import pytest
 
 pytest.register_assert_rewrite(
+    "cadml_core.testing.durable_indexes",
     "cadml_core.testing.feature_versions",
     "cadml_core.testing.format_adapters",
     "cadml_core.testing.opcode_policies",
     "cadml_core.testing.vector_backends",
 )
 
+from cadml_core.testing.durable_indexes import DurableIndexContract  # noqa: E402
 from cadml_core.testing.feature_versions import FeatureVersionContract  # noqa: E402
 from cadml_core.testing.format_adapters import FormatAdapterContract  # noqa: E402
 from cadml_core.testing.opcode_policies import OpcodePolicyContract  # noqa: E402
 from cadml_core.testing.vector_backends import VectorBackendContract  # noqa: E402
 
 __all__ = [
+    "DurableIndexContract",
     "FeatureVersionContract",
     "FormatAdapterContract",
     "OpcodePolicyContract",

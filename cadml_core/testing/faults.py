@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 
 from cadml_core.contracts.features import Metric
-from cadml_core.contracts.vectors import Hits, VectorBackend, VectorIndex
+from cadml_core.contracts.vectors import Hits, IndexKey, VectorBackend, VectorIndex
 from cadml_core.documents.arrays import FloatMatrix, Int64Array
 
 Operation = Literal["open", "upsert", "remove", "search"]
@@ -103,10 +103,11 @@ class FaultyBackend:
         self._backend = backend
         self._plan = plan
 
-    def open(self, config: Any, *, dimension: int, metric: Metric) -> VectorIndex:
+    def open(self, config: Any, *, key: IndexKey, dimension: int, metric: Metric) -> VectorIndex:
         """Open, unless the plan says otherwise."""
         self._plan.strike("open")
-        return FaultyIndex(self._backend.open(config, dimension=dimension, metric=metric), self._plan)
+        index = self._backend.open(config, key=key, dimension=dimension, metric=metric)
+        return FaultyIndex(index, self._plan)
 
 
 def _wrong_ids(hits: Hits) -> Hits:

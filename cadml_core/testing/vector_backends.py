@@ -11,9 +11,10 @@ import pytest
 from numpy.typing import NDArray
 
 from cadml_core.contracts.features import Metric
-from cadml_core.contracts.vectors import Hits, VectorBackend, VectorIndex
+from cadml_core.contracts.vectors import Hits, IndexKey, VectorBackend, VectorIndex
 
 DIMENSION = 6
+KEY = IndexKey("kit", "v4", "scaled")
 Ids = NDArray[np.int64]
 Rows = NDArray[np.float32]
 
@@ -49,7 +50,7 @@ class VectorBackendContract:
     @pytest.fixture
     def index(self, backend: VectorBackend, config: Any) -> Iterator[VectorIndex]:
         """Open an empty index."""
-        opened = backend.open(config, dimension=DIMENSION, metric="l2")
+        opened = backend.open(config, key=KEY, dimension=DIMENSION, metric="l2")
         yield opened
         opened.close()
 
@@ -71,7 +72,7 @@ class VectorBackendContract:
     ) -> None:
         """The nearest ids, in order, for both metrics, with distances that never fall."""
         ids, vectors = sample
-        index = backend.open(config, dimension=DIMENSION, metric=metric)
+        index = backend.open(config, key=KEY, dimension=DIMENSION, metric=metric)
         index.upsert(ids, vectors)
         queries = np.random.default_rng(8).normal(size=(5, DIMENSION)).astype(np.float32)
         hits = index.search(queries, 10)
@@ -90,7 +91,7 @@ class VectorBackendContract:
         query[0, 0] = 2.0
         cases: list[tuple[Metric, list[float]]] = [("l2", [1.0, 13.0]), ("cosine", [0.0, 1.0])]
         for metric, expected in cases:
-            index = backend.open(config, dimension=DIMENSION, metric=metric)
+            index = backend.open(config, key=KEY, dimension=DIMENSION, metric=metric)
             index.upsert(int64(1, 2), vectors)
             np.testing.assert_allclose(index.search(query, 2).distances[0], expected, atol=1e-6)
             index.close()
@@ -215,9 +216,10 @@ class VectorBackendContract:
         assert index.search(np.zeros((1, DIMENSION), np.float32), 1).distances[0, 0] == 0.0
 
     def test_two_indexes_share_nothing(self, backend: VectorBackend, config: Any, index: VectorIndex) -> None:
-        """A second index of the same backend starts empty."""
+        """An index of another key starts empty."""
         index.upsert(int64(1), np.zeros((1, DIMENSION), dtype=np.float32))
-        other = backend.open(config, dimension=DIMENSION, metric="l2")
+        key = IndexKey("another", KEY.feature_version, KEY.space)
+        other = backend.open(config, key=key, dimension=DIMENSION, metric="l2")
         assert len(other) == 0
         other.close()
 

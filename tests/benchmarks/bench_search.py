@@ -20,6 +20,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from cadml_core import IndexKey
 from cadml_core.catalog.records import NewPart, PartFilter, Vector
 from cadml_core.catalog.store import Catalog
 from cadml_core.search.batch import BatchPolicy, BatchSimilarity
@@ -29,6 +30,7 @@ from cadml_plugins.features.v4 import V4
 from cadml_plugins.vectors.faiss import FaissBackend, FaissConfig
 from cadml_plugins.vectors.memory import MemoryBackend, MemoryConfig
 
+KEY = IndexKey("test", "v4", "scaled")
 K = 10
 Job = Callable[[], Any]
 
@@ -84,7 +86,7 @@ def single(catalog: Catalog, values: np.ndarray[Any, Any]) -> Table:
     """One query at a time, each a part of its own."""
     index, embedded = flat(values), np.ascontiguousarray(V4.embed(values[:1000]), dtype=np.float32)
     chosen, forgetful = (SimilaritySearch(catalog, V4, FaissBackend()) for _ in range(2))
-    alone = FaissBackend().open(FaissConfig(), dimension=len(V4.slots), metric="l2")
+    alone = FaissBackend().open(FaissConfig(), key=KEY, dimension=len(V4.slots), metric="l2")
     alone.upsert(np.arange(len(values)), V4.embed(values))
     plan = FaultPlan()
     degraded = SimilaritySearch(
@@ -167,8 +169,8 @@ def batches(folder: str, sizes: Sequence[int], lengths: Sequence[int]) -> Table:
         catalog = filled(folder, values)
         index = flat(values)
         embedded = np.ascontiguousarray(V4.embed(values), dtype=np.float32)
-        ours = FaissBackend().open(FaissConfig(), dimension=embedded.shape[1], metric="l2")
-        memory = MemoryBackend().open(MemoryConfig(), dimension=embedded.shape[1], metric="l2")
+        ours = FaissBackend().open(FaissConfig(), key=KEY, dimension=embedded.shape[1], metric="l2")
+        memory = MemoryBackend().open(MemoryConfig(), key=KEY, dimension=embedded.shape[1], metric="l2")
         for one in (ours, memory):
             one.upsert(np.arange(1, size + 1), embedded)
         service = BatchSimilarity(SimilaritySearch(catalog, V4, FaissBackend()), BatchPolicy(max_ids=10**6))

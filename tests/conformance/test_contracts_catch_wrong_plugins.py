@@ -10,7 +10,16 @@ import msgspec
 import numpy as np
 import pytest
 
-from cadml_core import BoundingBox, CadDocument, FeatureSlot, Hits, LimitExceeded, MalformedFile, ReadLimits
+from cadml_core import (
+    BoundingBox,
+    CadDocument,
+    FeatureSlot,
+    Hits,
+    IndexKey,
+    LimitExceeded,
+    MalformedFile,
+    ReadLimits,
+)
 from cadml_core.contracts.policies import PickleScan, Verdict
 from cadml_core.testing import (
     FeatureVersionContract,
@@ -469,7 +478,7 @@ def backend_failures(kind: type[RightIndex]) -> set[str]:
     class Backend:
         name, config_type = "fake", NoOptions
 
-        def open(self, config: Any, *, dimension: int, metric: str) -> RightIndex:
+        def open(self, config: Any, *, key: IndexKey, dimension: int, metric: str) -> RightIndex:
             return kind(dimension, metric)
 
     contract = VectorBackendContract()

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from prometheus_client import REGISTRY
 
-from cadml_core import FeatureSlot, Hits, Metric, VectorIndex
+from cadml_core import FeatureSlot, Hits, IndexKey, Metric, VectorIndex
 from cadml_core.catalog.records import NewPart, PartFilter, Vector
 from cadml_core.catalog.store import Catalog
 from cadml_core.errors import InvalidInput
@@ -62,9 +62,9 @@ class SlowBackend:
     name = "slow"
     config_type = MemoryConfig
 
-    def open(self, config: Any, *, dimension: int, metric: Metric) -> VectorIndex:
+    def open(self, config: Any, *, key: IndexKey, dimension: int, metric: Metric) -> VectorIndex:
         """Open one."""
-        return SlowIndex(MemoryBackend().open(config, dimension=dimension, metric=metric), 0.001)
+        return SlowIndex(MemoryBackend().open(config, key=key, dimension=dimension, metric=metric), 0.001)
 
 
 @pytest.fixture

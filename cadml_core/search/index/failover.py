@@ -265,7 +265,7 @@ class ResilientIndexes:
         fresh = self._followers(choice)
         try:
             for name in self._used:
-                verify(fresh[name], self._catalog)
+                self._verify(fresh[name])
         except IndexFailed:
             faiss_recovery_attempts_total.labels(result="failure").inc()
             raise
@@ -276,6 +276,19 @@ class ResilientIndexes:
             faiss_recovery_attempts_total.labels(result="success").inc()
             if self._history and self._history[-1].restored_at is None:
                 self._restored()
+
+    def _verify(self, follower: IndexFollower) -> None:
+        """Verify an index; a durable one that fails is filled anew and verified again.
+
+        What is wrong with it may be what it kept: a process that is started again would not cure it.
+        """
+        try:
+            verify(follower, self._catalog)
+        except IndexFailed:
+            if not follower.durable:
+                raise
+            follower.rebuild()
+            verify(follower, self._catalog)
 
     def _restored(self) -> None:
         last = self._history.pop()

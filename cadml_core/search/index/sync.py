@@ -15,7 +15,7 @@ import numpy as np
 
 from cadml_core.catalog.store import Catalog
 from cadml_core.catalog.transactions import PART
-from cadml_core.contracts.vectors import DurableIndex, Hits, VectorBackend, VectorIndex
+from cadml_core.contracts.vectors import DurableIndex, Hits, IndexKey, VectorBackend, VectorIndex
 from cadml_core.documents.arrays import FloatMatrix, Int64Array
 from cadml_core.errors import InvalidSetting
 from cadml_core.metrics import vector_index_size, vector_query_latency_seconds
@@ -74,6 +74,8 @@ class IndexFollower:
         self._closer: weakref.finalize[Any, Any] | None = None
         self._applied = 0
         self._size = 0
+        self._generation = 0
+        """Odd while the index is being changed; another even number after each change."""
         remote = not getattr(backend, "in_process", False)
         self._search_seconds = SEARCH_SECONDS if remote else None
         self._change_seconds = CHANGE_SECONDS if remote else None
@@ -97,10 +99,13 @@ class IndexFollower:
             IndexFailed: The index raised, did not answer in time, or answered what cannot be.
         """
         index = self.catch_up(change)
+        generation, size = self._generation, self._size
         start = time.perf_counter()
         hits = self._call("search", self._search_seconds, index.search, queries, k, allowed)
         self._latency.observe(time.perf_counter() - start)
         _require_plausible(hits, len(queries), k, allowed)
+        if allowed is None and generation == self._generation and not generation % 2:
+            _require_full(hits, min(k, size))
         return hits
 
     def catch_up(self, change: int | None = None) -> VectorIndex:
@@ -117,7 +122,7 @@ class IndexFollower:
             if self._index is not None and newest < self._applied:
                 self._discard()  # the database was put back to an earlier state
             if self._index is None:
-                self._index = self._open()
+                self._index = self._open(newest)
             if newest != self._applied:
                 self._apply(self._index, newest)
             return self._index
@@ -136,6 +141,24 @@ class IndexFollower:
         index = self._index
         return 0 if index is None else self._call("len", self._search_seconds, len, index)
 
+    def rebuild(self) -> None:
+        """Drop what the index holds; the next search fills it from the catalogue.
+
+        Raises:
+            IndexFailed: It could not be opened or cleared.
+        """
+        with self._lock:
+            if self._index is None:
+                self._index = self._open(self._catalog.last_change())
+            if isinstance(self._index, DurableIndex):
+                self._call("clear", self._change_seconds, self._index.clear)
+            self._discard()
+
+    @property
+    def durable(self) -> bool:
+        """Whether the index, once it is open, outlives this process."""
+        return isinstance(self._index, DurableIndex)
+
     def close(self) -> None:
         """Release the index; closing twice is allowed, and the next search opens it again."""
         with self._lock:
@@ -148,18 +171,22 @@ class IndexFollower:
         except Exception as error:
             raise IndexFailed(f"{what}: {type(error).__name__}: {error}") from error
 
-    def _open(self) -> VectorIndex:
+    def _open(self, newest: int) -> VectorIndex:
+        """Open the index by its key; ``newest`` is the catalogue's last change."""
+        space = self.space
+        key = IndexKey(self._catalog.identity, space.feature.name, space.name)
         index = self._call(
             "open",
             self._change_seconds,
-            partial(
-                self.backend.open, self._config, dimension=self.space.dimension, metric=self.space.metric
-            ),
+            partial(self.backend.open, self._config, key=key, dimension=space.dimension, metric=space.metric),
         )
         self._closer = weakref.finalize(self, _close, index, self.backend.name)
         self._closer.atexit = False
         if isinstance(index, DurableIndex):
             self._applied = self._call("open", self._change_seconds, index.applied_change)
+            if self._applied > newest:  # it has seen changes that a restored database has not
+                self._call("clear", self._change_seconds, index.clear)
+                self._applied = 0
         return index
 
     def _discard(self) -> None:
@@ -186,7 +213,11 @@ class IndexFollower:
             return len(index)
 
         built_anew = self._applied == 0
-        self._size = self._call("change", self._change_seconds, change)
+        self._generation += 1
+        try:
+            self._size = self._call("change", self._change_seconds, change)
+        finally:
+            self._generation += 1
         if built_anew and self._size != len(rows):
             raise IndexFailed(f"change: was given {len(rows)} vectors and holds {self._size}")
         self._applied = newest
@@ -225,3 +256,9 @@ def _require_plausible(hits: Hits, queries: int, k: int, allowed: Int64Array | N
         position[position == len(allowed)] = 0
         if len(found) and not (len(allowed) and bool((allowed[position] == found).all())):
             raise IndexFailed("search: returned ids that the filter does not allow")
+
+
+def _require_full(hits: Hits, expected: int) -> None:
+    """Refuse fewer hits than the index must have: what it held was lost outside this process."""
+    if expected and bool((hits.ids[:, expected - 1] < 0).any()):
+        raise IndexFailed(f"search: returned fewer than {expected} hits, but it was given as many vectors")

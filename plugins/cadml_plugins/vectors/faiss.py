@@ -9,7 +9,7 @@ from typing import Any, cast
 import msgspec
 import numpy as np
 
-from cadml_core import Int64Array, Metric, VectorBackend, VectorIndex, hookimpl
+from cadml_core import IndexKey, Int64Array, Metric, VectorBackend, VectorIndex, hookimpl
 from cadml_plugins.vectors._exact import ExactIndex, Mask, Rows
 from cadml_plugins.vectors._product import screen_by_product, squares
 
@@ -117,7 +117,14 @@ class FaissBackend:
     config_type: type[msgspec.Struct] = FaissConfig
     in_process = True
 
-    def open(self, config: FaissConfig, *, dimension: int, metric: Metric) -> VectorIndex:
+    def open(
+        self,
+        config: FaissConfig,
+        *,
+        key: IndexKey,  # noqa: ARG002 - each index in memory is one of its own
+        dimension: int,
+        metric: Metric,
+    ) -> VectorIndex:
         """Open an empty index. Faiss itself is imported here, so that its absence is an error of the
         index, which can be recovered from, and not of the plugin."""
         import faiss

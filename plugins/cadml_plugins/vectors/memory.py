@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import msgspec
 import numpy as np
 
-from cadml_core import Int64Array, Metric, VectorBackend, VectorIndex, hookimpl
+from cadml_core import IndexKey, Int64Array, Metric, VectorBackend, VectorIndex, hookimpl
 from cadml_plugins.vectors._exact import ExactIndex, Mask, Rows
 from cadml_plugins.vectors._product import screen_by_product, squares
 
@@ -71,7 +71,14 @@ class MemoryBackend:
     config_type: type[msgspec.Struct] = MemoryConfig
     in_process = True
 
-    def open(self, config: MemoryConfig, *, dimension: int, metric: Metric) -> VectorIndex:  # noqa: ARG002
+    def open(
+        self,
+        config: MemoryConfig,  # noqa: ARG002
+        *,
+        key: IndexKey,  # noqa: ARG002 - each index in memory is one of its own
+        dimension: int,
+        metric: Metric,
+    ) -> VectorIndex:
         """Open an empty index."""
         return ExactIndex(ArrayTable(dimension + 1 if metric == "cosine" else dimension), dimension, metric)
 

@@ -8,15 +8,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import numpy as np
 
 from cadml_core import VectorBackend
 from cadml_core.catalog.records import NewPart, Vector
 from cadml_core.catalog.store import Catalog
-from cadml_core.contracts.features import Metric
-from cadml_core.contracts.vectors import Hits, VectorIndex
-from cadml_core.documents.arrays import FloatMatrix, Int64Array
 from cadml_core.search.index.sync import IndexFollower, backend_config
 from cadml_core.search.spaces import Space
 
@@ -86,72 +82,3 @@ def test_many_threads_see_their_own_writes(catalog: Catalog, box: Any, backend: 
     with ThreadPoolExecutor(4) as threads:
         assert all(threads.map(write_and_find, range(4)))
     assert len(index) == 40
-
-
-class RemoteIndex:
-    """An index whose content outlives it, as a remote engine's does."""
-
-    def __init__(self, held: dict[int, Any], marks: list[int], upserts: list[int]) -> None:
-        self._held, self._marks, self._upserts = held, marks, upserts
-
-    def upsert(self, ids: Int64Array, vectors: FloatMatrix) -> None:
-        """Remember, and count."""
-        self._upserts.append(len(ids))
-        self._held.update(zip(ids.tolist(), vectors, strict=True))
-
-    def remove(self, ids: Int64Array) -> int:
-        """Forget."""
-        return sum(self._held.pop(i, None) is not None for i in ids.tolist())
-
-    def search(self, queries: FloatMatrix, k: int, allowed: Int64Array | None = None) -> Hits:
-        """Brute force."""
-        order = sorted(self._held, key=lambda i: float(((self._held[i] - queries[0]) ** 2).sum()))[:k]
-        return Hits(np.array([order]), np.zeros((1, len(order)), np.float32))
-
-    def __len__(self) -> int:
-        return len(self._held)
-
-    def close(self) -> None:
-        """Nothing to do."""
-
-    def applied_change(self) -> int:
-        """The last mark."""
-        return self._marks[-1] if self._marks else 0
-
-    def mark_applied(self, change: int) -> None:
-        """Remember it."""
-        self._marks.append(change)
-
-
-class RemoteConfig(msgspec.Struct, frozen=True):
-    """Nothing to choose."""
-
-
-class RemoteBackend:
-    """Opens the same remote content again and again."""
-
-    name = "remote"
-    config_type: type[msgspec.Struct] = RemoteConfig
-
-    def __init__(self) -> None:
-        self.held: dict[int, Any] = {}
-        self.marks: list[int] = []
-        self.upserts: list[int] = []
-
-    def open(self, config: Any, *, dimension: int, metric: Metric) -> VectorIndex:
-        """Open it."""
-        return RemoteIndex(self.held, self.marks, self.upserts)
-
-
-def test_a_durable_index_goes_on_where_it_was(catalog: Catalog, box: Any, boxes: MakeBoxes) -> None:
-    """After a restart only what is new is sent to an index that outlived the process."""
-    remote = RemoteBackend()
-    catalog.add(boxes(a=(1, 0, 0), b=(2, 0, 0)))
-    first = follower(catalog, box, remote)
-    first.catch_up()
-    first.close()
-    catalog.add(boxes(c=(0, 0, 0)))
-    second = follower(catalog, box, remote)
-    assert second.search(np.zeros((1, 3), np.float32), 3).ids[0].tolist() == [3, 1, 2]
-    assert remote.upserts == [2, 1]
-    assert remote.marks == [2, 3]

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from cadml_core import Metric, VectorBackend, VectorIndex
+from cadml_core import IndexKey, Metric, VectorBackend, VectorIndex
 from cadml_plugins.vectors import faiss, memory
 from cadml_plugins.vectors._exact import directions
 from cadml_plugins.vectors._sharing import SharedLock
@@ -24,10 +24,13 @@ BACKENDS: dict[str, tuple[VectorBackend, Any]] = {
 }
 
 
+KEY = IndexKey("test", "v4", "scaled")
+
+
 def opened(name: str, vectors: np.ndarray[Any, Any], metric: Metric = "l2") -> VectorIndex:
     """An index of these vectors under the ids 0, 1, 2, ..."""
     backend, config = BACKENDS[name]
-    index = backend.open(config, dimension=vectors.shape[1], metric=metric)
+    index = backend.open(config, key=KEY, dimension=vectors.shape[1], metric=metric)
     index.upsert(np.arange(len(vectors)), vectors)
     return index
 
@@ -118,7 +121,7 @@ def test_refuses_what_float32_cannot_compare(name: str) -> None:
 def test_ids_may_come_in_any_order(name: str) -> None:
     """Ids below the ones already there are found as well as those above."""
     backend, config = BACKENDS[name]
-    index = backend.open(config, dimension=1, metric="l2")
+    index = backend.open(config, key=KEY, dimension=1, metric="l2")
     ids = np.random.default_rng(3).permutation(200) * 7 - 500
     for start in range(0, 200, 9):
         part = ids[start : start + 9]

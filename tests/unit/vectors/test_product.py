@@ -7,9 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cadml_core import IndexKey
 from cadml_plugins.vectors._product import screen_by_product, squares
 from cadml_plugins.vectors.faiss import FaissBackend, FaissConfig
 from cadml_plugins.vectors.memory import MemoryBackend, MemoryConfig
+
+KEY = IndexKey("test", "v4", "scaled")
 
 
 @settings(max_examples=80, deadline=None)
@@ -65,10 +68,10 @@ def test_little_and_much_work_have_the_same_answer(share: float) -> None:
     rows = rng.integers(0, 6, size=(9_000, 5)).astype(np.float32)
     ids, asked = np.arange(9_000) * 3, rows[:40]
     allowed = ids[rng.random(9_000) < share]
-    expected = MemoryBackend().open(MemoryConfig(), dimension=5, metric="l2")
+    expected = MemoryBackend().open(MemoryConfig(), key=KEY, dimension=5, metric="l2")
     expected.upsert(ids, rows)
     for threads in (1, 2):
-        index = FaissBackend().open(FaissConfig(threads=threads), dimension=5, metric="l2")
+        index = FaissBackend().open(FaissConfig(threads=threads), key=KEY, dimension=5, metric="l2")
         index.upsert(ids, rows)
         for admitted in (None, allowed, allowed[::-1]):
             together = expected.search(asked, 12, admitted)
