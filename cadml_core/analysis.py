@@ -17,7 +17,8 @@ from cadml_core.documents.arrays import FloatVector
 from cadml_core.errors import CadmlError, EmptyDocument
 from cadml_core.intake.intake import Intake, Known, SourceFile
 from cadml_core.reading.reading import Reading, extract_values
-from cadml_core.search.similarity import Hit, SimilaritySearch
+from cadml_core.search.questions import Hit
+from cadml_core.search.similarity import SimilaritySearch
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True):

@@ -12,7 +12,7 @@ from cadml_core.documents.arrays import FloatMatrix, Int64Array
 from cadml_core.errors import InvalidInput, NotFound
 from cadml_core.intake.intake import Intake
 from cadml_core.migration.sources import Recomputation, load, those
-from cadml_core.search.spaces import Space, unit_rows
+from cadml_core.search.spaces import ExactDistances, Space
 
 LARGEST_POPULATION = 5_000
 
@@ -117,15 +117,12 @@ def _target_values(intake: Intake, version: str, rows: Int64Array) -> tuple[NDAr
 
 def _neighbours(feature: FeatureVersion, values: FloatMatrix, picked: Int64Array, k: int) -> Int64Array:
     """Positions of the k nearest to each picked part, itself left out; ties go to the first."""
-    space = Space(feature, "scaled")
-    vectors: NDArray[np.float64] = np.asarray(space.project(values), dtype=np.float64)
-    if space.metric == "cosine":
-        vectors = unit_rows(vectors)
+    distances = ExactDistances(Space(feature, "scaled"), values)
     lines = []
-    for position in picked:
-        distances = ((vectors - vectors[position]) ** 2).sum(axis=1)
-        distances[position] = np.inf
-        lines.append(np.argsort(distances, kind="stable")[:k])
+    for position in picked.tolist():
+        line = distances.to(position)
+        line[position] = np.inf
+        lines.append(np.argsort(line, kind="stable")[:k])
     return np.array(lines)
 
 

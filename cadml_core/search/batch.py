@@ -14,12 +14,13 @@ import msgspec
 import numpy as np
 
 from cadml_core.catalog.records import PartFilter
-from cadml_core.documents.arrays import FloatMatrix
+from cadml_core.documents.arrays import FloatMatrix, Int64Array
 from cadml_core.errors import InvalidInput
 from cadml_core.metrics import batch_similarity_parallel_savings_seconds
 from cadml_core.search.filters import SlotRange
 from cadml_core.search.index.failover import Answer
-from cadml_core.search.similarity import Hit, SimilaritySearch, check_bounds, lines_of, make_hits
+from cadml_core.search.questions import Hit, Question, SearchResult
+from cadml_core.search.similarity import SimilaritySearch, check_bounds
 from cadml_core.search.spaces import SpaceName
 
 
@@ -62,6 +63,10 @@ _PAIRS = 1_000_000
 """Pairs of query and vector from which on a thread inside this process saves more than it costs."""
 
 
+Chunk = Callable[[FloatMatrix], tuple[Answer, float]]
+"""Searches for some of the queries; returns the answer and the seconds it took."""
+
+
 class BatchSimilarity:
     """Answers batches through a ``SimilaritySearch``. Only computation runs in parallel, never a write."""
 
@@ -95,56 +100,39 @@ class BatchSimilarity:
                 allowed=self.policy.max_ids,
             )
         check_bounds(k, min_score)
-        search = self._search
-        space = search.space(metric)
-        allowed = search.admitted(which, ranges)
+        search, ranges = self._search, tuple(ranges)
         known, rows, raw = search.catalog.values_of(ids, search.feature.name)
-        if not known:
-            items = tuple(BatchItem(part_id, "not_found", ()) for part_id in ids)
-            health = search.indexes.health()
-            return BatchResult(
-                items, search.feature.name, metric, health.backend, health.degraded, False, 0.0
-            )
-        queries = space.project(raw)
-        savings = 0.0
-
-        def ask(change: int) -> list[Answer]:
-            nonlocal savings
-            one = partial(search.indexes.search, metric, k=k + 1, allowed=allowed, change=change)
-            answers, savings = self._share_out(one, queries)
-            return answers
-
-        answers, parts = search.answer(ask)
-        lines = itertools.chain.from_iterable(lines_of(space, answer.hits) for answer in answers)
-        found = {
-            part_id: make_hits(line, parts, k, min_score=min_score, exclude=row)
-            for part_id, row, line in zip(known, rows.tolist(), lines, strict=True)
-        }
+        questions = [
+            Question(values, k, metric, which, ranges, min_score, exclude=row)
+            for row, values in zip(rows.tolist(), raw, strict=True)
+        ]
+        work = _SharedWork(self)
+        results = search.search_many(questions, work.ask) if questions else []
+        found = dict(zip(known, results, strict=True))
+        health = None if results else search.indexes.health()
         return BatchResult(
             items=tuple(_item(part_id, found.get(part_id)) for part_id in ids),
             feature_version=search.feature.name,
             metric=metric,
-            backend=answers[-1].backend,
-            degraded=any(answer.degraded for answer in answers),
-            parallel=len(answers) > 1,
-            savings_seconds=savings,
+            backend=health.backend if health else results[-1].backend,
+            degraded=health.degraded if health else any(result.degraded for result in results),
+            parallel=work.threads > 1,
+            savings_seconds=work.savings,
         )
 
-    def _share_out(
-        self, ask: Callable[[FloatMatrix], Answer], queries: FloatMatrix
-    ) -> tuple[list[Answer], float]:
-        """Search for all queries, in threads where they are many; returns the seconds saved too."""
-        chunks = [queries[chunk] for chunk in self._chunks(len(queries))]
-        if len(chunks) == 1:
-            return [ask(queries)], 0.0
-        start = time.perf_counter()
-        timed = list(self._threads.map(partial(_timed, ask), chunks))
-        savings = sum(seconds for _, seconds in timed) - (time.perf_counter() - start)
-        # A histogram's sum must not fall; the answer tells the truth where nothing was saved.
-        batch_similarity_parallel_savings_seconds.observe(max(0.0, savings))
-        return [answer for answer, _ in timed], savings
+    # For the work of one batch
 
-    def _chunks(self, count: int) -> list[slice]:
+    def search_chunk(self, metric: SpaceName, k: int, allowed: Int64Array | None, change: int) -> Chunk:
+        """Return what searches for some of the queries, and tells how long that took."""
+        search = partial(self._search.indexes.search, metric, k=k, allowed=allowed, change=change)
+        return partial(_timed, search)
+
+    def map(self, search: Chunk, chunks: Sequence[FloatMatrix]) -> list[tuple[Answer, float]]:
+        """Search chunk by chunk, in threads where there are several."""
+        return list(self._threads.map(search, chunks)) if len(chunks) > 1 else [search(chunks[0])]
+
+    def chunks(self, count: int) -> list[slice]:
+        """Divide so many queries among threads."""
         workers = 1 if count <= self.policy.threshold else self.policy.workers
         indexes = self._search.indexes
         if indexes.in_process:
@@ -158,11 +146,37 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _timed(ask: Callable[[FloatMatrix], Answer], queries: FloatMatrix) -> tuple[Answer, float]:
+class _SharedWork:
+    """Shares the queries of one batch out, and knows what that saved."""
+
+    def __init__(self, batches: BatchSimilarity) -> None:
+        self._batches = batches
+        self.threads = 1
+        self.savings = 0.0
+
+    def ask(
+        self, metric: SpaceName, queries: FloatMatrix, k: int, allowed: Int64Array | None, change: int
+    ) -> list[Answer]:
+        """Search for all queries, an ``Ask`` of the pipeline."""
+        search = self._batches.search_chunk(metric, k, allowed, change)
+        chunks = [queries[part] for part in self._batches.chunks(len(queries))]
+        start = time.perf_counter()
+        timed = self._batches.map(search, chunks)
+        self.threads = len(chunks)
+        if self.threads > 1:
+            self.savings = sum(seconds for _, seconds in timed) - (time.perf_counter() - start)
+            # A histogram's sum must not fall; the answer tells the truth where nothing was saved.
+            batch_similarity_parallel_savings_seconds.observe(max(0.0, self.savings))
+        return [answer for answer, _ in timed]
+
+
+def _timed(search: Callable[[FloatMatrix], Answer], queries: FloatMatrix) -> tuple[Answer, float]:
     start = time.perf_counter()
-    answer = ask(queries)
+    answer = search(queries)
     return answer, time.perf_counter() - start
 
 
-def _item(part_id: str, hits: tuple[Hit, ...] | None) -> BatchItem:
-    return BatchItem(part_id, "not_found" if hits is None else "success", hits or ())
+def _item(part_id: str, result: SearchResult | None) -> BatchItem:
+    if result is None:
+        return BatchItem(part_id, "not_found", ())
+    return BatchItem(part_id, "success", result.hits)

@@ -8,11 +8,9 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from cadml_core.documents.arrays import FloatMatrix
+from cadml_core.documents.arrays import FloatMatrix, FloatVector
 from cadml_core.errors import InvalidInput
-from cadml_core.search.spaces import Space, unit_rows
-
-_ROWS_AT_ONCE = 512
+from cadml_core.search.spaces import ExactDistances, Space
 
 
 class Evaluation(msgspec.Struct, frozen=True):
@@ -55,15 +53,8 @@ def evaluate(space: Space, raw: FloatMatrix, labels: Sequence[str]) -> Evaluatio
             " or evaluate with --label parent",
             stage="evaluate",
         )
-    points = np.asarray(space.project(raw), dtype=np.float64)
-    if space.metric == "cosine":
-        points = np.asarray(unit_rows(points))
-    figures = np.concatenate(
-        [
-            _figures(points, codes, queries[start : start + _ROWS_AT_ONCE])
-            for start in range(0, len(queries), _ROWS_AT_ONCE)
-        ]
-    )
+    distances = ExactDistances(space, raw)
+    figures = np.array([_figures(distances.to(query), codes, query) for query in queries.tolist()])
     average_precision, first, five = figures.mean(axis=0).tolist()
     return Evaluation(
         feature_version=space.feature.name,
@@ -77,17 +68,12 @@ def evaluate(space: Space, raw: FloatMatrix, labels: Sequence[str]) -> Evaluatio
     )
 
 
-def _figures(
-    points: NDArray[np.float64], codes: NDArray[np.int64], queries: NDArray[np.int64]
-) -> NDArray[np.float64]:
-    """Return (q, 3): average precision, P@1 and P@5 of each query."""
-    squares = (points**2).sum(axis=1)
-    distances = squares[queries, None] - 2.0 * points[queries] @ points.T + squares[None, :]
-    distances = np.round(np.maximum(distances, 0.0), 12)
-    distances[np.arange(len(queries)), queries] = np.inf
-    order = np.argsort(distances, axis=1, kind="stable")[:, :-1]
-    relevant = codes[order] == codes[queries, None]
-    ranks = np.arange(1, order.shape[1] + 1)
-    precision = np.cumsum(relevant, axis=1) / ranks
-    average = (precision * relevant).sum(axis=1) / relevant.sum(axis=1)
-    return np.column_stack([average, relevant[:, 0], relevant[:, :5].mean(axis=1)])
+def _figures(distances: FloatVector, codes: NDArray[np.int64], query: int) -> tuple[float, float, float]:
+    """Return average precision, P@1 and P@5 of one query, given its distances to all parts."""
+    distances = np.round(distances, 12)  # what differs by rounding only is a tie
+    distances[query] = np.inf
+    order = np.argsort(distances, kind="stable")[:-1]
+    relevant = codes[order] == codes[query]
+    precision = np.cumsum(relevant) / np.arange(1, len(order) + 1)
+    average = (precision * relevant).sum() / relevant.sum()
+    return float(average), float(relevant[0]), float(relevant[:5].mean())

@@ -1,9 +1,9 @@
-"""Find the parts most similar to a part or to a vector."""
+"""Find the parts most similar to parts or to vectors: the one pipeline that every search goes through."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -20,45 +20,17 @@ from cadml_core.search.index.failover import Answer, BackendChoice, ResilientInd
 from cadml_core.search.index.health import RecoveryPolicy
 from cadml_core.search.index.sync import backend_config
 from cadml_core.search.parts import PartCache
+from cadml_core.search.questions import Contribution, Hit, Question, SearchResult
 from cadml_core.search.spaces import Space, SpaceName
 
 MAX_K = 10_000
+_ALL_PARTS = PartFilter()
 _ATTEMPTS = 3
 
 
-class Contribution(msgspec.Struct, frozen=True):
-    """What one slot adds to the distance between the query and a hit."""
-
-    slot: str
-    share: float
-    """Of the squared distance, in [0, 1]; the shares of all slots sum to 1, or are all 0 at distance 0."""
-    query: float
-    """Raw value."""
-    hit: float
-
-
-class Hit(msgspec.Struct, frozen=True, gc=False):
-    """One similar part. Made by the thousand and in no cycle, so nothing for the garbage collector."""
-
-    part: Part
-    score: float
-    """In [0, 1]; 1.0 is identical."""
-    distance: float
-    """Euclidean distance of the embeddings, or ``1 - cosine`` for angles."""
-    explanation: tuple[Contribution, ...] | None = None
-    """In the order of the slots; None where none was asked for."""
-
-
-class SearchResult(msgspec.Struct, frozen=True):
-    """Hits by descending score; equal scores by ascending row number, so the order is always the same."""
-
-    hits: tuple[Hit, ...]
-    feature_version: str
-    metric: SpaceName
-    backend: str
-    """Name of the vector backend that answered."""
-    degraded: bool = False
-    """True where a stand-in answered because the chosen backend could not."""
+Ask = Callable[[SpaceName, FloatMatrix, int, Int64Array | None, int], list[Answer]]
+"""Searches a space for the k nearest of each query among the rows allowed, as of a change at least; the hits
+of the queries in their order, in one answer or in several."""
 
 
 class SimilaritySearch:
@@ -136,8 +108,8 @@ class SimilaritySearch:
                 version=self.feature.name,
             )
         exclude = None if include_self else int(rows[0])
-        question = _Question(raw[0], k, metric, which, tuple(ranges), min_score, explain, exclude)
-        return self._search(question)
+        question = Question(raw[0], k, metric, which, tuple(ranges), min_score, explain, exclude)
+        return self.search_many([question])[0]
 
     def by_values(
         self,
@@ -157,8 +129,8 @@ class SimilaritySearch:
             InvalidInput: A value is not a finite number, or an argument is out of bounds.
         """
         raw = checked_values(values, self.feature)
-        question = _Question(raw, k, metric, which, tuple(ranges), min_score, explain, None)
-        return self._search(question)
+        question = Question(raw, k, metric, which, tuple(ranges), min_score, explain)
+        return self.search_many([question])[0]
 
     def pair(self, id_a: str, id_b: str, *, metric: SpaceName = "scaled") -> Hit:
         """Compare two parts: the second as a hit of the first, with its explanation.
@@ -182,47 +154,81 @@ class SimilaritySearch:
         """
         return self.spaces.get(metric) or Space(self.feature, metric)
 
-    def admitted(self, which: PartFilter | None, ranges: Sequence[SlotRange] = ()) -> Int64Array | None:
-        """Return the row numbers that a filter admits, ascending; None where it admits all.
+    def search_many(self, questions: Sequence[Question], ask: Ask | None = None) -> list[SearchResult]:
+        """Answer questions, in their order: the one way that every search goes.
+
+        Questions that share metric and filters are one question to the index.
+
+        Args:
+            questions: What is asked.
+            ask: Searches the index for several queries; where None, in one call.
 
         Raises:
-            InvalidInput: A range names no slot of the feature version, or its bounds cannot be.
+            InvalidInput: ``k``, ``metric``, ``min_score`` or a range of a question is out of bounds.
         """
+        for question in questions:
+            check_bounds(question.k, question.min_score)
+        groups: dict[Any, list[int]] = {}
+        for number, question in enumerate(questions):
+            groups.setdefault((question.metric, question.which, question.ranges), []).append(number)
+        if len(groups) == 1:
+            return self._search_alike(questions, ask)
+        results: dict[int, SearchResult] = {}
+        for numbers in groups.values():
+            alike = [questions[number] for number in numbers]
+            results.update(zip(numbers, self._search_alike(alike, ask), strict=True))
+        return [results[number] for number in range(len(questions))]
+
+    def _search_alike(self, questions: Sequence[Question], ask: Ask | None) -> list[SearchResult]:
+        """Answer questions that share metric and filters."""
+        first = questions[0]
+        space = self.space(first.metric)
+        allowed = self._admitted(first.which, first.ranges)
+        queries = space.project(np.array([question.raw for question in questions]))
+        # A part among its own neighbours takes a place that another must fill.
+        wanted = max(question.k + (question.exclude is not None) for question in questions)
+        answers, parts = self._answered(ask or self._ask, first.metric, queries, wanted, allowed)
+        results = []
+        remaining = iter(questions)
+        for answer in answers:
+            for line, question in zip(_lines(space, answer.hits), remaining, strict=False):
+                hits = _hits(line, parts, question)
+                if question.explain:
+                    hits = self._explained(space, question.raw, hits)
+                results.append(
+                    SearchResult(hits, self.feature.name, question.metric, answer.backend, answer.degraded)
+                )
+        return results
+
+    def _admitted(self, which: PartFilter | None, ranges: tuple[SlotRange, ...]) -> Int64Array | None:
+        """Return the row numbers that a filter admits, ascending; None where it admits all."""
+        if not ranges and (which is None or which == _ALL_PARTS):
+            return None
         return self._admission.rows(which, ranges)
 
-    def _search(self, question: _Question) -> SearchResult:
-        check_bounds(question.k, question.min_score)
-        space = self.space(question.metric)
-        allowed = self.admitted(question.which, question.ranges)
-        query = space.project(question.raw[np.newaxis, :])
-        wanted = question.k if question.exclude is None else question.k + 1
-        [answer], parts = self.answer(
-            lambda change: [self.indexes.search(question.metric, query, wanted, allowed, change=change)]
-        )
-        [line] = lines_of(space, answer.hits)
-        hits = make_hits(line, parts, question.k, min_score=question.min_score, exclude=question.exclude)
-        if question.explain:
-            hits = self._explained(space, question.raw, hits)
-        return SearchResult(hits, self.feature.name, question.metric, answer.backend, answer.degraded)
+    def _ask(
+        self, metric: SpaceName, queries: FloatMatrix, k: int, allowed: Int64Array | None, change: int
+    ) -> list[Answer]:
+        return [self.indexes.search(metric, queries, k, allowed, change=change)]
 
-    def answer(self, ask: Callable[[int], list[Answer]]) -> tuple[list[Answer], dict[int, Part]]:
+    def _answered(
+        self, ask: Ask, metric: SpaceName, queries: FloatMatrix, k: int, allowed: Int64Array | None
+    ) -> tuple[list[Answer], dict[int, Part]]:
         """Ask the indexes, and fetch every part that was found.
 
         A part that was removed in between makes room for another, so they are asked again. An index
         that keeps naming parts that do not exist is taken out of service.
-
-        Args:
-            ask: Searches; it is given the newest change, which the indexes and the parts then share.
         """
         for _ in range(_ATTEMPTS):
+            # Indexes and parts share one look at the change log.
             primary, change = self.indexes.primary, self.catalog.last_change()
-            answers = ask(change)
+            answers = ask(metric, queries, k, allowed, change)
             found = _rows_of(answers)
             parts = self._parts.get(found, change)
             if len(parts) == len(found):
                 return answers, parts
         self.indexes.degrade(primary, "search: returned ids that no part has")
-        answers = ask(self.catalog.last_change())
+        answers = ask(metric, queries, k, allowed, self.catalog.last_change())
         return answers, self._parts.get(_rows_of(answers))
 
     def _explained(self, space: Space, raw: FloatVector, hits: Sequence[Hit]) -> tuple[Hit, ...]:
@@ -240,45 +246,23 @@ class SimilaritySearch:
         self.indexes.close()
 
 
-class _Question(NamedTuple):
-    """Everything about one search but where to search."""
-
-    raw: FloatVector
-    k: int
-    metric: SpaceName
-    which: PartFilter | None
-    ranges: tuple[SlotRange, ...]
-    min_score: float
-    explain: bool
-    exclude: int | None
-    """A row that is not to be found: the query part itself."""
-
-
-class HitLine(NamedTuple):
-    """What one query of a batch found, best first; rows are -1 where there is nothing more."""
-
-    rows: list[int]
-    scores: list[float]
-    distances: list[float]
-
-
-def lines_of(space: Space, hits: Hits) -> list[HitLine]:
-    """Turn an index's answer into one line for each query, with scores and the distances people read."""
+def _lines(space: Space, hits: Hits) -> Iterator[tuple[list[int], list[float], list[float]]]:
+    """Yield rows (-1 where there are no more), scores and distances as people read them, for each query."""
     shown = space.shown(hits.distances)
-    columns = (hits.ids.tolist(), space.scores(shown).tolist(), shown.tolist())
-    return [HitLine(*line) for line in zip(*columns, strict=True)]
+    return zip(hits.ids.tolist(), space.scores(shown).tolist(), shown.tolist(), strict=True)
 
 
-def make_hits(
-    line: HitLine, parts: Mapping[int, Part], k: int, *, min_score: float = 0.0, exclude: int | None = None
+def _hits(
+    line: tuple[list[int], list[float], list[float]], parts: Mapping[int, Part], question: Question
 ) -> tuple[Hit, ...]:
-    """Return the first k of a line that are no less similar than wanted, a row left out."""
+    """Return the first k of a line that are as similar as wanted, without the row to be left out."""
+    least, exclude = question.min_score, question.exclude
     hits = [
         Hit(parts[row], score, distance)
         for row, score, distance in zip(*line, strict=True)
-        if score >= min_score and row != exclude and row in parts
+        if score >= least and row != exclude and row in parts
     ]
-    return tuple(hits[:k])
+    return tuple(hits[: question.k])
 
 
 def _rows_of(answers: Sequence[Answer]) -> set[int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import cached_property
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -29,7 +30,7 @@ class Space:
         self.name = name
         self.metric: Metric = feature.metric if name == "scaled" else "cosine"
 
-    @property
+    @cached_property
     def dimension(self) -> int:
         """Length of a vector in this space."""
         return int(self.project(np.zeros((1, len(self.feature.slots)))).shape[1])
@@ -55,13 +56,8 @@ class Space:
 
     def distance(self, one: FloatVector, other: FloatVector) -> float:
         """Return the distance of two raw vectors: Euclidean, or ``1 - cosine``."""
-        pair: FloatVector = np.asarray(self.project(np.stack([one, other])), dtype=np.float64)
-        if self.metric == "cosine":
-            pair = unit_rows(pair)
-            if pair[0].any() != pair[1].any():  # one of them has no direction
-                return 1.0
-        squared = float(((pair[0] - pair[1]) ** 2).sum())
-        return squared * 0.5 if self.metric == "cosine" else math.sqrt(squared)
+        exact = float(ExactDistances(self, np.stack([one, other])).to(0)[1])
+        return math.sqrt(exact) if self.metric == "l2" else exact
 
     def shares(self, one: FloatVector, others: FloatMatrix) -> NDArray[np.float64]:
         """Return each slot's share of the squared distance between one raw vector and each of others.
@@ -89,6 +85,31 @@ class Space:
         totals = squares.sum(axis=1, keepdims=True)
         squares /= np.where(totals > 0.0, totals, 1.0)
         return squares
+
+
+class ExactDistances:
+    """Distances between raw vectors by the definition of ``Hits``, in float64: what every index is held to.
+
+    Args:
+        space: Where they are measured.
+        raw: Raw values, (n, slots).
+    """
+
+    def __init__(self, space: Space, raw: FloatMatrix) -> None:
+        points: NDArray[np.float64] = np.asarray(space.project(raw), dtype=np.float64)
+        self._cosine = space.metric == "cosine"
+        self._points = unit_rows(points) if self._cosine else points
+
+    def to(self, position: int) -> FloatVector:
+        """Return the distance of every vector to the one at this position, float64 (n,)."""
+        difference = self._points - self._points[position]
+        exact: FloatVector = np.einsum("nd,nd->n", difference, difference)
+        if self._cosine:
+            exact *= 0.5
+            # A vector of zeros has no direction: it is at distance 1 from all but its like.
+            directed: NDArray[np.bool_] = np.asarray(self._points.any(axis=1))
+            exact[directed != directed[position]] = 1.0
+        return exact
 
 
 def unit_rows(rows: NDArray[np.float64]) -> NDArray[np.float64]:

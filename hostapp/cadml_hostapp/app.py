@@ -21,10 +21,10 @@ from cadml_core.settings import Settings, load_settings
 from cadml_hostapp.http import errors as problems
 from cadml_hostapp.http.auth import ADMIN_HEADER, KEY_HEADER, Gatekeeper, KeyCheck
 from cadml_hostapp.http.boundary import Edge
-from cadml_hostapp.http.limits import before_request, rate_limit
+from cadml_hostapp.http.limits import RateLimit, before_request, rate_limit
 from cadml_hostapp.http.metrics import HttpMetrics
 from cadml_hostapp.http.plugin_routes import plugin_routers
-from cadml_hostapp.http.search_fast_path import ExpressLane
+from cadml_hostapp.http.searching import FastSearch
 from cadml_hostapp.routes import (
     analyze,
     docs,
@@ -57,6 +57,7 @@ def create_app(source: Settings | Runtime | None = None) -> Litestar:
     settings = source.settings if isinstance(source, Runtime) else source or load_settings()
     gatekeeper = Gatekeeper(settings)  # before anything is opened: without keys there is no server
     services = Services(source if isinstance(source, Runtime) else build_runtime(settings))
+    limit = _rate_limit(settings)
     app = Litestar(
         route_handlers=[
             operations.root,
@@ -78,7 +79,7 @@ def create_app(source: Settings | Runtime | None = None) -> Litestar:
         dependencies=_dependencies(services),
         state=State({"gatekeeper": gatekeeper, "services": services}),
         lifespan=[_lifespan(services)],
-        middleware=_middleware(settings, gatekeeper),
+        middleware=_middleware(gatekeeper, limit),
         before_request=before_request,
         exception_handlers=problems.handlers(settings.data_path),
         cors_config=_cors(settings),
@@ -86,11 +87,14 @@ def create_app(source: Settings | Runtime | None = None) -> Litestar:
         request_max_body_size=MAX_JSON_BYTES,
         logging_config=None,
     )
-    inner = app.asgi_handler
-    if not settings.rate_limit_per_minute:  # a limit is counted in the route
-        record = HttpMetrics(app, _metrics()).record
-        inner = ExpressLane(inner, f"{API}/vectors/search", services.searcher, gatekeeper, record)
-    app.asgi_handler = Edge(inner, body_timeout=settings.upload_timeout_seconds, pages=docs.PATH)
+    record = HttpMetrics(app, _metrics()).record
+    fast = FastSearch(app.asgi_handler, services.searcher, gatekeeper, record, limit)
+    app.asgi_handler = Edge(
+        app.asgi_handler,
+        {f"{API}/vectors/search": fast},
+        body_timeout=settings.upload_timeout_seconds,
+        pages=docs.PATH,
+    )
     return app
 
 
@@ -114,13 +118,19 @@ def _lifespan(services: Services) -> Callable[[Litestar], AbstractAsyncContextMa
     return lifespan
 
 
-def _middleware(settings: Settings, gatekeeper: Gatekeeper) -> list[DefineMiddleware]:
+def _rate_limit(settings: Settings) -> RateLimit | None:
+    if not settings.rate_limit_per_minute:
+        return None
+    return RateLimit(settings.rate_limit_per_minute, settings.server_workers)
+
+
+def _middleware(gatekeeper: Gatekeeper, limit: RateLimit | None) -> list[DefineMiddleware]:
     found = [
         _metrics().middleware,
         DefineMiddleware(KeyCheck, gatekeeper=gatekeeper, prefix=f"{API}/"),
     ]
-    if settings.rate_limit_per_minute:
-        found.append(rate_limit(settings.rate_limit_per_minute, settings.server_workers))
+    if limit is not None:
+        found.append(rate_limit(limit))
     return found
 
 

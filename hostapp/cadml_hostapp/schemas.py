@@ -19,7 +19,7 @@ from cadml_core.migration.migrator import MigrationReport
 from cadml_core.search.batch import BatchResult
 from cadml_core.search.filters import SlotRange
 from cadml_core.search.index.health import IndexHealth
-from cadml_core.search.similarity import Contribution, Hit, SearchResult
+from cadml_core.search.questions import Contribution, Hit, SearchResult
 from cadml_core.search.spaces import SpaceName
 from cadml_core.search.statistics import SlotStatistics
 
@@ -80,9 +80,10 @@ class Filters(Body, frozen=True, kw_only=True):
     project: Wanted | None = None
     label: Wanted | None = None
 
-    def which(self) -> PartFilter:
-        """Return the filter as the catalogue knows it."""
-        return PartFilter(format=self.format, material=self.material, project=self.project, label=self.label)
+    def which(self) -> PartFilter | None:
+        """Return the filter as the catalogue knows it, None where it admits every part."""
+        which = PartFilter(format=self.format, material=self.material, project=self.project, label=self.label)
+        return None if which == PartFilter() else which
 
 
 class AnalyzeOptions(Body, frozen=True, kw_only=True):

@@ -20,8 +20,8 @@ from cadml_core.intake.intake import Known, SourceFile, known_from
 from cadml_core.reading.detection import HEAD_BYTES
 from cadml_core.reading.identity import identity_of
 from cadml_core.runtime import Runtime
+from cadml_hostapp.http.searching import Searcher
 from cadml_hostapp.http.uploads import UploadedFile
-from cadml_hostapp.searching import Searcher
 
 T = TypeVar("T")
 
@@ -38,7 +38,7 @@ class Services:
         self.max_file_bytes = runtime.settings.max_file_bytes
         self._readers = ThreadPoolExecutor(_READERS, "cadml-read")
         self._writers = ThreadPoolExecutor(_WRITERS, "cadml-write")
-        self.searcher = Searcher(runtime, self.read)
+        self.searcher = Searcher(runtime, self._readers)
         self.started = time.monotonic()
         self.warm = False
         """True once the index has caught up for the first time."""

@@ -9,22 +9,20 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 
-def call_within(seconds: float | None, function: Callable[..., T], *arguments: Any) -> T:
+def call_within(seconds: float, function: Callable[..., T], *arguments: Any) -> T:
     """Return what the function returns, or raise what it raises.
 
     Python cannot stop a thread, so a call that hangs is left behind on a daemon thread; whoever
     calls must not use what it worked on again.
 
     Args:
-        seconds: How long to wait; None calls in this thread and waits for ever.
+        seconds: How long to wait.
         function: What to call.
         arguments: What it takes.
 
     Raises:
         TimeoutError: It did not return in time.
     """
-    if seconds is None:
-        return function(*arguments)
     outcome: list[Any] = []
     done = threading.Event()
 

@@ -166,6 +166,8 @@ class IndexFollower:
 
     def _call(self, what: str, seconds: float | None, function: Callable[..., T], *arguments: Any) -> T:
         try:
+            if seconds is None:
+                return function(*arguments)
             return call_within(seconds, function, *arguments)
         # A backend may be a stranger's code, and the engine behind it may fail in any way.
         except Exception as error:

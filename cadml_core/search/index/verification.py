@@ -9,7 +9,7 @@ from cadml_core.catalog.store import Catalog
 from cadml_core.catalog.transactions import PART
 from cadml_core.documents.arrays import FloatMatrix, FloatVector, Int64Array
 from cadml_core.search.index.sync import IndexFailed, IndexFollower
-from cadml_core.search.spaces import Space, unit_rows
+from cadml_core.search.spaces import ExactDistances
 
 SAMPLE = 8
 NEIGHBOURS = 10
@@ -46,7 +46,7 @@ def _verify_searches(
 ) -> None:
     k = min(NEIGHBOURS, len(rows))
     hits = follower.search(follower.space.project(raw[picked]), k)
-    distances = _Distances(follower.space, raw)
+    distances = ExactDistances(follower.space, raw)
     near = wanted = 0
     for ids, claimed, position in zip(hits.ids, hits.distances, picked, strict=True):
         compared = ~np.isin(ids, moving)
@@ -55,25 +55,6 @@ def _verify_searches(
         wanted += int(compared.sum())
     if near < LEAST_RECALL * wanted:
         raise IndexFailed(f"verification: only {near} of {wanted} neighbours are as near as the nearest")
-
-
-class _Distances:
-    """Exact distances between stored vectors, by the definition of ``Hits``."""
-
-    def __init__(self, space: Space, raw: FloatMatrix) -> None:
-        vectors: NDArray[np.float64] = np.asarray(space.project(raw), dtype=np.float64)
-        self._cosine = space.metric == "cosine"
-        self._vectors = unit_rows(vectors) if self._cosine else vectors
-
-    def to(self, position: int) -> FloatVector:
-        """Return the distance of every vector to the one at this position."""
-        exact: FloatVector = ((self._vectors - self._vectors[position]) ** 2).sum(axis=1)
-        if self._cosine:
-            exact *= 0.5
-            # A vector of zeros has no direction: it is at distance 1 from all but its like.
-            directed: NDArray[np.bool_] = np.asarray(self._vectors.any(axis=1))
-            exact[directed != directed[position]] = 1.0
-        return exact
 
 
 def _count_near(

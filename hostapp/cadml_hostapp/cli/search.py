@@ -12,7 +12,7 @@ from rich.table import Table
 from cadml_core.catalog.records import PartFilter
 from cadml_core.errors import NotFound
 from cadml_core.runtime import Runtime, build_runtime
-from cadml_core.search.similarity import Hit, SearchResult
+from cadml_core.search.questions import Hit, SearchResult
 from cadml_core.search.spaces import SpaceName
 from cadml_hostapp.cli.console import Options, json_option, out, print_json, reports_errors
 

@@ -7,6 +7,7 @@ import logging
 import re
 import secrets
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import structlog
@@ -43,15 +44,19 @@ class BodyTimeout(CadmlError, TimeoutError):
 class Edge:
     """ASGI wrapper around the whole application."""
 
-    def __init__(self, app: ASGIApp, *, body_timeout: float, pages: str) -> None:
+    def __init__(
+        self, app: ASGIApp, direct: Mapping[str, ASGIApp], *, body_timeout: float, pages: str
+    ) -> None:
         """Wrap an application.
 
         Args:
             app: The application.
+            direct: Paths that another application answers first.
             body_timeout: Longest pause between two pieces of a body, in seconds.
             pages: Path below which HTML pages are.
         """
         self._app = app
+        self._direct = direct
         self._timeout = body_timeout
         self._pages = pages
 
@@ -64,7 +69,8 @@ class Edge:
 
     async def pass_on(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let the application answer."""
-        await self._app(scope, receive, send)
+        app = self._direct.get(scope["path"], self._app)
+        await app(scope, receive, send)
 
     def headers(self, path: str) -> list[tuple[bytes, bytes]]:
         """Return the security headers for a path."""

@@ -253,6 +253,23 @@ def test_requests_over_the_limit_are_refused(tmp_path: Any) -> None:
         assert limited.get("/health").status_code == 200
 
 
+def test_searches_count_against_the_limit_too(tmp_path: Any) -> None:
+    """Answered by the fast path or by the route, each search is counted once and told what is left."""
+    settings = settings_for(tmp_path, rate_limit_per_minute=4)
+    fast, slow = "/api/v1/vectors/search", "/api/v1/vectors/search?"
+    with TestClient(create_app(settings)) as limited:
+        limited.headers.update(HEADERS)
+        left = []
+        for path, origin in ((fast, {}), (slow, {"Origin": "https://a.example"}), (fast, {})):
+            body = {"vector": [1.0] * 22, "k": 1}
+            response = limited.post(path, json=body, headers=origin)
+            assert response.status_code == 200
+            left.append(response.headers["ratelimit-remaining"])
+        assert left == ["3", "2", "1"]
+        assert limited.get("/api/v1/plugins").headers["ratelimit-remaining"] == "0"
+        check(limited.post(fast, json=body), "RATE_LIMITED", 429)
+
+
 def test_cross_origin_calls_are_off_unless_configured(tmp_path: Any) -> None:
     """Only the named origin is told that it may call."""
     settings = settings_for(tmp_path, cors_origins=("https://shop.example",))

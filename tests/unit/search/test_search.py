@@ -13,7 +13,9 @@ from cadml_core import VectorBackend
 from cadml_core.catalog.records import NewPart, PartFilter, Vector
 from cadml_core.catalog.store import Catalog
 from cadml_core.errors import DimensionMismatch, InvalidInput, InvalidSetting, NotFound
-from cadml_core.search.similarity import SearchResult, SimilaritySearch
+from cadml_core.search.filters import SlotRange
+from cadml_core.search.questions import Question, SearchResult
+from cadml_core.search.similarity import SimilaritySearch
 from cadml_core.search.spaces import Space
 
 MakeBoxes = Callable[..., list[NewPart]]
@@ -188,3 +190,23 @@ def test_huge_values_do_not_break_the_index(
     """A vector far beyond any part's size is stored and found like any other."""
     catalog.add(boxes(a=(1e15, 1, 1), b=(1, 1, 1), c=(2, 1, 1)))
     assert ids(search.by_id("b")) == ["c", "a"]
+
+
+def test_many_questions_are_answered_as_each_alone(
+    search: SimilaritySearch, catalog: Catalog, boxes: MakeBoxes
+) -> None:
+    """Whatever k, metric, filter and explanation each has, the pipeline answers it as if it came alone."""
+    catalog.add(boxes(a=(1, 2, 3), b=(2, 2, 3), c=(9, 1, 1), d=(4, 4, 4)))
+    raw = np.array([1.0, 2.0, 3.0])
+    questions = [
+        Question(raw, k=3),
+        Question(raw, k=1, metric="cosine_raw"),
+        Question(raw + 1, k=2, explain=True),
+        Question(raw, k=4, ranges=(SlotRange("width", minimum=2.0),)),
+        Question(raw, k=2, min_score=0.9, exclude=1),
+        Question(raw * 3, k=10),
+    ]
+    together = search.search_many(questions)
+    assert together == [search.search_many([question])[0] for question in questions]
+    assert [len(result.hits) for result in together] == [3, 1, 2, 3, 0, 4]
+    assert search.search_many([]) == []

@@ -15,8 +15,7 @@ from hypothesis.extra import numpy as hnp
 
 from cadml_core import IndexKey, Metric, VectorBackend, VectorIndex
 from cadml_plugins.vectors import faiss, memory
-from cadml_plugins.vectors._exact import directions
-from cadml_plugins.vectors._sharing import SharedLock
+from cadml_plugins.vectors._exact import SharedLock, directions
 
 BACKENDS: dict[str, tuple[VectorBackend, Any]] = {
     "faiss": (faiss.FaissBackend(), faiss.FaissConfig()),

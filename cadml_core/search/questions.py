@@ -1,0 +1,62 @@
+"""What is asked of a search, and what it answers."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import msgspec
+
+from cadml_core.catalog.records import Part, PartFilter
+from cadml_core.documents.arrays import FloatVector
+from cadml_core.search.filters import SlotRange
+from cadml_core.search.spaces import SpaceName
+
+
+class Question(NamedTuple):
+    """Everything about one search but where to search."""
+
+    raw: FloatVector
+    """Raw values of the feature version, float64 (slots,), finite."""
+    k: int = 10
+    metric: SpaceName = "scaled"
+    which: PartFilter | None = None
+    ranges: tuple[SlotRange, ...] = ()
+    min_score: float = 0.0
+    explain: bool = False
+    exclude: int | None = None
+    """A row that is not to be found: the query part itself."""
+
+
+class Contribution(msgspec.Struct, frozen=True):
+    """What one slot adds to the distance between the query and a hit."""
+
+    slot: str
+    share: float
+    """Of the squared distance, in [0, 1]; the shares of all slots sum to 1, or are all 0 at distance 0."""
+    query: float
+    """Raw value."""
+    hit: float
+
+
+class Hit(msgspec.Struct, frozen=True, gc=False):
+    """One similar part. Made by the thousand and in no cycle, so nothing for the garbage collector."""
+
+    part: Part
+    score: float
+    """In [0, 1]; 1.0 is identical."""
+    distance: float
+    """Euclidean distance of the embeddings, or ``1 - cosine`` for angles."""
+    explanation: tuple[Contribution, ...] | None = None
+    """In the order of the slots; None where none was asked for."""
+
+
+class SearchResult(msgspec.Struct, frozen=True):
+    """Hits by descending score; equal scores by ascending row number, so the order is always the same."""
+
+    hits: tuple[Hit, ...]
+    feature_version: str
+    metric: SpaceName
+    backend: str
+    """Name of the vector backend that answered."""
+    degraded: bool = False
+    """True where a stand-in answered because the chosen backend could not."""
