@@ -136,6 +136,27 @@ def single(catalog: Catalog, values: np.ndarray[Any, Any]) -> Table:
     return table
 
 
+def sizes_alone(sizes: Sequence[int]) -> Table:
+    """One query to the index alone, in catalogues of several sizes: what exactness and order cost beside Faiss."""
+    table = Table("parts", "raw Flat µs", "our index", "our memory", title="one query, as ratios to raw Flat")
+    for size in sizes:
+        values = raw_values(size)
+        index, embedded = flat(values), np.ascontiguousarray(V4.embed(values), dtype=np.float32)
+        ours = FaissBackend().open(FaissConfig(), key=KEY, dimension=embedded.shape[1], metric="l2")
+        memory = MemoryBackend().open(MemoryConfig(), key=KEY, dimension=embedded.shape[1], metric="l2")
+        for one in (ours, memory):
+            one.upsert(np.arange(1, size + 1), embedded)
+        query = embedded[:1]
+        jobs: list[Job] = [
+            lambda i=index, q=query: i.search(q, K),
+            lambda i=ours, q=query: i.search(q, K),
+            lambda i=memory, q=query: i.search(q, K),
+        ]
+        raw, *others = fastest(jobs, rounds=50, repeat=max(1, 20_000 // size))
+        table.add_row(f"{size:,}", f"{raw * 1e6:,.0f}", *(f"{each / raw:.2f}" for each in others))
+    return table
+
+
 def naive_loop(vectors: np.ndarray[Any, Any], queries: np.ndarray[Any, Any]) -> None:
     """What a first version would do: numpy, one query after the other."""
     for query in queries:
@@ -200,13 +221,14 @@ def batches(folder: str, sizes: Sequence[int], lengths: Sequence[int]) -> Table:
 
 
 def main() -> None:
-    """Print both tables."""
+    """Print the tables."""
     console = Console(width=140)
     quick = "--quick" in sys.argv
     with tempfile.TemporaryDirectory() as folder:
         values = raw_values(10_000 if quick else 100_000)
         with filled(folder, values) as catalog:
             console.print(single(catalog, values))
+    console.print(sizes_alone((1_000, 10_000) if quick else (1_000, 5_000, 20_000, 100_000, 300_000)))
     with tempfile.TemporaryDirectory() as folder:
         sizes = (1_000, 10_000) if quick else (1_000, 10_000, 100_000)
         console.print(batches(folder, sizes, (10, 100, 1_000)))

@@ -13,9 +13,11 @@ from cadml_core import IndexKey, Int64Array, Metric, VectorBackend, VectorIndex,
 from cadml_plugins.vectors._exact import ExactIndex, Mask, Rows
 from cadml_plugins.vectors._product import screen_by_product, squares
 
+_FEW_QUERIES = 2
 _LITTLE_WORK = 2**15
-"""Pairs of query and row up to which Faiss is quicker than a matrix product: it takes less to begin,
-and more for each pair, as it keeps the nearest of each query in a heap."""
+"""Up to so many queries, and up to so many pairs of query and row, Faiss is quicker than a matrix product. It takes
+less to begin, and more for each pair, as it keeps the nearest of each query in a heap; a product with few columns
+spends its time fetching the rows. ``bench_search.py`` prints both."""
 _SPARE = 6
 """Neighbours asked for beyond k, to see that nothing else is as near as the k-th."""
 
@@ -74,7 +76,8 @@ class FlatTable:
         """Ask Faiss for a few more than k; for more yet while those may be as near as the k-th."""
         rows = len(self._view) if allowed is None else len(allowed)
         scattered = 2 * rows < len(self._view)  # Faiss would pass over most of them, one by one
-        if scattered or (self._threads == 1 and len(queries) * rows > _LITTLE_WORK):
+        much = len(queries) > _FEW_QUERIES and len(queries) * rows > _LITTLE_WORK
+        if scattered or (self._threads == 1 and much):
             return screen_by_product(self._view, self._squares, queries, k, allowed)
         self._faiss.omp_set_num_threads(self._threads)  # a setting of the calling thread
         parameters, _bitmap = self._parameters(allowed)
