@@ -25,18 +25,18 @@ from cadml_hostapp.http.limits import before_request, rate_limit
 from cadml_hostapp.http.metrics import HttpMetrics
 from cadml_hostapp.http.plugin_routes import plugin_routers
 from cadml_hostapp.http.search_fast_path import ExpressLane
-from cadml_hostapp.routes import (
-    analyze,
-    docs,
-    features,
-    index_health,
-    migration,
-    model,
-    operations,
-    parts,
-    vectors,
-)
+from cadml_hostapp.routes import docs
+from cadml_hostapp.routes.analyze import handlers as analyze
 from cadml_hostapp.routes.declare import MAX_JSON_BYTES
+from cadml_hostapp.routes.features import handlers as features
+from cadml_hostapp.routes.health import handlers as health
+from cadml_hostapp.routes.index import handlers as index
+from cadml_hostapp.routes.migration import handlers as migration
+from cadml_hostapp.routes.model import handlers as model
+from cadml_hostapp.routes.parts import handlers as parts
+from cadml_hostapp.routes.plugins import handlers as plugins
+from cadml_hostapp.routes.search import handlers as search
+from cadml_hostapp.routes.vectors import handlers as vectors
 from cadml_hostapp.services import Services
 
 API = "/api/v1"
@@ -59,19 +59,21 @@ def create_app(source: Settings | Runtime | None = None) -> Litestar:
     services = Services(source if isinstance(source, Runtime) else build_runtime(settings))
     app = Litestar(
         route_handlers=[
-            operations.root,
+            health.root,
             Router(
                 API,
                 route_handlers=[
                     analyze.router,
                     parts.router,
                     vectors.router,
+                    search.router,
                     features.router,
                     migration.router,
-                    index_health.router,
+                    index.router,
                     model.router,
                     *plugin_routers(services.runtime.registry.routes, _dependencies(services)),
-                    *operations.api,
+                    health.api_health,
+                    plugins.plugins,
                 ],
             ),
         ],

@@ -19,7 +19,7 @@ from cadml_core.documents.arrays import FloatVector
 from cadml_core.runtime import Runtime
 from cadml_core.search.similarity import SearchResult, checked_values, lines_of, make_hits
 from cadml_core.search.spaces import SpaceName
-from cadml_hostapp.schemas import SearchAnswer, SearchRequest, hit_answer, search_answer
+from cadml_hostapp.routes.search.schemas import SearchAnswer, SearchRequest, hit_answer, search_answer
 
 IMMEDIATE_SIZE = 20_000
 """Most vectors of an index that is searched on the event loop."""

@@ -19,7 +19,7 @@ from litestar.types import ASGIApp, Receive, Scope, Send
 
 from cadml_core.errors import CadmlError
 from cadml_hostapp.http.auth import Gatekeeper
-from cadml_hostapp.schemas import SearchRequest
+from cadml_hostapp.routes.search.schemas import SearchRequest
 from cadml_hostapp.searching import Searcher
 
 Record = Callable[[str, str, int, float], None]

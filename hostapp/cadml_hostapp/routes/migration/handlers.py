@@ -1,4 +1,4 @@
-"""``/vectors/migrate``: what a change of the feature version would do, and doing it."""
+"""Handlers of ``/vectors/migrate``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from cadml_core.migration.migrator import LARGEST_PREVIEW, MigrationStatus
 from cadml_core.migration.preview import MigrationPreview
 from cadml_hostapp.http.auth import for_admin
 from cadml_hostapp.routes.declare import json_body, route
-from cadml_hostapp.schemas import MigrationReportForAdmin, MigrationRequest
+from cadml_hostapp.routes.migration.schemas import MigrationReportForAdmin, MigrationRequest
 from cadml_hostapp.services import ServicesDependency
 
 STAGE = "migration"

@@ -1,4 +1,4 @@
-"""``/analyze``: upload files, have them read, stored and compared."""
+"""Handlers of ``/analyze``."""
 
 from __future__ import annotations
 
@@ -13,16 +13,15 @@ from cadml_core.analysis import Facts
 from cadml_core.errors import CadmlError, InvalidInput
 from cadml_hostapp.http import errors as problems
 from cadml_hostapp.http.uploads import Form, FormReader, UploadedFile
-from cadml_hostapp.routes.declare import REF, invalid, route
-from cadml_hostapp.schemas import (
+from cadml_hostapp.routes.analyze.schemas import (
     AnalyzeAnswer,
     AnalyzeOptions,
     BatchAnswer,
     BatchItem,
-    PartId,
-    Text,
     analyze_answer,
 )
+from cadml_hostapp.routes.declare import REF, invalid, route
+from cadml_hostapp.routes.fields import PartId, Text
 from cadml_hostapp.services import Services, ServicesDependency
 
 STAGE = "analyze"

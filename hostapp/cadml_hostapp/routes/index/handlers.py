@@ -1,4 +1,4 @@
-"""``/health/faiss`` and ``/vectors/backend``: the state of the index, and what an admin does about it."""
+"""Handlers of ``/health/faiss`` and ``/vectors/backend``."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from cadml_core.search.index.health import IndexHealth
 from cadml_core.search.index.sync import backend_config
 from cadml_hostapp.http.auth import for_admin
 from cadml_hostapp.routes.declare import json_body, route
-from cadml_hostapp.schemas import BackendRequest, IndexHealthForAdmin
+from cadml_hostapp.routes.index.schemas import BackendRequest, IndexHealthForAdmin
 from cadml_hostapp.services import Services, ServicesDependency
 
 STAGE = "faiss_recovery"

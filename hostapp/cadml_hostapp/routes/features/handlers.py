@@ -1,4 +1,4 @@
-"""``/features``: the feature versions and their slots."""
+"""Handlers of ``/features``."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from cadml_core.documents.features import FeatureSlot
 from cadml_core.errors import NotFound
 from cadml_core.search.differences import FeatureDifference, feature_difference
 from cadml_hostapp.routes.declare import route
-from cadml_hostapp.schemas import FeatureVersionAnswer, KnownIdQuery, QueryVersion
+from cadml_hostapp.routes.features.schemas import FeatureVersionAnswer
+from cadml_hostapp.routes.parameters import KnownIdQuery, QueryVersion
 from cadml_hostapp.services import ServicesDependency
 
 STAGE = "features"
