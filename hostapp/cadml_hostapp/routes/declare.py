@@ -22,6 +22,8 @@ KEY: list[dict[str, list[str]]] = [{"ApiKey": []}]
 ADMIN: list[dict[str, list[str]]] = [{"ApiKey": [], "AdminToken": []}]
 REF = "#/components/schemas/{name}"
 MAX_JSON_BYTES = 8 * 1024**2
+NAMED = ("DATA_NOT_FOUND", "PLUGIN_UNAVAILABLE")
+"""The codes of a route that takes the name of a plugin object: nobody installed it, or its plugin failed."""
 
 _METHODS = {"GET": get, "POST": post, "PATCH": patch, "DELETE": delete}
 _ALWAYS = ("INPUT_VALIDATION_FAILED", "RATE_LIMITED", "CATALOGUE_UNAVAILABLE", "INTERNAL_ERROR")

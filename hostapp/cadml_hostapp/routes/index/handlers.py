@@ -6,7 +6,6 @@ from typing import Any
 
 from litestar import Request, Router
 
-from cadml_core.errors import NotFound
 from cadml_core.search.index.failover import BackendChoice
 from cadml_core.search.index.health import IndexHealth
 from cadml_core.search.index.sync import backend_config
@@ -63,10 +62,7 @@ def _switch(services: Services, name: str | None) -> IndexHealth:
     runtime = services.runtime
     if name is None:
         return runtime.search.indexes.recover()
-    if name not in runtime.registry.vectors:
-        installed = ", ".join(runtime.registry.vectors)
-        raise NotFound(f"no vector backend {name!r}; installed: {installed}", stage="vectors", backend=name)
-    backend = runtime.registry.vectors[name]
+    backend = runtime.registry.vectors.named(name, stage="vectors")
     config = backend_config(backend, runtime.settings.vector_config.get(name, {}))
     return runtime.search.indexes.recover(BackendChoice(backend, config))
 

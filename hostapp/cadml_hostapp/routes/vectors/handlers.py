@@ -9,14 +9,11 @@ from litestar import Request, Response, Router
 from litestar.openapi.datastructures import ResponseSpec
 
 from cadml_core.catalog.store import Catalog
-from cadml_core.contracts.features import FeatureVersion
-from cadml_core.errors import NotFound
-from cadml_core.runtime import Runtime
 from cadml_core.search.similarity import checked_values
 from cadml_core.search.statistics import vector_statistics
-from cadml_hostapp.routes.declare import json_body, route
+from cadml_hostapp.routes.declare import NAMED, json_body, route
 from cadml_hostapp.routes.index.handlers import reload_backend
-from cadml_hostapp.routes.parameters import Cursor, KnownId, PageSize, QueryVersion, row_after
+from cadml_hostapp.routes.parameters import Cursor, KnownId, PageSize, QueryVersion, feature_named, row_after
 from cadml_hostapp.routes.vectors.schemas import (
     RegisterVector,
     StatisticsAnswer,
@@ -33,7 +30,7 @@ STAGE = "vectors"
 @route(
     "POST",
     "/register",
-    "DATA_NOT_FOUND",
+    *NAMED,
     "DIMENSION_MISMATCH",
     stage=STAGE,
     body=RegisterVector,
@@ -46,7 +43,7 @@ async def register(
     """Give a part a vector that was computed elsewhere. A part of that id is made where there is none."""
     body = await json_body(request, RegisterVector)
     runtime = services.runtime
-    feature = _feature(runtime, body.feature_version)
+    feature = feature_named(runtime, body.feature_version, stage=STAGE)
     values = checked_values(body.vector, feature)
     outcome = await services.write(
         runtime.catalog.register_vector, body.id, feature.name, values, meta=body.meta
@@ -79,12 +76,12 @@ async def stats(services: ServicesDependency) -> StatisticsAnswer:
     )
 
 
-@route("GET", "/{part_id:str}", "DATA_NOT_FOUND", stage=STAGE)
+@route("GET", "/{part_id:str}", *NAMED, stage=STAGE)
 async def show_vector(
     services: ServicesDependency, part_id: KnownId, version: QueryVersion = None
 ) -> VectorAnswer:
     """Show a part's raw values under one feature version, by default the configured one."""
-    feature = _feature(services.runtime, version)
+    feature = feature_named(services.runtime, version, stage=STAGE)
     vector = await services.read(services.runtime.catalog.vector, part_id, feature.name)
     return VectorAnswer(
         id=part_id,
@@ -99,20 +96,6 @@ async def show_vector(
 async def delete_vector(services: ServicesDependency, part_id: KnownId) -> None:
     """Delete a part's vectors; the part itself too where it has no file."""
     await services.write(services.runtime.catalog.remove_vectors, part_id)
-
-
-def _feature(runtime: Runtime, version: str | None) -> FeatureVersion:
-    """Return a feature version by name, the configured one where None.
-
-    Raises:
-        NotFound: There is none of that name.
-    """
-    features = runtime.registry.features
-    if version is not None and version not in features:
-        raise NotFound(
-            f"no feature version {version!r}; installed: {', '.join(features)}", stage=STAGE, version=version
-        )
-    return runtime.feature if version is None else features[version]
 
 
 def _page(catalog: Catalog, start: int, limit: int) -> VectorPage:
