@@ -18,11 +18,11 @@ from litestar.plugins.prometheus import PrometheusConfig
 
 from cadml_core.runtime import Runtime, build_runtime
 from cadml_core.settings import Settings, load_settings
-from cadml_hostapp.http import errors as problems
+from cadml_hostapp.http import errors as http_errors
 from cadml_hostapp.http.auth import ADMIN_HEADER, KEY_HEADER, Gatekeeper, KeyCheck
-from cadml_hostapp.http.boundary import Edge
 from cadml_hostapp.http.limits import before_request, rate_limit
 from cadml_hostapp.http.metrics import HttpMetrics
+from cadml_hostapp.http.middleware import RequestMiddleware
 from cadml_hostapp.http.plugin_routes import plugin_routers
 from cadml_hostapp.http.search_fast_path import ExpressLane
 from cadml_hostapp.routes import docs
@@ -46,16 +46,16 @@ def create_app(source: Settings | Runtime | None = None) -> Litestar:
     """Return the application.
 
     Args:
-        source: Settings, from which a runtime is built; or a runtime. The application closes it when it
-            ends. Where None, the settings are worked out from the environment.
+        source: Settings, from which a runtime is built, or a runtime; the application closes it when it
+            shuts down. Where None, the settings come from the environment.
 
     Raises:
         InvalidSetting: A setting is impossible, or there is no API key.
-        PluginUnavailable: What the settings chose is not there.
+        PluginUnavailable: What the settings chose is not installed.
         CatalogueUnavailable: The database cannot be opened.
     """
     settings = source.settings if isinstance(source, Runtime) else source or load_settings()
-    gatekeeper = Gatekeeper(settings)  # before anything is opened: without keys there is no server
+    gatekeeper = Gatekeeper(settings)  # first: without a key nothing should be opened
     services = Services(source if isinstance(source, Runtime) else build_runtime(settings))
     app = Litestar(
         route_handlers=[
@@ -82,7 +82,7 @@ def create_app(source: Settings | Runtime | None = None) -> Litestar:
         lifespan=[_lifespan(services)],
         middleware=_middleware(settings, gatekeeper),
         before_request=before_request,
-        exception_handlers=problems.handlers(settings.data_path),
+        exception_handlers=http_errors.handlers(settings.data_path),
         cors_config=_cors(settings),
         openapi_config=_openapi(),
         request_max_body_size=MAX_JSON_BYTES,
@@ -92,12 +92,12 @@ def create_app(source: Settings | Runtime | None = None) -> Litestar:
     if not settings.rate_limit_per_minute:  # a limit is counted in the route
         record = HttpMetrics(app, _metrics()).record
         inner = ExpressLane(inner, f"{API}/vectors/search", services.searcher, gatekeeper, record)
-    app.asgi_handler = Edge(inner, body_timeout=settings.upload_timeout_seconds, pages=docs.PATH)
+    app.asgi_handler = RequestMiddleware(inner, body_timeout=settings.upload_timeout_seconds, pages=docs.PATH)
     return app
 
 
 def _dependencies(services: Services) -> dict[str, Provide]:
-    """Return what handlers may ask for; plugins ask for the runtime."""
+    """Return what is injected into handlers; those of plugins use the runtime."""
     return {
         "services": Provide(lambda: services, use_cache=True, sync_to_thread=False),
         "runtime": Provide(lambda: services.runtime, use_cache=True, sync_to_thread=False),

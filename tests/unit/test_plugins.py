@@ -204,7 +204,7 @@ def test_what_the_settings_chose_must_be_there(site: Path) -> None:
 
 
 def test_a_name_that_a_caller_gives_is_found_or_the_callers_mistake(site: Path) -> None:
-    """What nobody installed is DATA_NOT_FOUND and lists what is there; one that failed is PLUGIN_UNAVAILABLE."""
+    """What nobody installed is DATA_NOT_FOUND, with a list; a plugin that failed is PLUGIN_UNAVAILABLE."""
     entries = [
         install(site, "x", ADAPTER.format(name="good"), dist="one"),
         install(site, "torn", "raise RuntimeError('no')", dist="two"),
