@@ -47,7 +47,7 @@ ERROR_CODES: Mapping[str, ErrorSpec] = {
         ErrorSpec(
             "EMPTY_DOCUMENT", "parse", 422, "Readable, but holds no geometry (only where strict is asked)."
         ),
-        ErrorSpec("DATA_NOT_FOUND", None, 404, "An unknown id or address, or a file that is not there."),
+        ErrorSpec("DATA_NOT_FOUND", None, 404, "An unknown id, address or plugin name, or a missing file."),
         ErrorSpec("DIMENSION_MISMATCH", None, 409, "A vector's length: context `expected`, `found`."),
         ErrorSpec("AUTH_FAILED", "auth", 401, "The API key is missing or wrong."),
         ErrorSpec("PERMISSION_DENIED", "auth", 403, "The operation needs the admin token."),
@@ -210,7 +210,7 @@ class ReaderCrashed(CadmlError, RuntimeError):
 
 
 class NotFound(CadmlError, LookupError):
-    """An id or a file that is not there."""
+    """An id, a file or a plugin object that a caller named, and that is not there."""
 
     code = "DATA_NOT_FOUND"
 
@@ -230,7 +230,7 @@ class DimensionMismatch(CadmlError, ValueError):
 
 
 class PluginUnavailable(CadmlError, LookupError):
-    """A plugin that the settings chose, or that a caller named, cannot be used."""
+    """What the settings chose is not installed, or a plugin failed or is disabled."""
 
     code = "PLUGIN_UNAVAILABLE"
 

@@ -94,7 +94,8 @@ def ingest(
         progress: Called once for each file, from this thread, after it was committed.
 
     Raises:
-        PluginUnavailable: A wanted feature version is not installed, or there is no format adapter at all.
+        NotFound: A wanted feature version is not installed.
+        PluginUnavailable: There is no format adapter at all.
         CatalogueUnavailable: The database cannot be used. What was reported before is in it.
     """
     intake.require(options.versions)

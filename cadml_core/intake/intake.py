@@ -97,7 +97,7 @@ class Intake:
         """Check that feature versions are installed, before anything is done for them.
 
         Raises:
-            PluginUnavailable: One is not.
+            NotFound: One is not.
         """
         for version in versions:
             if version not in self.features:

@@ -21,6 +21,7 @@ from cadml_core.metrics import vector_migrate_dimension_delta, vector_migrate_to
 from cadml_core.migration.journal import Journal, MigrationRun
 from cadml_core.migration.preview import MigrationPreview, describe, summarise
 from cadml_core.migration.sources import FromFiles, Moved, Recomputation, Source, load, missing, those
+from cadml_core.plugins.registry import named
 
 STAGE = "migration"
 BATCH = 500
@@ -86,7 +87,8 @@ class Migrator:
         """Say what a migration would do, from a sample spread evenly over the catalogue.
 
         Raises:
-            InvalidInput: The version is not installed, or the limit is not in 1..1000.
+            NotFound: The version is not installed.
+            InvalidInput: The limit is not in 1..1000.
         """
         recomputation = self._towards(to_version)
         if not 1 <= limit <= LARGEST_PREVIEW:
@@ -124,8 +126,7 @@ class Migrator:
             progress: Called after each batch with parts done and parts in all.
 
         Raises:
-            InvalidInput: The version is not installed.
-            NotFound: An id is unknown.
+            NotFound: The version is not installed, or an id is unknown.
             CadmlError: MIGRATION_CONFLICT while another migration runs, in whichever process.
         """
         recomputation = self._towards(to_version)
@@ -157,13 +158,8 @@ class Migrator:
         return MigrationStatus(running, tuple(runs), self._catalog.vector_versions())
 
     def _towards(self, to_version: str) -> Recomputation:
-        if to_version not in self._features:
-            raise InvalidInput(
-                f"no feature version {to_version!r}; installed: {', '.join(self._features)}",
-                stage=STAGE,
-                to_version=to_version,
-            )
-        return Recomputation(self._intake, self._features[to_version])
+        target = named(self._features, "feature version", to_version, stage=STAGE)
+        return Recomputation(self._intake, target)
 
     def _rows_of(self, ids: Sequence[str]) -> list[int]:
         found = self._catalog.parts_by_id(ids)

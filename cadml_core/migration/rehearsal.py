@@ -12,6 +12,7 @@ from cadml_core.documents.arrays import FloatMatrix, Int64Array
 from cadml_core.errors import InvalidInput, NotFound
 from cadml_core.intake.intake import Intake
 from cadml_core.migration.sources import Recomputation, load, those
+from cadml_core.plugins.registry import named
 from cadml_core.search.spaces import ExactDistances, Space
 
 LARGEST_POPULATION = 5_000
@@ -53,15 +54,13 @@ def rehearse(
     """Compare the neighbours of a sample of parts in both versions; nothing is stored.
 
     Raises:
-        InvalidInput: A version is not installed, or ``sample`` or ``k`` is below 1.
-        NotFound: Fewer than two parts have vectors of the first version that can be migrated.
+        InvalidInput: ``sample`` or ``k`` is below 1.
+        NotFound: A version is not installed, or fewer than two parts have vectors of the first version that
+            can be migrated.
     """
     catalog, features = intake.catalog, intake.features
     for name in (from_version, to_version):
-        if name not in features:
-            raise InvalidInput(
-                f"no feature version {name!r}; installed: {', '.join(features)}", stage="migration"
-            )
+        named(features, "feature version", name, stage="migration")
     if sample < 1 or k < 1:
         raise InvalidInput(f"sample = {sample} and k = {k} must be 1 or more", stage="migration")
     rows, before = _spread(catalog, from_version)

@@ -125,11 +125,6 @@ def require_chosen(registry: Registry, settings: Settings) -> None:
                 raise PluginUnavailable(f"{variable}={name}: {error.message}", **error.context) from None
 
 
-def only_built_in() -> bool:
-    """Tell, without importing any, whether there are no plugins but the built-in ones."""
-    return all(_distribution(entry)[0] == OWN_DISTRIBUTION for entry in _installed())
-
-
 def _installed() -> list[importlib.metadata.EntryPoint]:
     prefix = hookspecs.ENTRY_POINT_GROUP.rsplit(".", 1)[0] + ".v"
     everything = importlib.metadata.entry_points()

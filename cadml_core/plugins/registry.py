@@ -13,7 +13,7 @@ from cadml_core.contracts.formats import FormatAdapter
 from cadml_core.contracts.host import HostCommand, HostRoutes
 from cadml_core.contracts.policies import OpcodePolicy
 from cadml_core.contracts.vectors import VectorBackend
-from cadml_core.errors import PluginUnavailable
+from cadml_core.errors import NotFound, PluginUnavailable
 
 T = TypeVar("T")
 
@@ -42,6 +42,24 @@ class Table(Mapping[str, T], Generic[T]):
                 name=name,
             ) from None
 
+    def named(self, name: str, *, stage: str = "plugins") -> T:
+        """Return the object that a caller named: in a request, in an option or in a file.
+
+        Args:
+            name: Its name.
+            stage: The operation, for the error.
+
+        Raises:
+            NotFound: Nothing of that name is installed; the message lists what is.
+            PluginUnavailable: The plugin of that name failed or is disabled.
+        """
+        return named(self, self.kind, name, stage=stage)
+
+    @property
+    def failed(self) -> Mapping[str, str]:
+        """Name of each plugin that was not loaded -> why."""
+        return self._failed
+
     def _reason(self, name: str) -> str:
         if name in self._failed:
             return f" (its plugin {self._failed[name]})"
@@ -56,6 +74,22 @@ class Table(Mapping[str, T], Generic[T]):
 
     def __len__(self) -> int:
         return len(self._items)
+
+
+def named(items: Mapping[str, T], kind: str, name: str, *, stage: str = "plugins") -> T:
+    """Return what a caller named from a table, or from a plain mapping of plugin objects.
+
+    What a caller names and nobody installed is the caller's mistake; what the settings chose, and a plugin
+    that failed, is the host's. Only the latter is PLUGIN_UNAVAILABLE.
+
+    Raises:
+        NotFound: Nothing of that name is installed; the message lists what is.
+        PluginUnavailable: The plugin of that name failed or is disabled.
+    """
+    if name in items or (isinstance(items, Table) and name in items.failed):
+        return items[name]
+    installed = ", ".join(items) or "none"
+    raise NotFound(f"no {kind} {name!r}; installed: {installed}", stage=stage, kind=kind, name=name)
 
 
 class Registry(msgspec.Struct, frozen=True):

@@ -22,9 +22,9 @@ from cadml_core.errors import (
     EmptyDocument,
     LimitExceeded,
     MalformedFile,
-    PluginUnavailable,
     UnreadableInput,
 )
+from cadml_core.plugins.registry import named
 from cadml_core.reading.detection import HEAD_BYTES, display, identify, open_input, unreadable
 from cadml_core.reading.identity import FileIdentity, digest
 
@@ -87,11 +87,12 @@ def read_file(
     ``max_memory_mb`` are not enforced here; that takes a ``ReaderPool``.
 
     Raises:
-        NotFound, UnreadableInput: The file cannot be read, or changed while it was.
+        NotFound: There is no such file, or a wanted feature version is not installed.
+        PluginUnavailable: The plugin of a wanted feature version failed.
+        UnreadableInput: The file cannot be read, or changed while it was.
         FormatMismatch, UnsupportedContent: No adapter fits its content.
         LimitExceeded: It is larger than ``max_bytes``, or the adapter met another bound.
         MalformedFile: The adapter refused it, or returned what is not a document.
-        PluginUnavailable: A wanted feature version is not installed.
         CadmlError: With INTERNAL_ERROR: a feature version broke its promise.
     """
     start = time.perf_counter()
@@ -120,16 +121,13 @@ def read_file(
 
 
 def feature_version(features: Mapping[str, FeatureVersion], name: str) -> FeatureVersion:
-    """Return the feature version of that name.
+    """Return the feature version that a caller named.
 
     Raises:
-        PluginUnavailable: There is none.
+        NotFound: It is not installed.
+        PluginUnavailable: Its plugin failed or is disabled.
     """
-    try:
-        return features[name]
-    except KeyError:
-        installed = ", ".join(features) or "none"
-        raise PluginUnavailable(f"no feature version {name!r}; installed: {installed}", name=name) from None
+    return named(features, "feature version", name, stage="features")
 
 
 def _with_mesh(limits: ReadLimits, wanted: Sequence[FeatureVersion]) -> ReadLimits:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import rich_click as click
+import click
 
 from cadml_core import DurableIndex, VectorIndex, metrics
 from cadml_core.errors import ERROR_CODES

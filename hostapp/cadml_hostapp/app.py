@@ -18,25 +18,25 @@ from litestar.plugins.prometheus import PrometheusConfig
 
 from cadml_core.runtime import Runtime, build_runtime
 from cadml_core.settings import Settings, load_settings
-from cadml_hostapp.http import errors as problems
+from cadml_hostapp.http import errors as http_errors
 from cadml_hostapp.http.auth import ADMIN_HEADER, KEY_HEADER, Gatekeeper, KeyCheck
-from cadml_hostapp.http.boundary import Edge
 from cadml_hostapp.http.limits import RateLimit, before_request, rate_limit
 from cadml_hostapp.http.metrics import HttpMetrics
+from cadml_hostapp.http.middleware import RequestMiddleware
 from cadml_hostapp.http.plugin_routes import plugin_routers
 from cadml_hostapp.http.searching import FastSearch
-from cadml_hostapp.routes import (
-    analyze,
-    docs,
-    features,
-    index_health,
-    migration,
-    model,
-    operations,
-    parts,
-    vectors,
-)
+from cadml_hostapp.routes import docs
+from cadml_hostapp.routes.analyze import handlers as analyze
 from cadml_hostapp.routes.declare import MAX_JSON_BYTES
+from cadml_hostapp.routes.features import handlers as features
+from cadml_hostapp.routes.health import handlers as health
+from cadml_hostapp.routes.index import handlers as index
+from cadml_hostapp.routes.migration import handlers as migration
+from cadml_hostapp.routes.model import handlers as model
+from cadml_hostapp.routes.parts import handlers as parts
+from cadml_hostapp.routes.plugins import handlers as plugins
+from cadml_hostapp.routes.search import handlers as search
+from cadml_hostapp.routes.vectors import handlers as vectors
 from cadml_hostapp.services import Services
 
 API = "/api/v1"
@@ -46,33 +46,35 @@ def create_app(source: Settings | Runtime | None = None) -> Litestar:
     """Return the application.
 
     Args:
-        source: Settings, from which a runtime is built; or a runtime. The application closes it when it
-            ends. Where None, the settings are worked out from the environment.
+        source: Settings, from which a runtime is built, or a runtime; the application closes it when it
+            shuts down. Where None, the settings come from the environment.
 
     Raises:
         InvalidSetting: A setting is impossible, or there is no API key.
-        PluginUnavailable: What the settings chose is not there.
+        PluginUnavailable: What the settings chose is not installed.
         CatalogueUnavailable: The database cannot be opened.
     """
     settings = source.settings if isinstance(source, Runtime) else source or load_settings()
-    gatekeeper = Gatekeeper(settings)  # before anything is opened: without keys there is no server
+    gatekeeper = Gatekeeper(settings)  # first: without a key nothing should be opened
     services = Services(source if isinstance(source, Runtime) else build_runtime(settings))
     limit = _rate_limit(settings)
     app = Litestar(
         route_handlers=[
-            operations.root,
+            health.root,
             Router(
                 API,
                 route_handlers=[
                     analyze.router,
                     parts.router,
                     vectors.router,
+                    search.router,
                     features.router,
                     migration.router,
-                    index_health.router,
+                    index.router,
                     model.router,
                     *plugin_routers(services.runtime.registry.routes, _dependencies(services)),
-                    *operations.api,
+                    health.api_health,
+                    plugins.plugins,
                 ],
             ),
         ],
@@ -81,7 +83,7 @@ def create_app(source: Settings | Runtime | None = None) -> Litestar:
         lifespan=[_lifespan(services)],
         middleware=_middleware(gatekeeper, limit),
         before_request=before_request,
-        exception_handlers=problems.handlers(settings.data_path),
+        exception_handlers=http_errors.handlers(settings.data_path),
         cors_config=_cors(settings),
         openapi_config=_openapi(),
         request_max_body_size=MAX_JSON_BYTES,
@@ -89,7 +91,7 @@ def create_app(source: Settings | Runtime | None = None) -> Litestar:
     )
     record = HttpMetrics(app, _metrics()).record
     fast = FastSearch(app.asgi_handler, services.searcher, gatekeeper, record, limit)
-    app.asgi_handler = Edge(
+    app.asgi_handler = RequestMiddleware(
         app.asgi_handler,
         {f"{API}/vectors/search": fast},
         body_timeout=settings.upload_timeout_seconds,
@@ -99,7 +101,7 @@ def create_app(source: Settings | Runtime | None = None) -> Litestar:
 
 
 def _dependencies(services: Services) -> dict[str, Provide]:
-    """Return what handlers may ask for; plugins ask for the runtime."""
+    """Return what is injected into handlers; those of plugins use the runtime."""
     return {
         "services": Provide(lambda: services, use_cache=True, sync_to_thread=False),
         "runtime": Provide(lambda: services.runtime, use_cache=True, sync_to_thread=False),

@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
-import shutil
 import socket
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import uvicorn
@@ -20,9 +16,9 @@ from cadml_core.errors import CadmlError, InvalidSetting
 from cadml_core.settings import Settings, load_settings, setting_specs
 from cadml_hostapp import logs
 from cadml_hostapp.app import create_app
-from cadml_hostapp.cli.serve import MULTIPROCESS
-from cadml_hostapp.http import errors as problems
-from cadml_hostapp.http.auth import with_keys
+from cadml_hostapp.http import errors as http_errors
+from cadml_hostapp.keys import with_keys
+from cadml_hostapp.metrics_folder import shared_metrics
 
 _GRACE_SECONDS = 10
 _HUNG_SECONDS = 60
@@ -37,7 +33,7 @@ class Protocol(HttpToolsProtocol):
         error = CadmlError(
             f"not a valid HTTP request: {msg}", code="INPUT_VALIDATION_FAILED", stage="request"
         )
-        body = problems.encode(error.problem())
+        body = http_errors.encode(error.problem())
         head = (
             "HTTP/1.1 422 Unprocessable Entity\r\ncontent-type: application/json\r\n"
             f"content-length: {len(body)}\r\nx-content-type-options: nosniff\r\nconnection: close\r\n\r\n"
@@ -84,7 +80,7 @@ def run(settings: Settings, listener: socket.socket) -> None:
         settings: With keys.
         listener: From ``bind``.
     """
-    with _shared_metrics(settings.server_workers):
+    with shared_metrics(settings.server_workers):
         if settings.server_workers == 1:
             logs.configure(settings.log_format, settings.log_level)
             uvicorn.Server(_config(settled(create_app(settings)), settings)).run(sockets=[listener])
@@ -118,18 +114,3 @@ def _pass_on(settings: Settings) -> None:
         value = getattr(settings, spec.field)
         if settings.origins.get(spec.field) == "argument":
             os.environ[spec.env] = str(value)
-
-
-@contextmanager
-def _shared_metrics(workers: int) -> Iterator[None]:
-    """Let several processes add up their metrics, in the folder that the environment names or a new one."""
-    if workers == 1 or os.environ.get(MULTIPROCESS):
-        yield
-        return
-    made = tempfile.mkdtemp(prefix="cadml-metrics-")
-    os.environ[MULTIPROCESS] = made
-    try:
-        yield
-    finally:
-        del os.environ[MULTIPROCESS]
-        shutil.rmtree(made, ignore_errors=True)

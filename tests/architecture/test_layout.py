@@ -45,7 +45,8 @@ PASS_IT_ON = {
     "cadml_core/isolation/processes.py",  # gives the environment to the reader processes
     "cadml_core/isolation/confinement.py",  # tells libraries in a reader where its temporary files go
     "hostapp/cadml_hostapp/cli/serve.py",
-    "hostapp/cadml_hostapp/server.py",  # hands settings to server processes; prometheus_client's variable
+    "hostapp/cadml_hostapp/server.py",  # hand settings to server processes
+    "hostapp/cadml_hostapp/metrics_folder.py",  # sets prometheus_client's variable for server processes
 }
 
 

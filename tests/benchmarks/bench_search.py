@@ -137,7 +137,7 @@ def single(catalog: Catalog, values: np.ndarray[Any, Any]) -> Table:
 
 
 def sizes_alone(sizes: Sequence[int]) -> Table:
-    """One query to the index alone, in catalogues of several sizes: what exactness and order cost beside Faiss."""
+    """One query to the index alone, at several sizes: what exactness and order cost beside Faiss."""
     table = Table("parts", "raw Flat µs", "our index", "our memory", title="one query, as ratios to raw Flat")
     for size in sizes:
         values = raw_values(size)

@@ -228,7 +228,7 @@ def test_names_that_are_not_utf8(runtime: Services, folder: Path) -> None:
 
 def test_an_unknown_feature_version_stops_before_anything_is_read(runtime: Services, folder: Path) -> None:
     """The mistake is reported once, not once for each file."""
-    with pytest.raises(PluginUnavailable, match="v9"):
+    with pytest.raises(NotFound, match="v9"):
         run(runtime, folder, versions=("v9",))
     assert files_read(runtime) == 0
 

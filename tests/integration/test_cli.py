@@ -89,13 +89,13 @@ def test_from_a_folder_to_the_nearest_part(run: Run, folder: Path) -> None:
     assert codes == {"torn.stl": "PARSE_FAILED", "really.stl": "INPUT_FORMAT_INVALID"}
     found = parsed(run("search", folder / "slim" / "slim 1.stl", "-k", 3, "--explain", "--json"))
     assert found["hits"][0]["score"] == 1.0
-    assert [hit["part"]["label"] for hit in found["hits"]] == ["slim"] * 3
+    assert [hit["label"] for hit in found["hits"]] == ["slim"] * 3
     for hit in found["hits"][1:]:
         assert sum(item["share"] for item in hit["explanation"]) == pytest.approx(1.0)
-    by_id = parsed(run("search", found["hits"][0]["part"]["id"], "-k", 2, "--json"))
-    assert [hit["part"]["id"] for hit in by_id["hits"]] == [hit["part"]["id"] for hit in found["hits"][1:]]
+    by_id = parsed(run("search", found["hits"][0]["id"], "-k", 2, "--json"))
+    assert [hit["id"] for hit in by_id["hits"]] == [hit["id"] for hit in found["hits"][1:]]
     filtered = parsed(run("search", folder / "slim" / "slim 1.stl", "--label", "cube", "--json"))
-    assert {hit["part"]["label"] for hit in filtered["hits"]} == {"cube"}
+    assert {hit["label"] for hit in filtered["hits"]} == {"cube"}
 
 
 def test_a_second_run_changes_nothing(run: Run, folder: Path) -> None:
@@ -140,7 +140,7 @@ def test_extract_shows_and_stores_nothing(run: Run, folder: Path, tmp_path: Path
         (["extract", "parts/torn.stl"], "PARSE_FAILED"),
         (["extract", "parts/really.stl"], "INPUT_FORMAT_INVALID"),
         (["extract", "parts/notes.txt"], "UNSUPPORTED_FORMAT"),
-        (["extract", "parts/torn.stl", "--version", "v99"], "PLUGIN_UNAVAILABLE"),
+        (["extract", "parts/torn.stl", "--version", "v99"], "DATA_NOT_FOUND"),
         (["search", "no such part"], "DATA_NOT_FOUND"),
         (["search", "parts/cube/cube 0.stl", "-k", "0"], "INPUT_VALIDATION_FAILED"),
         (["evaluate"], "INPUT_VALIDATION_FAILED"),
@@ -259,7 +259,7 @@ def install(site: Path, name: str, module: str, source: str) -> None:
     (info / "entry_points.txt").write_text(f"[cadml.v1]\n{name} = {module}\n")
 
 
-def test_a_strangers_plugins(run: Run, tmp_path: Path) -> None:
+def test_third_party_plugins(run: Run, tmp_path: Path) -> None:
     """An installed distribution adds a format with no change here; one that raises on import is shown as
     failed with its traceback, and everything else works."""
     site = tmp_path / "site"
@@ -270,7 +270,9 @@ def test_a_strangers_plugins(run: Run, tmp_path: Path) -> None:
     records = {row["name"]: row for row in parsed(run("plugins", "list", "--json", **environ))}
     assert records["off"]["status"] == "loaded"
     assert records["broken"]["status"] == "failed"
-    assert "broken on purpose" in records["broken"]["traceback"]
+    assert "broken on purpose" in records["broken"]["error"]
+    told = parsed(run("plugins", "doctor", "--json", code=1, **environ))["broken"]
+    assert ["broken on purpose" in record["traceback"] for record in told] == [True]
     part = tmp_path / "part.off"
     part.write_text("OFF\n4 4 6\n0 0 0\n1 0 0\n0 1 0\n0 0 2\n3 0 2 1\n3 0 1 3\n3 0 3 2\n3 1 2 3\n")
     answer = parsed(run("extract", part, "--version", "v4", "--json", **environ))
@@ -278,8 +280,9 @@ def test_a_strangers_plugins(run: Run, tmp_path: Path) -> None:
     assert dict(zip(answer["slots"], answer["values"], strict=True))["facets_count"] == 4
     report = run("plugins", "doctor", code=1, **environ).stdout
     assert "cadml_broken" in report or "cadml-broken" in report
-    assert "To mend it" in report
+    assert "To repair it" in report
     run("plugins", "doctor", CADML_PLUGINS_DISABLE="broken", **environ)
+    run("no-such-command", code=2, **environ)
     safe = {row["name"]: row for row in parsed(run("--safe-mode", "plugins", "list", "--json", **environ))}
     assert safe["off"]["status"] == "blocked"
 
@@ -343,7 +346,7 @@ def test_migrating_adds_the_other_version(run: Run, folder: Path) -> None:
     cube = folder / "cube" / "cube 0.stl"
     found = parsed(run("search", cube, "-k", 1, "--version", "v4", "--json"))
     assert found["hits"][0]["score"] == 1.0
-    assert parsed(run("migrate", "run", "v9", "--json", code=1))["code"] == "INPUT_VALIDATION_FAILED"
+    assert parsed(run("migrate", "run", "v9", "--json", code=1))["code"] == "DATA_NOT_FOUND"
 
 
 def test_from_a_labelled_folder_to_a_serving_model(run: Run, folder: Path, tmp_path: Path) -> None:

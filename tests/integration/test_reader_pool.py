@@ -275,7 +275,7 @@ def test_refusals_of_the_input_come_back_as_such(pool, sample, tmp_path):
         pool.read(tmp_path)
     with pytest.raises(UnreadableInput, match="changed while"):
         pool.read(sample("touches"))
-    with pytest.raises(PluginUnavailable, match="v9"):
+    with pytest.raises(NotFound, match="v9"):
         pool.read(sample("good"), ["v9"])
 
 

@@ -11,7 +11,7 @@ import pytest
 from cadml_core.catalog.records import Content, NewPart, Vector
 from cadml_core.catalog.store import Catalog
 from cadml_core.documents.document import BoundingBox, CadDocument
-from cadml_core.errors import InvalidInput
+from cadml_core.errors import InvalidInput, NotFound
 from cadml_core.migration.migrator import Migrator
 from cadml_plugins.features.v1 import V1
 from cadml_plugins.features.v2 import V2
@@ -124,5 +124,5 @@ def test_the_sample_is_bounded(catalog: Catalog, limit: int) -> None:
 
 def test_an_unknown_version_is_refused(catalog: Catalog) -> None:
     """The message lists what is installed."""
-    with pytest.raises(InvalidInput, match="v1, v2, v3, v4"):
+    with pytest.raises(NotFound, match="v1, v2, v3, v4"):
         Migrator(intake_over(catalog, FEATURES)).preview("v5")

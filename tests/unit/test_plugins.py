@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
-from cadml_core.errors import PluginUnavailable
+from cadml_core.errors import NotFound, PluginUnavailable
 from cadml_core.plugins.hookspecs import ENTRY_POINT_GROUP
 from cadml_core.plugins.loader import LoadedPlugins, PluginRecord, load_plugins, require_chosen
+from cadml_core.plugins.registry import named
 from cadml_core.settings import Settings
 
 ADAPTER = """
@@ -200,6 +201,22 @@ def test_what_the_settings_chose_must_be_there(site: Path) -> None:
     loaded = load_plugins(settings(), [install(site, "v9", "raise RuntimeError('no')", dist="their-v9")])
     with pytest.raises(PluginUnavailable, match=r"FEATURE_VERSION=v9: .*their-v9 failed"):
         require_chosen(loaded.registry, settings(feature_version="v9"))
+
+
+def test_a_name_that_a_caller_gives_is_found_or_the_callers_mistake(site: Path) -> None:
+    """What nobody installed is DATA_NOT_FOUND, with a list; a plugin that failed is PLUGIN_UNAVAILABLE."""
+    entries = [
+        install(site, "x", ADAPTER.format(name="good"), dist="one"),
+        install(site, "torn", "raise RuntimeError('no')", dist="two"),
+    ]
+    formats = load_plugins(settings(), entries).registry.formats
+    assert formats.named("good") is formats["good"]
+    for table in (formats, dict(formats)):
+        with pytest.raises(NotFound, match="no format adapter 'best'; installed: good") as caught:
+            named(table, "format adapter", "best", stage="extract")
+        assert (caught.value.code, caught.value.stage) == ("DATA_NOT_FOUND", "extract")
+    with pytest.raises(PluginUnavailable, match=r"'torn' .*two failed: RuntimeError: no"):
+        formats.named("torn")
 
 
 def test_the_built_ins_load_and_satisfy_the_defaults() -> None:

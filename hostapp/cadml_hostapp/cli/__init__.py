@@ -1,4 +1,8 @@
-"""The ``cadml`` command. Each subcommand is a module; modules load when their command runs."""
+"""The ``cadml`` command. Each subcommand is a module, and what it works with loads when it runs.
+
+``cadml --help`` and ``cadml SUB --help`` import every module of this package, or one. So these modules import
+nothing but click at their top: numpy, SQLAlchemy and the plugins cost ten times as much as the rest.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +11,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import rich_click as click
+import click
 
 from cadml_hostapp.cli.console import Options
+from cadml_hostapp.cli.discovery import third_party_plugins
 
 COMMANDS = {
     "demo": "demo",
@@ -29,17 +34,19 @@ COMMANDS = {
 """Subcommand -> module of this package that defines it under the same name."""
 
 
-class LazyGroup(click.RichGroup):
-    """A group that imports a subcommand's module only when it is wanted, so that ``--help`` is quick."""
+class LazyGroup(click.Group):
+    """Imports the module of a subcommand when the subcommand is wanted, so that the others cost nothing."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return the names, in the order of the alphabet."""
-        return sorted({*COMMANDS, *_plugin_commands(ctx)})
+        """Return the names in alphabetical order."""
+        plugins = _plugin_commands(ctx) if third_party_plugins() else {}
+        return sorted({*COMMANDS, *plugins})
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import and return a subcommand; a plugin's never takes the place of a built-in one."""
+        """Return a subcommand; one of a plugin never replaces a built-in one."""
         if cmd_name not in COMMANDS:
-            return _plugin_commands(ctx).get(cmd_name)
+            plugins = _plugin_commands(ctx)
+            return plugins[cmd_name] if cmd_name in plugins else None  # noqa: SIM401 - a table's ``get`` raises
         module = importlib.import_module(f"{__name__}.{COMMANDS[cmd_name]}")
         attribute = {"import": "import_"}.get(cmd_name, cmd_name)
         command: click.Command = getattr(module, attribute)
@@ -47,17 +54,15 @@ class LazyGroup(click.RichGroup):
 
 
 def _plugin_commands(ctx: click.Context) -> Mapping[str, Any]:
-    """Return the commands of plugins; where only built-ins are installed, nothing is imported for it."""
+    """Load the plugins and return their commands."""
     from cadml_core.errors import CadmlError
-    from cadml_core.plugins.loader import load_plugins, only_built_in
+    from cadml_core.plugins.loader import load_plugins
 
-    if only_built_in():
-        return {}
     named = ("data_dir", "config", "safe_mode")
     options = Options(**{name: ctx.params.get(name) for name in named})
     try:
         return load_plugins(options.settings()).registry.commands
-    except CadmlError:  # the settings cannot be: whichever command is meant says so itself
+    except CadmlError:  # an impossible setting; the command that runs reports it
         return {}
 
 

@@ -1,4 +1,4 @@
-"""What every subcommand shares: where output goes, how errors look, how the runtime is opened."""
+"""What every subcommand shares: its options, how output and errors look, how the runtime is opened."""
 
 from __future__ import annotations
 
@@ -7,31 +7,50 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-import msgspec
-import rich_click as click
-from rich.console import Console
-from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+import click
 
-from cadml_core.catalog.records import Part
-from cadml_core.errors import CadmlError
-from cadml_core.settings import Settings, load_settings
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+    from cadml_core.catalog.records import Part
+    from cadml_core.runtime import Runtime
+    from cadml_core.settings import Settings
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 EXIT_REFUSED = 1
 _SHOWN_MISSING = 10
 
-out = Console(soft_wrap=True, highlight=False)
-"""Results go to standard output, ..."""
-err = Console(stderr=True, soft_wrap=True, highlight=False)
-"""... progress, warnings and errors to standard error, so that a pipe gets results only."""
+
+class Output:
+    """A rich console that is made when something is first printed: ``--help`` does without rich."""
+
+    def __init__(self, *, stderr: bool = False) -> None:
+        self._stderr = stderr
+
+    @functools.cached_property
+    def console(self) -> Console:
+        """The console."""
+        from rich.console import Console
+
+        return Console(stderr=self._stderr, soft_wrap=True, highlight=False)
+
+    def print(self, renderable: Any, *, style: str | None = None) -> None:
+        """Print text with rich's markup, or a table."""
+        self.console.print(renderable, style=style)
 
 
-class Options(msgspec.Struct):
-    """The options of ``cadml`` itself, which every subcommand sees."""
+out = Output()
+"""Standard output: results."""
+err = Output(stderr=True)
+"""Standard error: progress, warnings and errors, so that a pipe gets results only."""
+
+
+class Options(NamedTuple):
+    """The options of ``cadml`` itself. Every subcommand finds them in its click context as ``obj``."""
 
     data_dir: str | None = None
     config: Path | None = None
@@ -39,8 +58,33 @@ class Options(msgspec.Struct):
 
     def settings(self, **arguments: Any) -> Settings:
         """Work out the settings; ``arguments`` are a subcommand's own options."""
+        from cadml_core.settings import load_settings
+
         named = {"data_dir": self.data_dir, "safe_mode": self.safe_mode or None, **arguments}
         return load_settings(named, config=self.config)
+
+    def runtime(
+        self, *, version: str | None = None, create_catalogue: bool = True, **arguments: Any
+    ) -> Runtime:
+        """Open the runtime.
+
+        Args:
+            version: The feature version that an option names; the configured one where None.
+            create_catalogue: As ``build_runtime`` takes it.
+            arguments: Settings that a subcommand's own options give.
+
+        Raises:
+            NotFound: The feature version is not installed.
+            CadmlError: As ``build_runtime``.
+        """
+        from cadml_core.plugins.loader import load_plugins
+        from cadml_core.runtime import build_runtime
+
+        settings = self.settings(feature_version=version, **arguments)
+        plugins = load_plugins(settings)
+        if version is not None:  # before ``build_runtime``, which takes it for the choice of the settings
+            plugins.registry.features.named(version)
+        return build_runtime(settings, plugins=plugins, create_catalogue=create_catalogue)
 
 
 def json_option(command: Command) -> Command:
@@ -49,13 +93,17 @@ def json_option(command: Command) -> Command:
 
 
 def reports_errors(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Turn a ``CadmlError`` into a plain message, or the error shape with ``--json``; exit 1."""
+    """Print a ``CadmlError`` as a sentence, or with ``--json`` in the error shape, and exit 1."""
 
     @functools.wraps(command)
     def run(*args: Any, **kwargs: Any) -> Any:
         try:
             return command(*args, **kwargs)
-        except CadmlError as error:
+        except Exception as error:
+            from cadml_core.errors import CadmlError
+
+            if not isinstance(error, CadmlError):
+                raise
             if kwargs.get("as_json"):
                 print_json(error.problem())
             else:
@@ -67,8 +115,24 @@ def reports_errors(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def print_json(value: Any) -> None:
     """Print a value as indented JSON."""
+    import msgspec
+
     text = msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
     sys.stdout.write(text + "\n")
+
+
+def escape(text: str) -> str:
+    """Return text that rich prints as it is, whatever brackets are in it."""
+    from rich import markup
+
+    return markup.escape(text)
+
+
+def table(*headers: str) -> Table:
+    """Return an empty table in the style of all our tables."""
+    from rich.table import Table
+
+    return Table(*headers, box=None, header_style="bold")
 
 
 def show_missing(missing: Sequence[tuple[Part, str]], version: str) -> None:
@@ -84,8 +148,11 @@ def show_missing(missing: Sequence[tuple[Part, str]], version: str) -> None:
 @contextmanager
 def progress_bar(label: str) -> Iterator[Callable[[int, int | None], None]]:
     """Show a bar on a terminal, nothing elsewhere. Yields ``update(done, total)``."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as progress:
+    console = err.console
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task(label, total=None)
 
         def update(done: int, total: int | None) -> None:

@@ -1,32 +1,32 @@
-"""``cadml demo``: sample parts, what is planted among them, and what the search finds."""
+"""``cadml demo``: make sample parts with known duplicates, and report which ones the search finds."""
 
 from __future__ import annotations
 
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import msgspec
-import rich_click as click
-from rich.markup import escape
-from rich.table import Table
+import click
 
-from cadml_core.intake.ingest import IngestOptions, IngestSummary
-from cadml_core.runtime import build_runtime
 from cadml_hostapp.cli import ingest as ingest_command
 from cadml_hostapp.cli.console import (
     EXIT_REFUSED,
     Options,
+    escape,
     json_option,
     out,
     print_json,
     progress_bar,
     reports_errors,
+    table,
 )
 from cadml_hostapp.cli.serve import serve
-from cadml_hostapp.demo.findings import Finding, look_for
-from cadml_hostapp.demo.planted import RELATIONS, Samples, write_samples
+
+if TYPE_CHECKING:
+    from cadml_core.intake.ingest import IngestSummary
+    from cadml_hostapp.demo.findings import Finding
+    from cadml_hostapp.demo.planted import Samples
 
 
 @click.command()
@@ -35,11 +35,16 @@ from cadml_hostapp.demo.planted import RELATIONS, Samples, write_samples
 @click.pass_context
 @reports_errors
 def demo(ctx: click.Context, go_on: bool, as_json: bool) -> None:
-    """Make about 60 sample parts, read them, search them, and report what was found.
+    """Make sample parts, search them, and report what was found.
 
-    The samples and their catalogue live in the folder `demo` of the data folder; your own
-    catalogue is not touched.
+    About 60 files in four formats, with known duplicates among them. The samples and their catalogue are
+    in the folder `demo` of the data folder; your own catalogue is not changed.
     """
+    from cadml_core.intake.ingest import IngestOptions
+    from cadml_core.runtime import build_runtime
+    from cadml_hostapp.demo.findings import look_for
+    from cadml_hostapp.demo.planted import write_samples
+
     start = time.perf_counter()
     options: Options = ctx.obj
     own = options.settings()
@@ -70,6 +75,8 @@ def demo(ctx: click.Context, go_on: bool, as_json: bool) -> None:
 def _answer(
     samples: Samples, summary: IngestSummary, findings: list[Finding], seconds: float
 ) -> dict[str, Any]:
+    import msgspec
+
     return {
         "folder": str(samples.folder),
         "files": samples.files,
@@ -82,14 +89,16 @@ def _answer(
 
 
 def _report(samples: Samples, summary: IngestSummary, findings: list[Finding], seconds: float) -> None:
+    from cadml_hostapp.demo.planted import RELATIONS
+
     out.print(f"[bold]{samples.files} sample files[/] in {escape(str(samples.folder))}")
     out.print(f"{summary.added} read and added to a catalogue, {summary.failed} refused:")
     for failure in summary.failures:
         out.print(f"  [yellow]{failure.code}[/] {escape(Path(failure.path).name)}: {escape(failure.message)}")
-    out.print("\n[bold]Planted among them, and found again by similarity:[/]\n")
-    table = Table("part", "is", "of", "rank", "score", "", box=None, header_style="bold")
+    out.print("\n[bold]Known pairs among them, and whether the search found them:[/]\n")
+    shown = table("part", "is", "of", "rank", "score", "")
     for finding in findings:
-        table.add_row(
+        shown.add_row(
             escape(finding.query),
             RELATIONS[finding.relation],
             escape(finding.partner),
@@ -97,7 +106,7 @@ def _report(samples: Samples, summary: IngestSummary, findings: list[Finding], s
             "-" if finding.score is None else f"{finding.score:.3f}",
             "[green]found[/]" if finding.found else "[red]missed[/]",
         )
-    out.print(table)
+    out.print(shown)
     found = sum(finding.found for finding in findings)
     out.print(f"\n[bold]{found} of {len(findings)} found[/] in {seconds:.1f} s. Now with your own files:\n")
     out.print("  cadml ingest FOLDER --label-from parent")

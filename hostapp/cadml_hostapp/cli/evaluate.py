@@ -2,21 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
-import rich_click as click
-from rich.table import Table
+import click
 
-from cadml_core.catalog.records import Part
-from cadml_core.catalog.store import Catalog
-from cadml_core.contracts.features import FeatureVersion
-from cadml_core.errors import InvalidInput, NotFound
-from cadml_core.intake.intake import Intake
-from cadml_core.intake.values import values_of
-from cadml_core.runtime import build_runtime
-from cadml_core.search.evaluation import Evaluation
-from cadml_core.search.evaluation import evaluate as evaluate_space
-from cadml_core.search.spaces import Space, SpaceName
 from cadml_hostapp.cli.console import (
     Options,
     json_option,
@@ -25,8 +14,16 @@ from cadml_hostapp.cli.console import (
     progress_bar,
     reports_errors,
     show_missing,
+    table,
 )
 from cadml_hostapp.cli.labels import label_of, label_option
+
+if TYPE_CHECKING:
+    from cadml_core.catalog.records import Part
+    from cadml_core.catalog.store import Catalog
+    from cadml_core.contracts.features import FeatureVersion
+    from cadml_core.intake.intake import Intake
+    from cadml_core.search.evaluation import Evaluation
 
 
 @click.command()
@@ -39,18 +36,18 @@ from cadml_hostapp.cli.labels import label_of, label_option
 def evaluate(
     options: Options, source: str, versions: tuple[str, ...], format_name: str | None, as_json: bool
 ) -> None:
-    """Search every labelled part among all others: mean average precision, P@1, P@5.
+    """Measure how well searches find parts of the same label.
 
-    `scaled` is the space that searches use; `cosine_raw` compares raw values by angle.
+    Searches every labelled part among all others: mean average precision, P@1, P@5. `scaled` is the space
+    that searches use; `cosine_raw` compares raw values by angle.
     """
-    with build_runtime(options.settings()) as runtime:
-        labelled = _labelled(runtime.catalog, source, format_name)
+    from cadml_core.errors import NotFound
+
+    with options.runtime() as runtime:
         features = runtime.registry.features
-        results = [
-            result
-            for version in versions or features
-            for result in _evaluated(runtime.intake, features[version], labelled)
-        ]
+        chosen = [features.named(version) for version in versions] or list(features.values())
+        labelled = _labelled(runtime.catalog, source, format_name)
+        results = [result for feature in chosen for result in _evaluated(runtime.intake, feature, labelled)]
     if not results:
         raise NotFound("no labelled part has a vector of these feature versions", stage="evaluate")
     if as_json:
@@ -60,6 +57,8 @@ def evaluate(
 
 
 def _labelled(catalog: Catalog, source: str, format_name: str | None) -> dict[int, tuple[Part, str]]:
+    from cadml_core.errors import InvalidInput
+
     found = {}
     for part in catalog.parts():
         label = label_of(part, source)
@@ -78,6 +77,10 @@ def _evaluated(
     intake: Intake, feature: FeatureVersion, labelled: dict[int, tuple[Part, str]]
 ) -> list[Evaluation]:
     """Evaluate one feature version in each of its spaces."""
+    from cadml_core.intake.values import values_of
+    from cadml_core.search.evaluation import evaluate as evaluate_space
+    from cadml_core.search.spaces import Space, SpaceName
+
     with progress_bar("collecting values") as update:
         found = values_of(intake, feature, [part for part, _ in labelled.values()], update)
     show_missing(found.missing, feature.name)
@@ -92,9 +95,9 @@ def _show(results: list[Evaluation]) -> None:
     out.print(
         f"{first.parts} labelled parts, {first.labels} labels, {first.queries} queries, leave-one-out\n"
     )
-    table = Table("version", "metric", box=None, header_style="bold")
+    shown = table("version", "metric")
     for column in ("mAP", "P@1", "P@5"):
-        table.add_column(column, justify="right")
+        shown.add_column(column, justify="right")
     for result in results:
         figures: list[Any] = [
             f"{value:.3f}"
@@ -104,5 +107,5 @@ def _show(results: list[Evaluation]) -> None:
                 result.precision_at_5,
             )
         ]
-        table.add_row(result.feature_version, result.metric, *figures)
-    out.print(table)
+        shown.add_row(result.feature_version, result.metric, *figures)
+    out.print(shown)

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import msgspec
-import rich_click as click
-from rich.markup import escape
-from rich.table import Table
+import click
 
-from cadml_core.contracts.features import FeatureVersion
-from cadml_core.errors import EmptyDocument
-from cadml_core.intake.intake import Known
-from cadml_core.runtime import build_runtime
-from cadml_hostapp.cli.console import Options, json_option, out, print_json, reports_errors
+from cadml_hostapp.cli.console import (
+    Options,
+    escape,
+    json_option,
+    out,
+    print_json,
+    reports_errors,
+    table,
+)
+
+if TYPE_CHECKING:
+    from cadml_core.contracts.features import FeatureVersion
+    from cadml_core.intake.intake import Known
 
 
 @click.command()
@@ -26,8 +31,9 @@ from cadml_hostapp.cli.console import Options, json_option, out, print_json, rep
 @reports_errors
 def extract(options: Options, file: Path, version_name: str | None, strict: bool, as_json: bool) -> None:
     """Read FILE and show its features and what was found in it. Stores nothing."""
-    settings = options.settings(feature_version=version_name)
-    with build_runtime(settings, create_catalogue=False) as runtime:
+    from cadml_core.errors import EmptyDocument
+
+    with options.runtime(version=version_name, create_catalogue=False) as runtime:
         version = runtime.feature
         known = runtime.intake.take(file, [version.name])
     if strict and known.content.document.empty:
@@ -39,15 +45,17 @@ def extract(options: Options, file: Path, version_name: str | None, strict: bool
 
 
 def _answer(known: Known, version: FeatureVersion) -> dict[str, Any]:
-    document = msgspec.to_builtins(known.content.document)
+    from cadml_hostapp.routes.analyze.schemas import document_answer
+
+    document = known.content.document
     return {
         "format": known.content.format,
         "sha256": known.content.sha256,
         "feature_version": version.name,
         "slots": [slot.name for slot in version.slots],
         "values": known.vectors[version.name].values.tolist(),
-        "document": document,
-        "warnings": document.pop("warnings", []),
+        "document": document_answer(document),
+        "warnings": document.warnings,
     }
 
 
@@ -67,7 +75,7 @@ def _show(file: Path, known: Known, version: FeatureVersion) -> None:
     )
     for warning in document.warnings:
         out.print(f"  [yellow]note[/] {escape(warning)}")
-    table = Table("slot", "value", "unit", "meaning", box=None, header_style="bold")
+    shown = table("slot", "value", "unit", "meaning")
     for slot, value in zip(version.slots, known.vectors[version.name].values.tolist(), strict=True):
-        table.add_row(slot.name, f"{value:.6g}", "" if slot.unit == "1" else slot.unit, slot.description)
-    out.print(table)
+        shown.add_row(slot.name, f"{value:.6g}", "" if slot.unit == "1" else slot.unit, slot.description)
+    out.print(shown)

@@ -5,23 +5,31 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import rich_click as click
-from rich.markup import escape
+import click
 
-from cadml_core.intake.ingest import IngestFailure, IngestOptions, IngestProgress, IngestSummary, LabelSource
-from cadml_core.intake.ingest import ingest as ingest_files
-from cadml_core.runtime import Runtime, build_runtime
 from cadml_hostapp.cli.console import (
     EXIT_REFUSED,
     Options,
     err,
+    escape,
     json_option,
     out,
     print_json,
     progress_bar,
     reports_errors,
 )
+
+if TYPE_CHECKING:
+    from cadml_core.intake.ingest import (
+        IngestFailure,
+        IngestOptions,
+        IngestProgress,
+        IngestSummary,
+        LabelSource,
+    )
+    from cadml_core.runtime import Runtime
 
 _SHOWN_FAILURES = 10
 
@@ -48,12 +56,15 @@ def ingest(
     strict: bool,
     as_json: bool,
 ) -> None:
-    """Read files and folders into the catalogue; what has not changed is not read again.
+    """Read files and folders into the catalogue.
 
-    Folders are searched for files whose suffix a format adapter knows. A file that cannot be read is
-    listed with its error code and costs the others nothing. Interrupted? Run it again.
+    What has not changed is not read again. Folders are searched for files whose suffix a format adapter
+    knows. A file that cannot be read is listed with its error code and costs the others nothing.
+    Interrupted? Run it again.
     """
-    with build_runtime(options.settings(parse_workers=workers)) as runtime:
+    from cadml_core.intake.ingest import IngestOptions
+
+    with options.runtime(parse_workers=workers) as runtime:
         wanted = IngestOptions(
             versions=tuple(dict.fromkeys((runtime.settings.feature_version, *versions))),
             label_from=label_from,
@@ -71,6 +82,8 @@ def ingest(
 
 def run(runtime: Runtime, paths: tuple[Path, ...], wanted: IngestOptions) -> IngestSummary:
     """Ingest with a progress bar on a terminal."""
+    from cadml_core.intake.ingest import ingest as ingest_files
+
     with progress_bar("reading files") as update:
 
         def progress(step: IngestProgress) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import rich_click as click
-from rich.markup import escape
+from typing import TYPE_CHECKING
 
-from cadml_core.errors import NotFound
-from cadml_hostapp.cli.console import Options, json_option, out, print_json, reports_errors
-from cadml_hostapp.http.auth import KeyFile, StoredKeys
+import click
+
+from cadml_hostapp.cli.console import Options, escape, json_option, out, print_json, reports_errors
+
+if TYPE_CHECKING:
+    from cadml_hostapp.keys import KeyFile, StoredKeys
 
 
 @click.group(invoke_without_command=True)
@@ -15,8 +17,11 @@ from cadml_hostapp.http.auth import KeyFile, StoredKeys
 @click.pass_context
 @reports_errors
 def keys(ctx: click.Context, as_json: bool) -> None:
-    """Show the keys that `cadml serve` made. They have no meaning where API_KEYS and ADMIN_TOKEN are set."""
+    """Show the keys that `cadml serve` made. They are not used where API_KEYS and ADMIN_TOKEN are set."""
     if ctx.invoked_subcommand is None:
+        from cadml_core.errors import NotFound
+        from cadml_hostapp.keys import KeyFile
+
         file = KeyFile(ctx.obj.settings().data_path)
         found = file.load()
         if found is None:
@@ -34,6 +39,8 @@ def keys(ctx: click.Context, as_json: bool) -> None:
 @reports_errors
 def rotate(options: Options, as_json: bool) -> None:
     """Replace both keys. A running server uses the old ones until it is started again."""
+    from cadml_hostapp.keys import KeyFile
+
     file = KeyFile(options.settings().data_path)
     _show(file.create(replace=True), file, as_json)
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-import rich_click as click
+import click
 
-from cadml_core.catalog.paths import text_to_path
-from cadml_core.catalog.records import Part
+if TYPE_CHECKING:
+    from cadml_core.catalog.records import Part
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -26,6 +26,8 @@ def label_option(command: Command) -> Command:
 
 def label_of(part: Part, source: str) -> str | None:
     """Return a part's label by the source that ``--label`` chose; None or empty where it has none."""
+    from cadml_core.catalog.paths import text_to_path
+
     if source == "stored":
         return part.label
     return text_to_path(part.path).parent.name if part.path else None

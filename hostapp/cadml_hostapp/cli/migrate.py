@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-import msgspec
-import rich_click as click
-from rich.markup import escape
-from rich.table import Table
+from typing import TYPE_CHECKING
 
-from cadml_core.migration.migrator import MigrationReport, MigrationStatus
-from cadml_core.migration.preview import MigrationPreview
-from cadml_core.migration.rehearsal import Rehearsal, rehearse
-from cadml_core.runtime import build_runtime
-from cadml_hostapp.cli.console import Options, json_option, out, print_json, progress_bar, reports_errors
+import click
+
+from cadml_hostapp.cli.console import (
+    Options,
+    escape,
+    json_option,
+    out,
+    print_json,
+    progress_bar,
+    reports_errors,
+    table,
+)
+
+if TYPE_CHECKING:
+    from cadml_core.migration.migrator import MigrationReport, MigrationStatus
+    from cadml_core.migration.preview import MigrationPreview
+    from cadml_core.migration.rehearsal import Rehearsal
 
 
 @click.group()
@@ -28,13 +37,15 @@ def migrate() -> None:
 @reports_errors
 def preview(options: Options, to_version: str, limit: int, rehearsed: bool, as_json: bool) -> None:
     """Say what a migration to TO_VERSION would change. Writes nothing."""
-    with build_runtime(options.settings()) as runtime:
+    from cadml_core.migration.rehearsal import rehearse
+
+    rehearsal = None
+    with options.runtime() as runtime:
         found = runtime.migrator.preview(to_version, limit=limit)
-        rehearsal = (
-            rehearse(runtime.intake, runtime.feature.name, to_version, sample=limit) if rehearsed else None
-        )
+        if rehearsed:
+            rehearsal = rehearse(runtime.intake, runtime.feature.name, to_version, sample=limit)
     if as_json:
-        print_json({**msgspec.to_builtins(found), "rehearsal": rehearsal})
+        _print_preview(found, rehearsal)
         return
     _show_preview(found)
     if rehearsal is not None:
@@ -53,9 +64,12 @@ def run(options: Options, to_version: str, dry_run: bool, as_json: bool) -> None
     The vectors that parts have stay, so the version in use remains searchable; set FEATURE_VERSION to
     switch once all is migrated.
     """
-    with build_runtime(options.settings()) as runtime, progress_bar("migrating") as update:
+    with options.runtime() as runtime, progress_bar("migrating") as update:
         report = runtime.migrator.run(to_version, dry_run=dry_run, progress=update)
-    print_json(report) if as_json else _show_report(report)
+    if as_json:
+        _print_report(report)
+    else:
+        _show_report(report)
 
 
 @migrate.command()
@@ -64,9 +78,28 @@ def run(options: Options, to_version: str, dry_run: bool, as_json: bool) -> None
 @reports_errors
 def status(options: Options, as_json: bool) -> None:
     """Show what runs, what ran, and how many vectors of each version there are."""
-    with build_runtime(options.settings()) as runtime:
+    with options.runtime() as runtime:
         found = runtime.migrator.status()
-    print_json(found) if as_json else _show_status(found)
+    if as_json:
+        print_json(found)
+    else:
+        _show_status(found)
+
+
+def _print_preview(found: MigrationPreview, rehearsal: Rehearsal | None) -> None:
+    """Print what the route answers; a rehearsal, which the route does not offer, is one key more."""
+    import msgspec
+
+    print_json(found if rehearsal is None else {**msgspec.to_builtins(found), "rehearsal": rehearsal})
+
+
+def _print_report(report: MigrationReport) -> None:
+    """Print what the route answers; there is no admin token here to give a hint on."""
+    import msgspec
+
+    from cadml_hostapp.routes.migration.schemas import MigrationReportForAdmin
+
+    print_json(MigrationReportForAdmin(**msgspec.structs.asdict(report)))
 
 
 def _show_preview(found: MigrationPreview) -> None:
@@ -104,11 +137,11 @@ def _show_report(report: MigrationReport) -> None:
 def _show_status(found: MigrationStatus) -> None:
     for version, count in found.versions.items():
         out.print(f"{count:,} {version} vectors")
-    table = Table("to", "status", "total", "done", "failed", "started", box=None, header_style="bold")
+    shown = table("to", "status", "total", "done", "failed", "started")
     for entry in found.history:
         done = f"{entry.recomputed + entry.by_name:,}"
-        table.add_row(
+        shown.add_row(
             entry.to_version, entry.status, f"{entry.total:,}", done, f"{entry.failed:,}", entry.started
         )
     if found.history:
-        out.print(table)
+        out.print(shown)

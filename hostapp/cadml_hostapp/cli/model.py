@@ -1,23 +1,31 @@
-"""``cadml model``: look into pickled models before anything loads them; train and choose one."""
+"""``cadml model``: scan pickled models without loading them; train one and choose which one serves."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import rich_click as click
-from rich.markup import escape
-from rich.table import Table
+import click
 
-from cadml_core.classifier.audit import AuditSnapshot, AuditStore, newest_snapshot, proposed_whitelist
-from cadml_core.classifier.gate import Gate, GateReport, refusal
-from cadml_core.errors import CadmlError, LimitExceeded, NotFound, UnreadableInput
-from cadml_core.plugins.loader import load_plugins
-from cadml_core.settings import Settings
-from cadml_hostapp.cli.console import EXIT_REFUSED, Options, err, json_option, out, print_json, reports_errors
+from cadml_hostapp.cli.console import (
+    EXIT_REFUSED,
+    Options,
+    err,
+    escape,
+    json_option,
+    out,
+    print_json,
+    reports_errors,
+    table,
+)
 from cadml_hostapp.cli.model_lifecycle import reload, train
+
+if TYPE_CHECKING:
+    from cadml_core.classifier.audit import AuditSnapshot
+    from cadml_core.classifier.gate import Gate, GateReport
+    from cadml_core.settings import Settings
 
 EXIT_NOT_SCANNED = 2
 _SHOWN_FINDINGS = 20
@@ -25,7 +33,7 @@ _SHOWN_FINDINGS = 20
 
 @click.group()
 def model() -> None:
-    """Train a classifier, scan pickled models, choose the one that serves, see the opcode audit."""
+    """Scan pickled models, train one, choose the one that serves."""
 
 
 model.add_command(train)
@@ -39,9 +47,12 @@ model.add_command(reload)
 @click.pass_obj
 def scan(options: Options, file: Path, mode: str | None, as_json: bool) -> None:
     """Judge FILE without loading it. Exit 0: allowed; 1: refused; 2: it could not be scanned."""
+    from cadml_core.classifier.gate import refusal
+    from cadml_core.errors import CadmlError
+
     try:
         settings = options.settings(model_opcode_mode=mode)
-        report = _gate(settings).report(_read(file, settings.model_max_mb * 1024**2))
+        report = _gate(settings, named=mode).report(_read(file, settings.model_max_mb * 1024**2))
     except CadmlError as error:
         if as_json:
             print_json(error.problem())
@@ -56,12 +67,20 @@ def scan(options: Options, file: Path, mode: str | None, as_json: bool) -> None:
     sys.exit(EXIT_REFUSED if refused else 0)
 
 
-def _gate(settings: Settings) -> Gate:
+def _gate(settings: Settings, named: str | None = None) -> Gate:
+    """Return the gate with the policy of the settings; ``named`` is the one that an option names."""
+    from cadml_core.classifier.gate import Gate
+    from cadml_core.plugins.loader import load_plugins
+
     policies = load_plugins(settings).registry.policies
+    if named is not None:
+        policies.named(named, stage="model_scan")
     return Gate(policies, settings.model_opcode_mode, settings.model_opcode_whitelist)
 
 
 def _read(path: Path, max_bytes: int) -> bytes:
+    from cadml_core.errors import LimitExceeded, NotFound, UnreadableInput
+
     try:
         with path.open("rb") as stream:
             data = stream.read(max_bytes + 1)
@@ -75,6 +94,8 @@ def _read(path: Path, max_bytes: int) -> bytes:
 
 
 def _answer(file: Path, report: GateReport) -> dict[str, Any]:
+    from cadml_core.classifier.gate import refusal
+
     refused = refusal(report)
     return {
         "file": str(file),
@@ -95,6 +116,8 @@ def _answer(file: Path, report: GateReport) -> dict[str, Any]:
 
 
 def _show(file: Path, report: GateReport) -> None:
+    from cadml_core.classifier.gate import refusal
+
     refused = refusal(report)
     word = f"[bold red]refused[/] ({refused.code})" if refused else "[bold green]allowed[/]"
     out.print(f"{escape(str(file))}: {word} in {report.mode} mode")
@@ -123,10 +146,10 @@ def audit(options: Options, as_json: bool) -> None:
     out.print(f"{snapshot.samples:,} files scanned in audit mode, saved {snapshot.timestamp}")
     for policy, files in snapshot.would_refuse.items():
         out.print(f"  {policy} mode would refuse {files:,} of them")
-    table = Table("global", "files", "refused by", box=None, header_style="bold")
+    shown = table("global", "files", "refused by")
     for name, files in sorted(snapshot.globals.items(), key=lambda item: -item[1]):
-        table.add_row(escape(name), f"{files:,}", ", ".join(snapshot.refused_by.get(name, ())))
-    out.print(table)
+        shown.add_row(escape(name), f"{files:,}", ", ".join(snapshot.refused_by.get(name, ())))
+    out.print(shown)
 
 
 @model.command("propose-whitelist")
@@ -137,9 +160,11 @@ def audit(options: Options, as_json: bool) -> None:
 def propose_whitelist(options: Options, files: tuple[Path, ...], as_json: bool) -> None:
     """Propose MODEL_OPCODE_WHITELIST entries that would admit FILES, or else what the audit has saved.
 
-    What the blacklist refuses is never proposed. Read each entry before you allow it: the code of an
-    allowed class runs.
+    What the blacklist refuses is never proposed. Check each entry before you allow it: loading a model runs
+    the code of the allowed classes.
     """
+    from cadml_core.classifier.audit import proposed_whitelist
+
     settings = options.settings(model_opcode_mode="audit" if files else None)
     snapshot = _recorded(settings, files) if files else _saved(settings)
     proposed = proposed_whitelist(snapshot)
@@ -148,10 +173,12 @@ def propose_whitelist(options: Options, files: tuple[Path, ...], as_json: bool) 
     elif proposed:
         out.print(",".join(proposed))
     else:
-        out.print("Nothing to add: whitelist mode admits them already, or the blacklist refuses them.")
+        out.print("Nothing to add: whitelist mode already allows them, or the blacklist refuses them.")
 
 
 def _recorded(settings: Settings, files: Sequence[Path]) -> AuditSnapshot:
+    from cadml_core.classifier.audit import AuditStore
+
     store = AuditStore(None, 0, clock=lambda: 0.0)
     gate = _gate(settings)
     for file in files:
@@ -162,6 +189,9 @@ def _recorded(settings: Settings, files: Sequence[Path]) -> AuditSnapshot:
 
 
 def _saved(settings: Settings) -> AuditSnapshot:
+    from cadml_core.classifier.audit import newest_snapshot
+    from cadml_core.errors import NotFound
+
     path = Path(settings.opcode_audit_persist_path)
     snapshot = newest_snapshot(path)
     if snapshot is None:

@@ -1,19 +1,15 @@
-"""``cadml model train | reload``: from labelled parts to the model that every server uses."""
+"""``cadml model train | reload``: make a model from labelled parts, and choose the one that serves."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import msgspec
-import rich_click as click
-from rich.markup import escape
+import click
 
-from cadml_core.classifier.registry import ModelInfo
-from cadml_core.errors import InvalidInput, UnreadableInput
-from cadml_core.intake.values import values_of
-from cadml_core.runtime import build_runtime
 from cadml_hostapp.cli.console import (
     Options,
+    escape,
     json_option,
     out,
     print_json,
@@ -22,8 +18,10 @@ from cadml_hostapp.cli.console import (
     show_missing,
 )
 from cadml_hostapp.cli.labels import label_of, label_option
-from cadml_hostapp.training import TrainingReport, WrittenModel, write_model
-from cadml_hostapp.training import train as train_classifier
+
+if TYPE_CHECKING:
+    from cadml_core.classifier.registry import ModelInfo
+    from cadml_hostapp.training import TrainingReport, WrittenModel
 
 
 @click.command()
@@ -32,20 +30,25 @@ from cadml_hostapp.training import train as train_classifier
 @click.option(
     "--version", "version_name", help="Feature version to learn from; the configured one by default."
 )
-@click.option("--reload", "serve", is_flag=True, help="Let every server on this catalogue use it at once.")
+@click.option("--reload", "serve", is_flag=True, help="Let every server on this catalogue use it.")
 @json_option
 @click.pass_obj
 @reports_errors
 def train(
     options: Options, source: str, output: Path, version_name: str | None, serve: bool, as_json: bool
 ) -> None:
-    """Fit a classifier on the labelled parts, and say how often it is right on parts it has not seen.
+    """Train a classifier on the labelled parts, and tell how often it is right on unseen parts.
 
     OUTPUT is in the model folder, unless it is an absolute path. Needs scikit-learn: `pip install
     "cadml[train]"`.
     """
-    settings = options.settings(feature_version=version_name)
-    with build_runtime(settings) as runtime:
+    import msgspec
+
+    from cadml_core.errors import InvalidInput
+    from cadml_core.intake.values import values_of
+    from cadml_hostapp.training import train as train_classifier
+
+    with options.runtime(version=version_name) as runtime:
         labelled = {part.row: (part, label_of(part, source)) for part in runtime.catalog.parts()}
         parts = [part for part, label in labelled.values() if label]
         if not parts:
@@ -63,7 +66,7 @@ def train(
             feature_version=runtime.feature.name,
             groups=[part.sha256 or part.id for part, _ in chosen],
         )
-        written = _write(settings.model_path / output, model, report)
+        written = _write(runtime.settings.model_path / output, model, report)
         info = runtime.models.registry.reload(written.path) if serve else None
     if as_json:
         print_json({**msgspec.to_builtins(report), "file": written, "serving": info})
@@ -72,6 +75,9 @@ def train(
 
 
 def _write(path: Path, model: object, report: TrainingReport) -> WrittenModel:
+    from cadml_core.errors import UnreadableInput
+    from cadml_hostapp.training import write_model
+
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         return write_model(path, model, report)
@@ -84,16 +90,16 @@ def _show(report: TrainingReport, written: WrittenModel, info: ModelInfo | None)
         f"Trained on {report.samples:,} parts with {len(report.labels)} labels ({report.feature_version})."
     )
     out.print(
-        f"On parts it had not seen ({report.folds} folds) it was right in [bold]{report.accuracy:.1%}[/] of"
-        f" cases; always naming the most frequent label would be right in {report.majority_share:.1%}."
+        f"On unseen parts ({report.folds}-fold validation) it was right in [bold]{report.accuracy:.1%}[/]"
+        f" of cases; always answering the most frequent label would be right in {report.majority_share:.1%}."
     )
     if report.left_out:
         out.print(f"{len(report.left_out)} labels have a single part and were left out.")
     out.print(f"Written to {escape(written.path)}")
     if info is None:
-        out.print(f"Let the servers use it: cadml model reload {escape(Path(written.path).name)}")
+        out.print(f"To use it on the servers: cadml model reload {escape(Path(written.path).name)}")
     else:
-        out.print(f"Every server on this catalogue uses it from now on (number {info.load_seq}).")
+        out.print(f"Every server on this catalogue now uses it (load number {info.load_seq}).")
 
 
 @click.command()
@@ -105,14 +111,18 @@ def _show(report: TrainingReport, written: WrittenModel, info: ModelInfo | None)
 def reload(options: Options, path: str, sha256: str | None, as_json: bool) -> None:
     """Let every server on this catalogue use the model at PATH, inside the model folder.
 
-    It passes the checks of a server first: size, sha256, scan, policy, and a trial in a process of its
-    own. A running server takes it over within a second or two.
+    The file passes the same checks as on a server first: size, sha256, scan, policy, and a trial in a
+    separate process. Running servers load it within a second or two.
     """
-    with build_runtime(options.settings()) as runtime:
+    import msgspec
+
+    from cadml_hostapp.routes.model.schemas import ModelInfoForAdmin
+
+    with options.runtime() as runtime:
         info = runtime.models.registry.reload(path, sha256)
     if as_json:
-        print_json(info)
+        print_json(ModelInfoForAdmin(**msgspec.structs.asdict(info)))
         return
-    out.print(f"{escape(info.path)} passed {info.mode} mode and is model number {info.load_seq}.")
+    out.print(f"{escape(info.path)} passed {info.mode} mode and now serves (load number {info.load_seq}).")
     for warning in info.warnings:
         out.print(f"  [yellow]note[/] {escape(warning)}")

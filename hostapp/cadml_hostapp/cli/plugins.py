@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING
 
-import rich_click as click
-from rich.markup import escape
-from rich.table import Table
+import click
 
-from cadml_core.errors import PluginUnavailable
-from cadml_core.plugins.loader import PluginRecord, load_plugins, require_chosen
-from cadml_hostapp.cli.console import EXIT_REFUSED, Options, json_option, out, print_json, reports_errors
+from cadml_hostapp.cli.console import (
+    EXIT_REFUSED,
+    Options,
+    escape,
+    json_option,
+    out,
+    print_json,
+    reports_errors,
+    table,
+)
+
+if TYPE_CHECKING:
+    from cadml_core.plugins.loader import PluginRecord
 
 _COLOURS = {"loaded": "green", "failed": "red", "blocked": "yellow", "incompatible": "yellow"}
 
 
 @click.group()
 def plugins() -> None:
-    """List the plugins, or find out what is wrong with one."""
+    """List the plugins, or find out why one does not work."""
 
 
 @plugins.command("list")
@@ -26,14 +35,17 @@ def plugins() -> None:
 @reports_errors
 def list_plugins(options: Options, as_json: bool) -> None:
     """Show every plugin: kind, distribution, version, status."""
+    from cadml_core.plugins.loader import load_plugins
+    from cadml_hostapp.routes.plugins.schemas import plugin_answer
+
     records = load_plugins(options.settings()).records
     if as_json:
-        print_json(records)
+        print_json([plugin_answer(record) for record in records])
         return
-    table = Table("plugin", "kind", "provides", "distribution", "status", "ms", box=None, header_style="bold")
+    shown = table("plugin", "kind", "provides", "distribution", "status", "ms")
     for record in records:
         colour = _COLOURS[record.status]
-        table.add_row(
+        shown.add_row(
             escape(record.name),
             ", ".join(record.kinds),
             escape(", ".join(record.provides)),
@@ -41,7 +53,7 @@ def list_plugins(options: Options, as_json: bool) -> None:
             f"[{colour}]{record.status}[/]" + (f" {escape(record.error)}" if record.error else ""),
             f"{record.import_seconds * 1000:.0f}",
         )
-    out.print(table)
+    out.print(shown)
 
 
 @plugins.command()
@@ -49,7 +61,10 @@ def list_plugins(options: Options, as_json: bool) -> None:
 @click.pass_obj
 @reports_errors
 def doctor(options: Options, as_json: bool) -> None:
-    """Say what is broken and how to mend it. Exit 1 where anything is."""
+    """Say what is broken and how to repair it. Exit 1 where anything is."""
+    from cadml_core.errors import PluginUnavailable
+    from cadml_core.plugins.loader import load_plugins, require_chosen
+
     settings = options.settings()
     loaded = load_plugins(settings)
     broken = [record for record in loaded.records if record.status in ("failed", "incompatible")]
@@ -73,8 +88,8 @@ def _explain(broken: list[PluginRecord], missing: str | None, total: int) -> Non
         out.print(f"[bold red]{escape(record.name)}[/] ({escape(record.distribution)} {record.version})")
         out.print(f"  {escape(record.error or '')}")
         if record.hint:
-            out.print(f"  [bold]To mend it:[/] {escape(record.hint)}")
+            out.print(f"  [bold]To repair it:[/] {escape(record.hint)}")
         if record.traceback:
             out.print(escape(record.traceback), style="dim")
     if not broken and missing is None:
-        out.print(f"All {total} plugins are well.")
+        out.print(f"All {total} plugins are fine.")

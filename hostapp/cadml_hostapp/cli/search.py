@@ -3,26 +3,35 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import get_args
+from typing import TYPE_CHECKING
 
-import rich_click as click
-from rich.markup import escape
-from rich.table import Table
+import click
 
-from cadml_core.catalog.records import PartFilter
-from cadml_core.errors import NotFound
-from cadml_core.runtime import Runtime, build_runtime
-from cadml_core.search.questions import Hit, SearchResult
-from cadml_core.search.spaces import SpaceName
-from cadml_hostapp.cli.console import Options, json_option, out, print_json, reports_errors
+from cadml_hostapp.cli.console import (
+    Options,
+    escape,
+    json_option,
+    out,
+    print_json,
+    reports_errors,
+    table,
+)
 
+if TYPE_CHECKING:
+    from cadml_core.catalog.records import PartFilter
+    from cadml_core.runtime import Runtime
+    from cadml_core.search.questions import Hit, SearchResult
+    from cadml_core.search.spaces import SpaceName
+
+METRICS = ("scaled", "cosine_raw")
+"""The values of ``SpaceName``."""
 _SHOWN_SLOTS = 3
 
 
 @click.command()
 @click.argument("query", metavar="FILE-or-ID")
 @click.option("-k", "--top", "k", default=10, show_default=True, help="How many hits.")
-@click.option("--metric", type=click.Choice(get_args(SpaceName)), default="scaled", show_default=True)
+@click.option("--metric", type=click.Choice(METRICS), default="scaled", show_default=True)
 @click.option("--version", "version_name", help="Feature version; the configured one by default.")
 @click.option("--format", "format_name", help="Only parts of this format.")
 @click.option("--material", help="Only parts of this material.")
@@ -49,12 +58,14 @@ def search(
 
     A file that is in the catalogue itself comes first, with score 1.
     """
+    from cadml_core.catalog.records import PartFilter
+    from cadml_hostapp.routes.search.schemas import search_answer
+
     which = PartFilter(format=format_name, material=material, project=project, label=label)
-    settings = options.settings(feature_version=version_name)
-    with build_runtime(settings) as runtime:
+    with options.runtime(version=version_name) as runtime:
         result = _find(runtime, query, k, metric, which, explain)
     if as_json:
-        print_json(result)
+        print_json(search_answer(result))
     else:
         _show(query, result)
 
@@ -62,6 +73,8 @@ def search(
 def _find(
     runtime: Runtime, query: str, k: int, metric: SpaceName, which: PartFilter, explain: bool
 ) -> SearchResult:
+    from cadml_core.errors import NotFound
+
     path = Path(query)
     if path.is_file():
         name = runtime.feature.name
@@ -82,11 +95,11 @@ def _show(query: str, result: SearchResult) -> None:
         out.print("Nothing found. `cadml ingest FOLDER` fills the catalogue.")
         return
     out.print(f"Most like [bold]{escape(query)}[/] ({result.feature_version}, {result.metric})\n")
-    table = Table("", "score", "part", "format", "label", box=None, header_style="bold")
-    table.add_column("path", overflow="fold")
+    shown = table("", "score", "part", "format", "label")
+    shown.add_column("path", overflow="fold")
     for rank, hit in enumerate(result.hits, start=1):
         part = hit.part
-        table.add_row(
+        shown.add_row(
             str(rank),
             f"{hit.score:.3f}",
             escape(part.name),
@@ -95,8 +108,8 @@ def _show(query: str, result: SearchResult) -> None:
             escape(part.path or part.id),
         )
         if hit.explanation is not None:
-            table.add_row("", "", "", "", "", f"[dim]{escape(_why(hit))}[/]")
-    out.print(table)
+            shown.add_row("", "", "", "", "", f"[dim]{escape(_why(hit))}[/]")
+    out.print(shown)
 
 
 def _why(hit: Hit) -> str:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
+import sys
+from typing import TYPE_CHECKING
 
-import rich_click as click
-from rich.markup import escape
+import click
 
-from cadml_hostapp.cli.console import Options, out, reports_errors
+from cadml_hostapp import metrics_folder
+from cadml_hostapp.cli.console import Options, escape, out, reports_errors
 
-MULTIPROCESS = "PROMETHEUS_MULTIPROC_DIR"
+if TYPE_CHECKING:
+    from cadml_core.settings import Settings
 
 
 @click.command()
@@ -33,39 +35,37 @@ def serve(
 
     Without API_KEYS and ADMIN_TOKEN, keys are made once, kept in the data folder, and shown.
     """
-    _prepare_shared_metrics()
-    from cadml_hostapp import server as serving
-    from cadml_hostapp.http.auth import KeyFile, with_keys
+    metrics_folder.prepare()  # before the imports below make the first metric
+    from cadml_hostapp import server
+    from cadml_hostapp.keys import KeyFile, with_keys
 
     named = {"host": host, "port": port, "server_workers": workers, "log_format": log_format}
     settings = options.settings(**named, **({"data_dir": data_dir} if data_dir else {}))
-    if options.config:  # worker processes read their settings themselves
+    if options.config:  # server processes read their settings themselves
         os.environ["CADML_CONFIG"] = str(options.config.absolute())
     fresh = KeyFile(settings.data_path).load() is None
-    configured = bool(settings.api_keys and settings.admin_token)
-    with serving.bind(settings) as listener:
+    with server.bind(settings) as listener:
         complete = with_keys(settings)
         shown = settings.host if ":" not in settings.host else f"[{settings.host}]"
         address = f"http://{shown}:{listener.getsockname()[1]}"
         out.print(f"cadml serves [bold]{address}[/]  (documentation: {address}/docs)")
-        if not configured:
-            path = KeyFile(settings.data_path).path
-            if fresh:
-                if not settings.api_keys:
-                    out.print(f"  API key      {escape(complete.api_keys[0])}  (header X-API-Key)")
-                if not settings.admin_token:
-                    out.print(f"  admin token  {escape(complete.admin_token)}  (header X-Admin-Token)")
-                out.print(f"  Both are kept in {escape(str(path))}; `cadml keys` shows them again.")
-            else:
-                out.print(f"  keys as before, in {escape(str(path))}; `cadml keys` shows them")
-        out.file.flush()
-        serving.run(complete, listener)
+        _show_keys(settings, complete, fresh=fresh)
+        sys.stdout.flush()
+        server.run(complete, listener)
 
 
-def _prepare_shared_metrics() -> None:
-    """Make or empty the folder in which processes share their metrics, before the first metric is made."""
-    if named := os.environ.get(MULTIPROCESS):
-        folder = Path(named)
-        folder.mkdir(parents=True, exist_ok=True)
-        for left in folder.glob("*.db"):
-            left.unlink(missing_ok=True)
+def _show_keys(settings: Settings, complete: Settings, *, fresh: bool) -> None:
+    """Say where the keys are that were not configured; show them where they were just made."""
+    if settings.api_keys and settings.admin_token:
+        return
+    from cadml_hostapp.keys import KeyFile
+
+    path = escape(str(KeyFile(settings.data_path).path))
+    if not fresh:
+        out.print(f"  keys as before, in {path}; `cadml keys` shows them")
+        return
+    if not settings.api_keys:
+        out.print(f"  API key      {escape(complete.api_keys[0])}  (header X-API-Key)")
+    if not settings.admin_token:
+        out.print(f"  admin token  {escape(complete.admin_token)}  (header X-Admin-Token)")
+    out.print(f"  Both are kept in {path}; `cadml keys` shows them again.")

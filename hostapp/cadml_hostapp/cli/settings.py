@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import rich_click as click
-from rich.markup import escape
-from rich.table import Table
+import click
 
-from cadml_core.settings import Settings, SettingSpec, setting_specs
-from cadml_hostapp.cli.console import Options, json_option, out, print_json, reports_errors
+from cadml_hostapp.cli.console import (
+    Options,
+    escape,
+    json_option,
+    out,
+    print_json,
+    reports_errors,
+    table,
+)
+
+if TYPE_CHECKING:
+    from cadml_core.settings import Settings, SettingSpec
 
 
 @click.command()
@@ -18,17 +26,19 @@ from cadml_hostapp.cli.console import Options, json_option, out, print_json, rep
 @reports_errors
 def settings(options: Options, as_json: bool) -> None:
     """Show each setting, its value and where it came from. Secrets are hidden."""
+    from cadml_core.settings import setting_specs
+
     resolved = options.settings()
     specs = setting_specs()
     if as_json:
         print_json([_row(spec, resolved) for spec in specs])
         return
-    table = Table("setting", "value", "from", "environment", box=None, header_style="bold")
+    shown = table("setting", "value", "from", "environment")
     for spec in specs:
         row = _row(spec, resolved)
-        shown = "" if row["value"] in ((), {}, "") else str(row["value"])
-        table.add_row(spec.key, escape(shown), escape(row["origin"]), spec.env)
-    out.print(table)
+        value = "" if row["value"] in ((), {}, "") else str(row["value"])
+        shown.add_row(spec.key, escape(value), escape(row["origin"]), spec.env)
+    out.print(shown)
 
 
 def _row(spec: SettingSpec, resolved: Settings) -> dict[str, Any]:

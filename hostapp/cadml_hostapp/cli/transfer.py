@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import rich_click as click
-from rich.markup import escape
+import click
 
-from cadml_core.errors import InvalidInput
-from cadml_core.intake import transfer
-from cadml_core.runtime import build_runtime
 from cadml_hostapp.cli.console import (
     Options,
+    escape,
     json_option,
     out,
     print_json,
@@ -28,9 +25,12 @@ from cadml_hostapp.cli.console import (
 @click.pass_obj
 @reports_errors
 def export(options: Options, file: Path, version_name: str | None, as_json: bool) -> None:
-    """Write ids, paths, labels, raw values and embeddings to OUT: .npz, .csv or .jsonl."""
-    settings = options.settings(feature_version=version_name)
-    with build_runtime(settings) as runtime, progress_bar("collecting values") as update:
+    """Write the parts and their vectors to OUT: .npz, .csv or .jsonl.
+
+    That is ids, paths, labels, raw values and embeddings."""
+    from cadml_core.intake import transfer
+
+    with options.runtime(version=version_name) as runtime, progress_bar("collecting values") as update:
         feature = runtime.feature
         table, missing = transfer.collect(runtime.intake, feature, update)
     transfer.write(table, file)
@@ -49,9 +49,13 @@ def export(options: Options, file: Path, version_name: str | None, as_json: bool
 @reports_errors
 def import_(options: Options, file: Path, as_json: bool) -> None:
     """Read back what `cadml export` wrote; parts are recognised by id."""
+    from cadml_core.errors import InvalidInput
+    from cadml_core.intake import transfer
+
     table = transfer.read(file)
-    with build_runtime(options.settings()) as runtime, progress_bar("importing") as update:
-        expected = tuple(slot.name for slot in runtime.registry.features[table.version].slots)
+    with options.runtime() as runtime, progress_bar("importing") as update:
+        feature = runtime.registry.features.named(table.version, stage="import")
+        expected = tuple(slot.name for slot in feature.slots)
         if table.slots != expected:
             raise InvalidInput(
                 f"{file} does not have the slots of {table.version}: found {', '.join(table.slots)};"

@@ -1,4 +1,4 @@
-"""API keys and the admin token: made once, compared in constant time, old ones noticed."""
+"""Who may do what: API keys and the admin token, compared in constant time."""
 
 from __future__ import annotations
 
@@ -27,83 +27,12 @@ T = TypeVar("T", bound=msgspec.Struct)
 
 KEY_HEADER, ADMIN_HEADER = "X-API-Key", "X-Admin-Token"
 PUBLIC = "public"
-"""``opt`` of a route under the API's path that needs no key."""
+"""Key in the ``opt`` of a route: it needs no API key, although it is under the API's path."""
 ROTATE_AFTER = timedelta(days=7)
 
 
-class StoredKeys(msgspec.Struct, frozen=True, kw_only=True):
-    """What ``keys.json`` in the data folder holds."""
-
-    api_key: str
-    admin_token: str
-    created: str
-
-
-class KeyFile:
-    """The keys of a server that nobody gave any, in the data folder, readable by its owner only."""
-
-    def __init__(self, data_folder: Path) -> None:
-        self.path = data_folder / "keys.json"
-
-    def load(self) -> StoredKeys | None:
-        """Return the keys, None where there are none yet.
-
-        Raises:
-            InvalidSetting: The file is there, but is not one of ours.
-        """
-        try:
-            return msgspec.json.decode(self.path.read_bytes(), type=StoredKeys)
-        except FileNotFoundError:
-            return None
-        except (OSError, msgspec.DecodeError) as error:
-            raise InvalidSetting(
-                f"cannot read the keys in {self.path}: {error}; repair or remove the file, or set API_KEYS"
-                " and ADMIN_TOKEN"
-            ) from error
-
-    def create(self, *, replace: bool = False) -> StoredKeys:
-        """Return the keys, made now where there are none or where they are to be replaced.
-
-        Several processes may do so at once: all get the same keys.
-        """
-        if not replace and (found := self.load()) is not None:
-            return found
-        keys = StoredKeys(
-            api_key=secrets.token_hex(24),
-            admin_token=secrets.token_hex(24),
-            created=datetime.now(UTC).isoformat(timespec="seconds"),
-        )
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        draft = self.path.with_name(f".{self.path.name}.{secrets.token_hex(4)}")
-        descriptor = os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(msgspec.json.format(msgspec.json.encode(keys)))
-        try:
-            if replace:
-                draft.replace(self.path)
-            else:
-                os.link(draft, self.path)  # the first of several processes wins
-        except FileExistsError:
-            return self.load() or self.create()
-        finally:
-            draft.unlink(missing_ok=True)
-        return keys
-
-
-def with_keys(settings: Settings) -> Settings:
-    """Return settings that have an API key and an admin token, made and stored where they have none."""
-    if settings.api_keys and settings.admin_token:
-        return settings
-    stored = KeyFile(settings.data_path).create()
-    return msgspec.structs.replace(
-        settings,
-        api_keys=settings.api_keys or (stored.api_key,),
-        admin_token=settings.admin_token or stored.admin_token,
-    )
-
-
 class Gatekeeper:
-    """Knows who may do what."""
+    """Checks API keys and the admin token, in a time that does not depend on how much of a key is right."""
 
     def __init__(self, settings: Settings, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         """Take the keys of the settings.
@@ -123,7 +52,7 @@ class Gatekeeper:
         self._admin_since = self._remember(settings.data_path / "admin-token-seen.json")
 
     def check_key(self, presented: bytes | None) -> str:
-        """Return a short name of the key for logs and limits.
+        """Return a short name of the key, for logs and rate limits.
 
         Raises:
             CadmlError: AUTH_FAILED where the key is missing or wrong.
@@ -131,14 +60,14 @@ class Gatekeeper:
         if presented is None:
             raise CadmlError(f"the header {KEY_HEADER} is missing", code="AUTH_FAILED")
         found, admitted = hashlib.sha256(presented).digest(), False
-        for key in self._keys:
+        for key in self._keys:  # all of them, so that the time does not tell which one matched
             admitted |= hmac.compare_digest(found, key)
         if not admitted:
             raise CadmlError(f"the key in {KEY_HEADER} is wrong", code="AUTH_FAILED")
         return found.hex()[:8]
 
     def check_admin(self, presented: bytes | None) -> None:
-        """Admit the admin.
+        """Require the admin token.
 
         Raises:
             CadmlError: PERMISSION_DENIED where the token is missing or wrong, or none is configured.
@@ -155,7 +84,7 @@ class Gatekeeper:
 
     @property
     def rotation_hint(self) -> str | None:
-        """What to tell the admin about a token that has been in use for long."""
+        """Advice to change the admin token, None while it has been in use for less than 7 days."""
         if self._admin_since is None or self._now() - self._admin_since < ROTATE_AFTER:
             return None
         days = (self._now() - self._admin_since).days
@@ -164,7 +93,7 @@ class Gatekeeper:
         )
 
     def _remember(self, path: Path) -> datetime | None:
-        """Return when the admin token was first seen, noted in the data folder under a salted hash."""
+        """Return when the admin token was first used, which the data folder keeps under a salted hash."""
         if self._admin is None:
             return None
         try:
@@ -173,7 +102,7 @@ class Gatekeeper:
             if hmac.compare_digest(known["token"], hmac.new(salt, self._admin, "sha256").hexdigest()):
                 return datetime.fromisoformat(known["since"])
         except (OSError, ValueError, KeyError, TypeError):
-            pass  # not there yet, or not ours: begin anew
+            pass  # missing or unreadable: start again from now
         since, salt = self._now(), secrets.token_bytes(16)
         note = {
             "salt": salt.hex(),
@@ -186,12 +115,12 @@ class Gatekeeper:
             with os.fdopen(descriptor, "w") as file:
                 json.dump(note, file)
         except OSError as error:
-            log.warning("cannot note the age of the admin token: %s", error.strerror)
+            log.warning("cannot record when the admin token was first used: %s", error.strerror)
         return since
 
 
 class KeyCheck:
-    """ASGI middleware: nothing under the API's path answers without a key, plugins' routes included."""
+    """ASGI middleware: every route under the API's path needs a key, those of plugins included."""
 
     def __init__(self, app: ASGIApp, gatekeeper: Gatekeeper, prefix: str) -> None:
         self._app = app
@@ -206,13 +135,13 @@ class KeyCheck:
 
 
 async def admin_only(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
-    """Guard of the operations that need the admin token as well."""
+    """Guard of operations that need the admin token too."""
     gatekeeper: Gatekeeper = connection.app.state.gatekeeper
     gatekeeper.check_admin(_header(connection.scope, b"x-admin-token"))
 
 
 def for_admin(request: ASGIConnection[Any, Any, Any, Any], kind: type[T], answer: msgspec.Struct) -> T:
-    """Return an answer as its variant for the admin, with the hint to change an old token."""
+    """Return an answer to an admin operation, with the hint to change an old token."""
     gatekeeper: Gatekeeper = request.app.state.gatekeeper
     fields = msgspec.structs.asdict(answer)
     return kind(**fields, next_rotation_hint=gatekeeper.rotation_hint)

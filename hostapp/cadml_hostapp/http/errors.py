@@ -1,4 +1,4 @@
-"""One error shape for every layer: domain errors, framework errors, and what nobody foresaw."""
+"""One error shape for every layer: domain errors, framework errors and unexpected exceptions."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from cadml_core.errors import ERROR_CODES, CadmlError, Problem
 log = logging.getLogger(__name__)
 
 _encoder = msgspec.json.Encoder(enc_hook=str)
+# An absolute path with at least two components, not preceded by a word character or a dot.
 _PATH = re.compile(r"(?<![\w.])/+(?:[^\s/'\"]+/)+[^\s/'\",;:)]*")
 _CODE_OF_STATUS = {
     401: "AUTH_FAILED",
@@ -38,17 +39,17 @@ def handlers(data_folder: Path) -> ExceptionHandlersMap:
     """Return the exception handlers of the application.
 
     Args:
-        data_folder: The only folder whose paths an answer may show.
+        data_folder: The only folder whose paths may appear in an answer.
     """
     return {
         CadmlError: functools.partial(_on_cadml_error, data_folder),
         HTTPException: functools.partial(_on_http_exception, data_folder),
-        Exception: _on_unforeseen,
+        Exception: _on_unexpected,
     }
 
 
 def public(error: CadmlError, data_folder: Path) -> Problem:
-    """Return the error without paths of the server, save those in the data folder."""
+    """Return the error without paths of the server, except those in the data folder."""
     problem = error.problem()
     return msgspec.structs.replace(
         problem,
@@ -58,16 +59,16 @@ def public(error: CadmlError, data_folder: Path) -> Problem:
 
 
 def internal(error: BaseException, stage: str) -> CadmlError:
-    """Log an unforeseen error; return one that tells the client nothing but the log entry's id."""
+    """Log an unexpected error; return one that tells the client only the id of the log entry."""
     reference = secrets.token_hex(8)
-    log.error("unforeseen error %s", reference, exc_info=error)
+    log.error("unexpected error %s", reference, exc_info=error)
     return CadmlError(
-        f"an unforeseen error; the server's log has it under {reference}", stage=stage, id=reference
+        f"an unexpected error; the server's log describes it under {reference}", stage=stage, id=reference
     )
 
 
 def encode(problem: Problem) -> bytes:
-    """Write an error as JSON; a context value of a foreign type becomes text."""
+    """Encode an error as JSON; a context value of an unsupported type becomes text."""
     return _encoder.encode(problem)
 
 
@@ -107,7 +108,7 @@ def _on_http_exception(
     if error.status_code >= 500:
         return respond(internal(error, _stage(request)).problem())
     code = _CODE_OF_STATUS.get(error.status_code, "INPUT_VALIDATION_FAILED")
-    message, context = _told(request, error)
+    message, context = _described(request, error)
     found = CadmlError(message, code=code, stage=_stage(request), **context)
     headers = {name.title(): value for name, value in (error.headers or {}).items()}
     if code == "RATE_LIMITED" and "Ratelimit-Reset" in headers:
@@ -115,15 +116,15 @@ def _on_http_exception(
     return respond(public(found, data_folder), headers)
 
 
-def _on_unforeseen(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+def _on_unexpected(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
     return respond(internal(error, _stage(request)).problem())
 
 
-def _told(request: Request[Any, Any, Any], error: HTTPException) -> tuple[str, dict[str, Any]]:
-    """Say what was wrong in words that name the field."""
+def _described(request: Request[Any, Any, Any], error: HTTPException) -> tuple[str, dict[str, Any]]:
+    """Return the message and the context for a framework error; they name the field."""
     method, path = request.scope["method"], request.scope["path"]
     if error.status_code == 404:
-        return f"there is no {path}; /docs lists what there is", {"path": path}
+        return f"there is no {path}; /docs lists the addresses", {"path": path}
     if error.status_code == 405:
         allowed = (error.headers or {}).get("allow", "")
         return f"{path} does not take {method}; allowed: {allowed}", {"method": method, "allowed": allowed}
@@ -157,6 +158,7 @@ def _scrub(value: Any, data_folder: Path) -> Any:
 
 def _shortened(text: str, data_folder: Path) -> str:
     path = Path("/" + text.lstrip("/"))
+    # A URL path such as /api/v1/parts looks the same, but begins with no folder of the server's disk.
     first = Path("/") / path.parts[1]
     if path.is_relative_to(data_folder) or not first.exists():
         return text

@@ -1,4 +1,4 @@
-"""What every request must keep to: how many there may be of one API key, and what a query may name."""
+"""Limits on every request: a rate for each API key, and no unknown query parameters."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ async def _has_key(request: Request[Any, Any, Any]) -> bool:
 
 
 async def before_request(request: Request[Any, Any, Any]) -> Response[None] | None:
-    """Check what every request must keep to; answer OPTIONS.
+    """Refuse unknown query parameters; answer OPTIONS.
 
     Litestar's own answer to OPTIONS forgets methods where a path has several handlers.
 
@@ -120,10 +120,10 @@ async def before_request(request: Request[Any, Any, Any]) -> Response[None] | No
 
 
 def known_query_only(request: Request[Any, Any, Any]) -> None:
-    """Refuse a query parameter that the route does not know: a misspelt filter must not select everything.
+    """Refuse a query parameter that the route does not have: a misspelt filter would select everything.
 
     Raises:
-        InvalidInput: Names the parameter and what there is.
+        InvalidInput: Names the parameter and those that the route has.
     """
     if not request.scope["query_string"]:
         return

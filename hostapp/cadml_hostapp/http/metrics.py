@@ -1,4 +1,4 @@
-"""Litestar's HTTP metrics, without looking every collector up again for each request."""
+"""Litestar's HTTP metrics, with the collectors of each route looked up once instead of per request."""
 
 from __future__ import annotations
 

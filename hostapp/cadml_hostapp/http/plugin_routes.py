@@ -1,4 +1,4 @@
-"""Routes that plugins add: each below its own address, and none of them can keep the server from starting."""
+"""Routes that plugins add, each below its own path; a plugin's mistake never stops the server."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 
 
 def plugin_routers(found: Mapping[str, HostRoutes], dependencies: Mapping[str, Provide]) -> list[Router]:
-    """Return a router for each plugin's routes; those that Litestar refuses are left out, and logged."""
+    """Return a router for each plugin's routes; those that Litestar rejects are logged and left out."""
     routers = []
     for name, routes in found.items():
         try:
@@ -24,9 +24,10 @@ def plugin_routers(found: Mapping[str, HostRoutes], dependencies: Mapping[str, P
                 openapi_config=None,
                 logging_config=None,
             )
-        # A stranger's handlers may be wrong in any way that Litestar finds.
+        # Third-party handlers may be wrong in any way that Litestar detects. A trial application finds out
+        # here, because in the real one the first bad handler would stop the start.
         except Exception:
-            log.exception("the routes %s of a plugin cannot be used", name)
+            log.exception("the routes of plugin %s cannot be used", name)
         else:
             routers.append(_router(name, routes))
     return routers

@@ -1,4 +1,4 @@
-"""Multipart uploads, streamed to disk: hashed on the way and bounded in every direction."""
+"""Multipart uploads, streamed to disk: hashed while they arrive, with a limit on every part."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ _SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,10}")
 _MAX_FIELD = 64 * 1024
 _MAX_NAME = 255
 _WRITE_SIZE = 1024**2
-"""So much is gathered before a thread writes it; less is written at once."""
+"""Bytes that are collected before a thread writes them; smaller files are written directly."""
 
 
 class UploadedFile(msgspec.Struct, kw_only=True):
     """One file of a form."""
 
     name: str
-    """The last component of what the client called it."""
+    """The last component of the client's file name."""
     incoming: Incoming
     error: CadmlError | None = None
-    """Why it was not received as a whole."""
+    """Why it was not received completely."""
 
 
 class Form:
-    """A received form. Leaving its ``async with`` removes every file that was not kept."""
+    """A received form. Leaving its ``async with`` removes every file that was not stored."""
 
     def __init__(self, blobs: BlobStore) -> None:
         self.fields: dict[str, str] = {}
@@ -52,7 +52,7 @@ class Form:
         await self._stack.aclose()
 
     def open(self, name: str, max_bytes: int) -> UploadedFile:
-        """Begin to receive a file; it lives as long as the form."""
+        """Start to receive a file; it is kept until the form is closed."""
         suffix = _SUFFIX.fullmatch("." + name.rpartition(".")[2]) if "." in name else None
         incoming = self._blobs.receive(suffix.group().lower() if suffix else "", max_bytes)
         self._stack.callback(incoming.close)
@@ -65,13 +65,14 @@ class FormReader:
     """Reads one multipart body.
 
     Args:
-        blobs: Where files go.
-        text_fields: The names a text field may have.
-        file_fields: The names a file may have.
+        blobs: Where files are stored.
+        text_fields: Allowed names of text fields.
+        file_fields: Allowed names of file fields.
         max_files: Most files.
         max_bytes: Most bytes of one file.
-        on_file: Told of each file as soon as it is complete, in the order of the body.
-        tolerant: A file that is too large is noted in the file and passed over; else it is raised.
+        stage: Of the errors.
+        tolerant: Whether a file that is too large is skipped, with the error in its ``error``, instead of
+            raised.
     """
 
     def __init__(
@@ -83,7 +84,6 @@ class FormReader:
         max_files: int,
         max_bytes: int,
         stage: str,
-        on_file: Callable[[UploadedFile], None] = lambda _: None,
         tolerant: bool = False,
     ) -> None:
         self._blobs = blobs
@@ -92,7 +92,6 @@ class FormReader:
         self._max_files = max_files
         self._max_bytes = max_bytes
         self._stage = stage
-        self._on_file = on_file
         self._tolerant = tolerant
         self._field: str | None = None
         self._text = bytearray()
@@ -107,8 +106,8 @@ class FormReader:
         """Fill the form.
 
         Raises:
-            CadmlError: INPUT_FORMAT_INVALID where the body is no multipart form, INPUT_SIZE_EXCEEDED,
-                INPUT_VALIDATION_FAILED where a field is unknown, doubled, too long or no text.
+            CadmlError: INPUT_FORMAT_INVALID where the body is not a multipart form, INPUT_SIZE_EXCEEDED, or
+                INPUT_VALIDATION_FAILED where a field is unknown, repeated, too long or not UTF-8.
         """
         boundary = self._boundary(request)
         self._check_length(request)
@@ -126,9 +125,9 @@ class FormReader:
                     for event in parser.parse(chunk):
                         await self._take(event, form)
         except multipart.ParserLimitReached as error:
-            raise self._invalid(f"the form is out of bounds: {error}") from None
+            raise self._invalid(f"the form exceeds a limit: {error}") from None
         except multipart.MultipartError as error:
-            raise self._invalid(f"the body is not a sound multipart form: {error}") from None
+            raise self._invalid(f"the body is not a valid multipart form: {error}") from None
         except UnicodeError:
             raise self._invalid("a header of the form is not UTF-8") from None
 
@@ -148,11 +147,11 @@ class FormReader:
         name = segment.name or ""
         if segment.filename is not None and name in self._file_fields:
             if len(form.files) == self._max_files:
-                raise self._invalid(f"there are more than {self._max_files} files", allowed=self._max_files)
+                raise self._invalid(f"more than {self._max_files} files in one form", allowed=self._max_files)
             self._file = form.open(self._file_name(segment.filename), self._max_bytes)
         elif name in self._text_fields and segment.filename is None:
             if name in form.fields:
-                raise self._invalid(f"the field {name!r} comes twice", field=name)
+                raise self._invalid(f"the field {name!r} is given twice", field=name)
             self._field = name
         elif name in self._file_fields:
             raise self._invalid(f"the field {name!r} must be a file: give it a filename", field=name)
@@ -165,7 +164,6 @@ class FormReader:
         if self._file is not None:
             file, self._file = self._file, None
             await self._flush(file)
-            self._on_file(file)
         elif self._field is not None:
             try:
                 form.fields[self._field] = self._text.decode()
@@ -212,11 +210,11 @@ class FormReader:
                 code="INPUT_FORMAT_INVALID",
             )
         if not options.get("boundary"):
-            raise CadmlError("the Content-Type names no boundary", code="INPUT_FORMAT_INVALID")
+            raise CadmlError("the Content-Type has no boundary", code="INPUT_FORMAT_INVALID")
         return str(options["boundary"])
 
     def _check_length(self, request: Request[Any, Any, Any]) -> None:
-        """Refuse by the announced length, before anything is received."""
+        """Refuse a body by its Content-Length, before anything is received."""
         announced = request.headers.get("content-length", "")
         if announced.isdecimal() and int(announced) > self._max_body:
             raise self._body_too_large(int(announced))
@@ -224,7 +222,7 @@ class FormReader:
     def _body_too_large(self, found: int) -> UploadTooLarge:
         return UploadTooLarge(
             f"the upload has {found:,} bytes; allowed are {self._max_files} file(s) of {self._max_bytes:,};"
-            " raise ANALYSIS_MAX_FILE_MB if it is wanted",
+            " raise ANALYSIS_MAX_FILE_MB to allow more",
             found=found,
             allowed=self._max_bytes,
         )
@@ -234,15 +232,15 @@ class FormReader:
 
 
 async def _body(request: Request[Any, Any, Any]) -> AsyncIterator[bytes]:
-    """Yield the pieces of the body as they come.
+    """Yield the pieces of the body as they arrive.
 
     Raises:
-        InvalidInput: The client went away before its end.
+        InvalidInput: The client closed the connection before the end.
     """
     while True:
         message = await request.receive()
         if message["type"] != "http.request":
-            raise InvalidInput("the client went away in the middle of the body", stage="input")
+            raise InvalidInput("the client closed the connection in the middle of the body", stage="input")
         if message["body"]:
             yield message["body"]
         if not message["more_body"]:

@@ -13,7 +13,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.openapi.spec import OpenAPIMediaType, Operation, Reference, RequestBody
 
 from cadml_core.errors import CadmlError, InvalidInput
-from cadml_hostapp.http import errors as problems
+from cadml_hostapp.http import errors as http_errors
 from cadml_hostapp.http.auth import PUBLIC, admin_only
 
 T = TypeVar("T", bound=msgspec.Struct)
@@ -22,6 +22,8 @@ KEY: list[dict[str, list[str]]] = [{"ApiKey": []}]
 ADMIN: list[dict[str, list[str]]] = [{"ApiKey": [], "AdminToken": []}]
 REF = "#/components/schemas/{name}"
 MAX_JSON_BYTES = 8 * 1024**2
+NAMED = ("DATA_NOT_FOUND", "PLUGIN_UNAVAILABLE")
+"""The codes of a route that takes the name of a plugin object: nobody installed it, or its plugin failed."""
 
 _METHODS = {"GET": get, "POST": post, "PATCH": patch, "DELETE": delete}
 _ALWAYS = ("INPUT_VALIDATION_FAILED", "RATE_LIMITED", "CATALOGUE_UNAVAILABLE", "INTERNAL_ERROR")
@@ -56,7 +58,7 @@ def route(
     known += _WITH_BODY if body or form else ()
     known += () if public else ("AUTH_FAILED",)
     known += ("PERMISSION_DENIED",) if admin else ()
-    responses = {**problems.responses(*dict.fromkeys(known)), **options.pop("responses", {})}
+    responses = {**http_errors.responses(*dict.fromkeys(known)), **options.pop("responses", {})}
     declared: Callable[[Callable[..., Any]], HTTPRouteHandler] = _METHODS[method](
         path,
         opt={"stage": stage, PUBLIC: public, "body": body},

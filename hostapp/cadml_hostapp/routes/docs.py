@@ -13,8 +13,8 @@ from litestar.openapi.plugins import JsonRenderPlugin, OpenAPIRenderPlugin
 from litestar.params import FromPath
 
 from cadml_core.errors import NotFound
-from cadml_hostapp import schemas
 from cadml_hostapp.routes.declare import REF
+from cadml_hostapp.routes.fields import Body
 
 PATH = "/docs"
 _WEB = Path(__file__).parents[1] / "web"
@@ -23,14 +23,14 @@ _ASSETS = {"docs.js": "text/javascript", "docs.css": "text/css"}
 
 def with_bodies(document: dict[str, Any]) -> dict[str, Any]:
     """Add the schemas of the bodies that routes decode themselves to an OpenAPI document."""
-    bodies = [
-        kind
-        for kind in vars(schemas).values()
-        if isinstance(kind, type) and issubclass(kind, schemas.Body) and kind is not schemas.Body
-    ]
-    _, components = msgspec.json.schema_components(bodies, ref_template=REF)
+    _, components = msgspec.json.schema_components(_bodies(Body), ref_template=REF)
     known = document["components"]["schemas"]
     return {**document, "components": {**document["components"], "schemas": {**known, **components}}}
+
+
+def _bodies(base: type[Body]) -> list[type[Body]]:
+    """Return every kind of body; the modules of the handlers have imported all that there are."""
+    return [found for kind in base.__subclasses__() for found in (kind, *_bodies(kind))]
 
 
 class Document(JsonRenderPlugin):

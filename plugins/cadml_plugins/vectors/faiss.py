@@ -15,9 +15,9 @@ from cadml_plugins.vectors._product import screen_by_product, squares
 
 _FEW_QUERIES = 2
 _LITTLE_WORK = 2**15
-"""Up to so many queries, and up to so many pairs of query and row, Faiss is quicker than a matrix product. It takes
-less to begin, and more for each pair, as it keeps the nearest of each query in a heap; a product with few columns
-spends its time fetching the rows. ``bench_search.py`` prints both."""
+"""Up to so many queries, and up to so many pairs of query and row, Faiss is quicker than a matrix product. It
+takes less to begin, and more for each pair, as it keeps the nearest of each query in a heap. A product with
+few columns spends its time fetching the rows. ``bench_search.py`` prints both."""
 _SPARE = 6
 """Neighbours asked for beyond k, to see that nothing else is as near as the k-th."""
 

@@ -69,7 +69,7 @@ def test_a_migration_is_previewed_tried_and_done(client: Client) -> None:
     assert status["versions"]["v4"] == 4
     assert status["running"] is None
     unknown = client.get("/api/v1/vectors/migrate/preview", params={"to_version": "v9"})
-    assert (unknown.status_code, unknown.json()["code"]) == (422, "INPUT_VALIDATION_FAILED")
+    assert (unknown.status_code, unknown.json()["code"]) == (404, "DATA_NOT_FOUND")
 
 
 def test_the_index_is_rebuilt_and_switched(client: Client) -> None:

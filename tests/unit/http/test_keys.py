@@ -12,7 +12,8 @@ import pytest
 from cadml_core.errors import CadmlError, InvalidSetting
 from cadml_core.settings import Settings
 from cadml_hostapp.app import create_app
-from cadml_hostapp.http.auth import Gatekeeper, KeyFile, with_keys
+from cadml_hostapp.http.auth import Gatekeeper
+from cadml_hostapp.keys import KeyFile, with_keys
 
 
 def settings(folder: Path, **named: object) -> Settings:

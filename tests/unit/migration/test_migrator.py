@@ -173,10 +173,10 @@ def test_named_parts_beyond_one_batch(catalog: Catalog) -> None:
 
 
 def test_an_unknown_version_is_refused(catalog: Catalog) -> None:
-    """With the code for an argument that does not fit."""
-    with pytest.raises(InvalidInput) as caught:
+    """With the code for a name that is not there."""
+    with pytest.raises(NotFound) as caught:
         Migrator(intake_over(catalog, FEATURES)).run("v9")
-    assert caught.value.code == "INPUT_VALIDATION_FAILED"
+    assert caught.value.code == "DATA_NOT_FOUND"
 
 
 def test_the_old_version_is_searchable_all_along(catalog: Catalog) -> None:
@@ -297,7 +297,7 @@ class TestRehearsal:
         """An empty catalogue, an unknown version or no neighbours are told apart."""
         with pytest.raises(NotFound, match="only 0 parts"):
             rehearse(intake_over(catalog, FEATURES), "v1", "v4")
-        with pytest.raises(InvalidInput, match="'v9'"):
+        with pytest.raises(NotFound, match="'v9'"):
             rehearse(intake_over(catalog, FEATURES), "v1", "v9")
         with pytest.raises(InvalidInput, match="1 or more"):
             rehearse(intake_over(catalog, FEATURES), "v1", "v4", k=0)

@@ -16,7 +16,6 @@ from cadml_core.errors import (
     LimitExceeded,
     MalformedFile,
     NotFound,
-    PluginUnavailable,
     UnreadableInput,
 )
 from cadml_core.reading.identity import identify_file
@@ -67,7 +66,7 @@ def test_size_is_checked_before_anything_is_read(tmp_path):
 
 def test_an_unknown_feature_version_is_refused_before_reading(tmp_path):
     """The message lists what is installed; the file need not even exist."""
-    with pytest.raises(PluginUnavailable, match=r"'v9'; installed: flat"):
+    with pytest.raises(NotFound, match=r"'v9'; installed: flat"):
         read(tmp_path / "none", "v9")
 
 

@@ -1,14 +1,14 @@
-"""``/features``: the feature versions and their slots."""
+"""Handlers of ``/features``."""
 
 from __future__ import annotations
 
 from litestar import Router
 
 from cadml_core.documents.features import FeatureSlot
-from cadml_core.errors import NotFound
 from cadml_core.search.differences import FeatureDifference, feature_difference
-from cadml_hostapp.routes.declare import route
-from cadml_hostapp.schemas import FeatureVersionAnswer, KnownIdQuery, QueryVersion
+from cadml_hostapp.routes.declare import NAMED, route
+from cadml_hostapp.routes.features.schemas import FeatureVersionAnswer
+from cadml_hostapp.routes.parameters import KnownIdQuery, QueryVersion, feature_named
 from cadml_hostapp.services import ServicesDependency
 
 STAGE = "features"
@@ -29,16 +29,10 @@ async def versions(services: ServicesDependency) -> list[FeatureVersionAnswer]:
     ]
 
 
-@route("GET", "/slots", "DATA_NOT_FOUND", stage=STAGE)
+@route("GET", "/slots", *NAMED, stage=STAGE)
 async def slots(services: ServicesDependency, version: QueryVersion = None) -> list[FeatureSlot]:
     """List the slots of a feature version, by default the configured one, in stored order."""
-    features = services.runtime.registry.features
-    if version is not None and version not in features:
-        raise NotFound(
-            f"no feature version {version!r}; installed: {', '.join(features)}", stage=STAGE, version=version
-        )
-    feature = services.runtime.feature if version is None else features[version]
-    return list(feature.slots)
+    return list(feature_named(services.runtime, version, stage=STAGE).slots)
 
 
 @route("GET", "/diff", "DATA_NOT_FOUND", stage=STAGE)

@@ -1,4 +1,4 @@
-"""The outermost layer: request ids, security headers, patience with slow bodies, the access log."""
+"""The outermost ASGI middleware: request ids, security headers, a time limit for bodies, the access log."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Receive, Scope, Send
 
 from cadml_core.errors import ERROR_CODES, CadmlError
-from cadml_hostapp.http import errors as problems
+from cadml_hostapp.http import errors as http_errors
 
 access = logging.getLogger("cadml.access")
 
@@ -32,17 +32,17 @@ PAGE_HEADERS = [
     *_ALWAYS,
     (b"content-security-policy", b"default-src 'self'; img-src data:; frame-ancestors 'none'"),
 ]
-"""The documentation page has a script and a style of its own."""
+"""The documentation page loads its own script and style."""
 
 
 class BodyTimeout(CadmlError, TimeoutError):
-    """The client stopped in the middle of a body."""
+    """The client stopped sending in the middle of a body."""
 
     code = "INPUT_TIMEOUT"
 
 
-class Edge:
-    """ASGI wrapper around the whole application."""
+class RequestMiddleware:
+    """Wraps the whole application, so that every answer has an id, headers and a line in the log."""
 
     def __init__(
         self, app: ASGIApp, direct: Mapping[str, ASGIApp], *, body_timeout: float, pages: str
@@ -53,7 +53,7 @@ class Edge:
             app: The application.
             direct: Paths that another application answers first.
             body_timeout: Longest pause between two pieces of a body, in seconds.
-            pages: Path below which HTML pages are.
+            pages: Path prefix of the HTML pages, which need a wider content security policy.
         """
         self._app = app
         self._direct = direct
@@ -83,58 +83,59 @@ class Edge:
 
 
 class _Exchange:
-    """One request and its answer."""
+    """One request and its response."""
 
-    __slots__ = ("_edge", "_id", "_path", "_receive", "_scope", "_send", "_status")
+    __slots__ = ("_id", "_outer", "_path", "_receive", "_scope", "_send", "_status")
 
-    def __init__(self, edge: Edge, scope: Any, receive: Receive, send: Send) -> None:
-        self._edge = edge
+    def __init__(self, outer: RequestMiddleware, scope: Any, receive: Receive, send: Send) -> None:
+        self._outer = outer
         self._scope = scope
         self._receive = receive
         self._send = send
         self._id = _request_id(scope)
-        self._path = scope["path"]  # the router rewrites it
+        self._path = scope["path"]  # kept, because the router rewrites it
         self._status = 0
 
     async def run(self) -> None:
         start = time.perf_counter()
         structlog.contextvars.bind_contextvars(request_id=self._id.decode())
         try:
-            await self._edge.pass_on(self._scope, self.receive, self.send)
-        # The last line of defence: what even the framework did not turn into an answer.
+            await self._outer.pass_on(self._scope, self.receive, self.send)
+        # Errors outside the routes (routing, middleware, a slow body) reach no exception handler.
         except Exception as error:
             if self._status:
                 raise
-            told = error if isinstance(error, CadmlError) else problems.internal(error, "request")
-            await self._refuse(told)
+            known = error if isinstance(error, CadmlError) else http_errors.internal(error, "request")
+            await self._refuse(known)
         finally:
             if access.isEnabledFor(logging.INFO):
                 self._log(time.perf_counter() - start)
             structlog.contextvars.unbind_contextvars("request_id")
 
     async def receive(self) -> Any:
-        """Receive a piece of the body, in time."""
-        if self._status:  # waiting for the client to hang up is no body
+        """Receive a piece of the body within the time limit."""
+        if self._status:  # after the answer began, this waits for the client to disconnect
             return await self._receive()
         try:
-            async with asyncio.timeout(self._edge.body_timeout):
+            async with asyncio.timeout(self._outer.body_timeout):
                 return await self._receive()
         except TimeoutError:
-            seconds = self._edge.body_timeout
+            seconds = self._outer.body_timeout
             raise BodyTimeout(
-                f"nothing more of the body came for {seconds:g} s; send it again", allowed=seconds
+                f"no more of the body arrived for {seconds:g} s; send it again",
+                allowed=seconds,
             ) from None
 
     async def send(self, message: Any) -> None:
-        """Send a part of the answer, with our headers on its start."""
+        """Send a part of the answer; its start gets the security headers and the request id."""
         if message["type"] == "http.response.start":
             self._status = message["status"]
-            headers = [*message.get("headers", ()), *self._edge.headers(self._path)]
+            headers = [*message.get("headers", ()), *self._outer.headers(self._path)]
             message["headers"] = [*headers, (b"x-request-id", self._id)]
         await self._send(message)
 
     async def _refuse(self, error: CadmlError) -> None:
-        body = problems.encode(error.problem())
+        body = http_errors.encode(error.problem())
         headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
         status = ERROR_CODES[error.code].status
         await self.send({"type": "http.response.start", "status": status, "headers": headers})
@@ -156,7 +157,7 @@ class _Exchange:
 
 
 def _request_id(scope: Any) -> bytes:
-    """Return the client's request id where it is a sane one, else a new one."""
+    """Return the client's request id where it is safe to log, else a new one."""
     for name, value in scope["headers"]:
         if name == b"x-request-id" and _REQUEST_ID.fullmatch(value):
             return bytes(value)

@@ -1,4 +1,4 @@
-"""``/model``: which classifier serves, and changing it."""
+"""Handlers of ``/model``."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from cadml_core.classifier.audit import AuditSnapshot
 from cadml_core.classifier.registry import ModelInfo, ModelState
 from cadml_hostapp.http.auth import for_admin
 from cadml_hostapp.routes.declare import json_body, route
-from cadml_hostapp.schemas import ModelInfoForAdmin, ModelRequest
+from cadml_hostapp.routes.model.schemas import ModelInfoForAdmin, ModelRequest
 from cadml_hostapp.services import Services, ServicesDependency
 
 STAGE = "model_reload"

@@ -1,4 +1,4 @@
-"""``/vectors``: register, list, delete and search feature vectors."""
+"""Handlers of ``/vectors``."""
 
 from __future__ import annotations
 
@@ -9,43 +9,28 @@ from litestar import Request, Response, Router
 from litestar.openapi.datastructures import ResponseSpec
 
 from cadml_core.catalog.store import Catalog
-from cadml_core.contracts.features import FeatureVersion
-from cadml_core.errors import InvalidInput, NotFound
-from cadml_core.runtime import Runtime
 from cadml_core.search.similarity import checked_values
 from cadml_core.search.statistics import vector_statistics
-from cadml_hostapp.routes.declare import json_body, route
-from cadml_hostapp.routes.index_health import reload_backend
-from cadml_hostapp.routes.parts import after
-from cadml_hostapp.schemas import (
-    BatchSimilarityAnswer,
-    BatchSimilarityRequest,
-    Cursor,
-    KnownId,
-    PageSize,
-    QueryVersion,
+from cadml_hostapp.routes.declare import NAMED, json_body, route
+from cadml_hostapp.routes.index.handlers import reload_backend
+from cadml_hostapp.routes.parameters import Cursor, KnownId, PageSize, QueryVersion, feature_named, row_after
+from cadml_hostapp.routes.vectors.schemas import (
     RegisterVector,
-    SearchAnswer,
-    SearchRequest,
-    SimilarityAnswer,
-    SimilarityRequest,
     StatisticsAnswer,
     VectorAnswer,
     VectorPage,
     VectorRegistered,
     VectorSummary,
-    batch_similarity_answer,
 )
 from cadml_hostapp.services import ServicesDependency
 
 STAGE = "vectors"
-SEARCH = "similarity"
 
 
 @route(
     "POST",
     "/register",
-    "DATA_NOT_FOUND",
+    *NAMED,
     "DIMENSION_MISMATCH",
     stage=STAGE,
     body=RegisterVector,
@@ -58,7 +43,7 @@ async def register(
     """Give a part a vector that was computed elsewhere. A part of that id is made where there is none."""
     body = await json_body(request, RegisterVector)
     runtime = services.runtime
-    feature = _feature(runtime, body.feature_version)
+    feature = feature_named(runtime, body.feature_version, stage=STAGE)
     values = checked_values(body.vector, feature)
     outcome = await services.write(
         runtime.catalog.register_vector, body.id, feature.name, values, meta=body.meta
@@ -74,7 +59,7 @@ async def list_vectors(
     services: ServicesDependency, cursor: Cursor = None, limit: PageSize = 100
 ) -> VectorPage:
     """List the parts with the feature versions they have, a page at a time."""
-    return await services.read(_page, services.runtime.catalog, after(cursor), limit)
+    return await services.read(_page, services.runtime.catalog, row_after(cursor), limit)
 
 
 @route("GET", "/stats", stage=STAGE)
@@ -91,12 +76,12 @@ async def stats(services: ServicesDependency) -> StatisticsAnswer:
     )
 
 
-@route("GET", "/{part_id:str}", "DATA_NOT_FOUND", stage=STAGE)
+@route("GET", "/{part_id:str}", *NAMED, stage=STAGE)
 async def show_vector(
     services: ServicesDependency, part_id: KnownId, version: QueryVersion = None
 ) -> VectorAnswer:
     """Show a part's raw values under one feature version, by default the configured one."""
-    feature = _feature(services.runtime, version)
+    feature = feature_named(services.runtime, version, stage=STAGE)
     vector = await services.read(services.runtime.catalog.vector, part_id, feature.name)
     return VectorAnswer(
         id=part_id,
@@ -111,74 +96,6 @@ async def show_vector(
 async def delete_vector(services: ServicesDependency, part_id: KnownId) -> None:
     """Delete a part's vectors; the part itself too where it has no file."""
     await services.write(services.runtime.catalog.remove_vectors, part_id)
-
-
-@route(
-    "POST",
-    "/search",
-    "DATA_NOT_FOUND",
-    "DIMENSION_MISMATCH",
-    stage=SEARCH,
-    body=SearchRequest,
-    status_code=200,
-)
-async def search(request: Request[Any, Any, Any], services: ServicesDependency) -> SearchAnswer:
-    """Find the parts most similar to a vector or to a part. Filters apply before the cut to k."""
-    body = await json_body(request, SearchRequest)
-    if (body.vector is None) == (body.id is None):
-        raise InvalidInput("give either `vector` or `id`", stage=SEARCH, field="vector")
-    return await services.searcher.search(body)
-
-
-@route("POST", "/similarity/batch", stage=SEARCH, body=BatchSimilarityRequest, status_code=200)
-async def similarity_batch(
-    request: Request[Any, Any, Any], services: ServicesDependency
-) -> BatchSimilarityAnswer:
-    """Find the neighbours of many parts at once. An unknown id does not fail the others."""
-    body = await json_body(request, BatchSimilarityRequest)
-    result = await services.read(
-        services.runtime.batches.similar,
-        body.ids,
-        k=body.top_k,
-        metric=body.metric,
-        which=body.which(),
-        min_score=body.min_score,
-    )
-    return batch_similarity_answer(result)
-
-
-@route("POST", "/similarity", "DATA_NOT_FOUND", stage=SEARCH, body=SimilarityRequest, status_code=200)
-async def similarity(request: Request[Any, Any, Any], services: ServicesDependency) -> SimilarityAnswer:
-    """Compare two parts: score, distance, and each slot's share of the distance."""
-    body = await json_body(request, SimilarityRequest)
-    return await services.read(_compare, services.runtime, body)
-
-
-def _feature(runtime: Runtime, version: str | None) -> FeatureVersion:
-    """Return a feature version by name, the configured one where None.
-
-    Raises:
-        NotFound: There is none of that name.
-    """
-    features = runtime.registry.features
-    if version is not None and version not in features:
-        raise NotFound(
-            f"no feature version {version!r}; installed: {', '.join(features)}", stage=STAGE, version=version
-        )
-    return runtime.feature if version is None else features[version]
-
-
-def _compare(runtime: Runtime, body: SimilarityRequest) -> SimilarityAnswer:
-    hit = runtime.search.pair(body.id_a, body.id_b, metric=body.metric)
-    return SimilarityAnswer(
-        id_a=body.id_a,
-        id_b=body.id_b,
-        score=hit.score,
-        distance=hit.distance,
-        feature_version=runtime.feature.name,
-        metric=body.metric,
-        explanation=hit.explanation or (),
-    )
 
 
 def _page(catalog: Catalog, start: int, limit: int) -> VectorPage:
@@ -204,9 +121,6 @@ router = Router(
         list_vectors,
         show_vector,
         delete_vector,
-        search,
-        similarity,
-        similarity_batch,
         stats,
         reload_backend,
     ],

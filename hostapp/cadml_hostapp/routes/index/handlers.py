@@ -1,4 +1,4 @@
-"""``/health/faiss`` and ``/vectors/backend``: the state of the index, and what an admin does about it."""
+"""Handlers of ``/health/faiss`` and ``/vectors/backend``."""
 
 from __future__ import annotations
 
@@ -6,13 +6,12 @@ from typing import Any
 
 from litestar import Request, Router
 
-from cadml_core.errors import NotFound
 from cadml_core.search.index.failover import BackendChoice
 from cadml_core.search.index.health import IndexHealth
 from cadml_core.search.index.sync import backend_config
 from cadml_hostapp.http.auth import for_admin
 from cadml_hostapp.routes.declare import json_body, route
-from cadml_hostapp.schemas import BackendRequest, IndexHealthForAdmin
+from cadml_hostapp.routes.index.schemas import BackendRequest, IndexHealthForAdmin
 from cadml_hostapp.services import Services, ServicesDependency
 
 STAGE = "faiss_recovery"
@@ -63,10 +62,7 @@ def _switch(services: Services, name: str | None) -> IndexHealth:
     runtime = services.runtime
     if name is None:
         return runtime.search.indexes.recover()
-    if name not in runtime.registry.vectors:
-        installed = ", ".join(runtime.registry.vectors)
-        raise NotFound(f"no vector backend {name!r}; installed: {installed}", stage="vectors", backend=name)
-    backend = runtime.registry.vectors[name]
+    backend = runtime.registry.vectors.named(name, stage="vectors")
     config = backend_config(backend, runtime.settings.vector_config.get(name, {}))
     return runtime.search.indexes.recover(BackendChoice(backend, config))
 

@@ -1,4 +1,4 @@
-"""``/analyze``: upload files, have them read, stored and compared."""
+"""Handlers of ``/analyze``."""
 
 from __future__ import annotations
 
@@ -11,18 +11,17 @@ from litestar.openapi.datastructures import ResponseSpec
 
 from cadml_core.analysis import Facts
 from cadml_core.errors import CadmlError, InvalidInput
-from cadml_hostapp.http import errors as problems
+from cadml_hostapp.http import errors as http_errors
 from cadml_hostapp.http.uploads import Form, FormReader, UploadedFile
-from cadml_hostapp.routes.declare import REF, invalid, route
-from cadml_hostapp.schemas import (
+from cadml_hostapp.routes.analyze.schemas import (
     AnalyzeAnswer,
     AnalyzeOptions,
     BatchAnswer,
     BatchItem,
-    PartId,
-    Text,
     analyze_answer,
 )
+from cadml_hostapp.routes.declare import REF, invalid, route
+from cadml_hostapp.routes.fields import PartId, Text
 from cadml_hostapp.services import Services, ServicesDependency
 
 STAGE = "analyze"
@@ -123,11 +122,13 @@ async def _item(services: Services, file: UploadedFile, facts: Facts, options: A
     try:
         answer = await _analyzed(services, file, facts, options)
     except CadmlError as error:
-        problem = problems.public(error, services.runtime.settings.data_path)
+        problem = http_errors.public(error, services.runtime.settings.data_path)
         return BatchItem(file_name=file.name, status="error", error=problem)
     # Whatever happens to one file must not fail the others.
     except Exception as error:  # noqa: BLE001
-        return BatchItem(file_name=file.name, status="error", error=problems.internal(error, STAGE).problem())
+        return BatchItem(
+            file_name=file.name, status="error", error=http_errors.internal(error, STAGE).problem()
+        )
     finally:
         file.incoming.close()
     return BatchItem(file_name=file.name, status="success", result=answer)

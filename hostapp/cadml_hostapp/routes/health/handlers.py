@@ -1,4 +1,4 @@
-"""Health, readiness, metrics and plugins: what operators and machines ask."""
+"""Handlers of ``/health``, ``/ready`` and ``/metrics``."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from litestar.plugins.prometheus import PrometheusController
 
 from cadml_core.errors import CadmlError
 from cadml_hostapp.routes.declare import route
-from cadml_hostapp.schemas import HealthAnswer, PluginAnswer, ReadyAnswer
+from cadml_hostapp.routes.health.schemas import HealthAnswer, ReadyAnswer
 from cadml_hostapp.services import Services, ServicesDependency
 
 STAGE = "health"
@@ -58,15 +58,6 @@ def _catalogue(services: Services) -> str:
     return "ok"
 
 
-@route("GET", "/plugins", stage="plugins", tags=["plugins"])
-async def plugins(services: ServicesDependency) -> list[PluginAnswer]:
-    """List every plugin: what it provides, or why it does not."""
-    return [
-        PluginAnswer(**{field: getattr(record, field) for field in PluginAnswer.__struct_fields__})
-        for record in services.runtime.plugins.records
-    ]
-
-
 class Metrics(PrometheusController):
     """The metrics for Prometheus."""
 
@@ -75,4 +66,3 @@ class Metrics(PrometheusController):
 
 
 root = Router("/", route_handlers=[health, ready, Metrics], tags=["health"])
-api = (api_health, plugins)

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from cadml_core.errors import CadmlError, NotFound
-from cadml_hostapp.http import errors as problems
+from cadml_hostapp.http import errors as http_errors
 
 
 def test_paths_of_the_server_are_shortened(tmp_path: Path) -> None:
@@ -18,7 +18,7 @@ def test_paths_of_the_server_are_shortened(tmp_path: Path) -> None:
         database="sqlite:////usr/share/secret/cat.sqlite3",
         nested={"path": ["/etc/ssl/private.pem", 7]},
     )
-    problem = problems.public(error, tmp_path)
+    problem = http_errors.public(error, tmp_path)
     told = json.dumps(problem.context) + problem.message
     for hidden in ("/usr/share", "secret", "/usr/lib/python", "/etc/ssl"):
         assert hidden not in told, told
@@ -31,7 +31,7 @@ def test_paths_of_the_server_are_shortened(tmp_path: Path) -> None:
 
 def test_an_unforeseen_error_tells_only_its_number(tmp_path: Path) -> None:
     """The text of the exception may hold anything, so none of it is shown."""
-    problem = problems.internal(RuntimeError("password=hunter2"), "search").problem()
+    problem = http_errors.internal(RuntimeError("password=hunter2"), "search").problem()
     assert problem.code == "INTERNAL_ERROR"
     assert "hunter2" not in json.dumps([problem.message, problem.context])
     assert problem.context["id"] in problem.message
@@ -40,6 +40,6 @@ def test_an_unforeseen_error_tells_only_its_number(tmp_path: Path) -> None:
 def test_any_context_becomes_json() -> None:
     """Values that JSON does not know become text or null; nothing raises."""
     error = CadmlError("odd", path=Path("x"), number=float("nan"), items={1, 2}, raw=b"\xff")
-    decoded = json.loads(problems.encode(error.problem()))
+    decoded = json.loads(http_errors.encode(error.problem()))
     assert decoded["context"]["path"] == "x"
     assert decoded["context"]["number"] is None

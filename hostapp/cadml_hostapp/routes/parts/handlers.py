@@ -1,4 +1,4 @@
-"""``/parts``: list, show and delete what is in the catalogue."""
+"""Handlers of ``/parts``."""
 
 from __future__ import annotations
 
@@ -7,16 +7,8 @@ from litestar import Router
 from cadml_core.catalog.records import PartFilter
 from cadml_core.catalog.store import Catalog
 from cadml_hostapp.routes.declare import route
-from cadml_hostapp.schemas import (
-    Cursor,
-    KnownId,
-    PageSize,
-    PartDetail,
-    PartPage,
-    QueryText,
-    part_answer,
-    part_detail,
-)
+from cadml_hostapp.routes.parameters import Cursor, KnownId, PageSize, QueryText, row_after
+from cadml_hostapp.routes.parts.schemas import PartDetail, PartPage, part_answer, part_detail
 from cadml_hostapp.services import ServicesDependency
 
 STAGE = "catalogue"
@@ -34,7 +26,9 @@ async def list_parts(
 ) -> PartPage:
     """List the parts, oldest first, a page at a time."""
     which = PartFilter(format=format, material=material, project=project, label=label)
-    found = await services.read(services.runtime.catalog.parts, which, after=after(cursor), limit=limit + 1)
+    found = await services.read(
+        services.runtime.catalog.parts, which, after=row_after(cursor), limit=limit + 1
+    )
     more = len(found) > limit
     return PartPage(
         [part_answer(part) for part in found[:limit]], str(found[limit - 1].row) if more else None
@@ -58,11 +52,6 @@ def _detail(catalog: Catalog, part_id: str) -> PartDetail:
     content = catalog.contents([part.sha256]).get(part.sha256) if part.sha256 else None
     vectors = catalog.vectors_of([part.row]).get(part.row, {})
     return part_detail(part, content.document if content else None, vectors)
-
-
-def after(cursor: str | None) -> int:
-    """Return the row number that a cursor stands for."""
-    return 0 if cursor is None else int(cursor)
 
 
 router = Router("/parts", route_handlers=[list_parts, show_part, delete_part], tags=["parts"])

@@ -1,4 +1,4 @@
-"""``/vectors/migrate``: what a change of the feature version would do, and doing it."""
+"""Handlers of ``/vectors/migrate``."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from litestar.params import QueryParameter
 from cadml_core.migration.migrator import LARGEST_PREVIEW, MigrationStatus
 from cadml_core.migration.preview import MigrationPreview
 from cadml_hostapp.http.auth import for_admin
-from cadml_hostapp.routes.declare import json_body, route
-from cadml_hostapp.schemas import MigrationReportForAdmin, MigrationRequest
+from cadml_hostapp.routes.declare import NAMED, json_body, route
+from cadml_hostapp.routes.migration.schemas import MigrationReportForAdmin, MigrationRequest
 from cadml_hostapp.services import ServicesDependency
 
 STAGE = "migration"
@@ -19,7 +19,7 @@ Target = Annotated[str, QueryParameter(max_length=1000, description="The feature
 Sample = Annotated[int, QueryParameter(ge=1, le=LARGEST_PREVIEW, description="Most vectors to look at.")]
 
 
-@route("GET", "/preview", stage=STAGE)
+@route("GET", "/preview", *NAMED, stage=STAGE)
 async def preview(services: ServicesDependency, to_version: Target, limit: Sample = 100) -> MigrationPreview:
     """Say what a migration would do, from a sample spread over the catalogue."""
     return await services.read(services.runtime.migrator.preview, to_version, limit=limit)
@@ -28,7 +28,7 @@ async def preview(services: ServicesDependency, to_version: Target, limit: Sampl
 @route(
     "POST",
     "/",
-    "DATA_NOT_FOUND",
+    *NAMED,
     "MIGRATION_CONFLICT",
     stage=STAGE,
     admin=True,

@@ -1,0 +1,1 @@
+"""``/analyze``: upload files, have them read, stored and compared."""

@@ -1,0 +1,1 @@
+"""``/features``: the feature versions and their slots."""

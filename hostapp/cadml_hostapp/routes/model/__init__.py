@@ -1,0 +1,1 @@
+"""``/model``: which classifier serves, and changing it."""

@@ -1,0 +1,1 @@
+"""``/parts``: list, show and delete what is in the catalogue."""

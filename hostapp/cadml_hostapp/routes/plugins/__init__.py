@@ -1,0 +1,1 @@
+"""``/plugins``: every plugin record."""

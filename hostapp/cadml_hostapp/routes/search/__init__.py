@@ -1,0 +1,1 @@
+"""``/vectors/search`` and ``/vectors/similarity``: find the parts that are like another."""

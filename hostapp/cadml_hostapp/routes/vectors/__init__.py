@@ -1,0 +1,1 @@
+"""``/vectors``: register, list, show and delete feature vectors."""
