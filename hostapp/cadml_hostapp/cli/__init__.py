@@ -49,7 +49,8 @@ class LazyGroup(click.RichGroup):
 def _plugin_commands(ctx: click.Context) -> Mapping[str, Any]:
     """Return the commands of plugins; where only built-ins are installed, nothing is imported for it."""
     from cadml_core.errors import CadmlError
-    from cadml_core.plugins.loader import load_plugins, only_built_in
+    from cadml_core.plugins.discovery import only_built_in
+    from cadml_core.plugins.loader import load_plugins
 
     if only_built_in():
         return {}

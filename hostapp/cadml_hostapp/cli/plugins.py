@@ -9,7 +9,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from cadml_core.errors import PluginUnavailable
-from cadml_core.plugins.loader import PluginRecord, load_plugins, require_chosen
+from cadml_core.plugins.loader import load_plugins, require_chosen
+from cadml_core.plugins.records import PluginRecord
 from cadml_hostapp.cli.console import EXIT_REFUSED, Options, json_option, out, print_json, reports_errors
 
 _COLOURS = {"loaded": "green", "failed": "red", "blocked": "yellow", "incompatible": "yellow"}
