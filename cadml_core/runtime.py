@@ -137,8 +137,7 @@ def _search(settings: Settings, registry: Registry, catalog: Catalog) -> Similar
         registry.features[settings.feature_version],
         backend,
         settings.vector_config.get(backend.name),
-        # ``get`` would raise: an unknown plugin is no mere KeyError.
-        fallback=registry.vectors["memory"] if "memory" in registry.vectors else None,  # noqa: SIM401
+        fallback=registry.vectors.get("memory"),
         recovery=RecoveryPolicy(
             settings.faiss_recovery_interval_seconds,
             settings.faiss_recovery_backoff_multiplier,

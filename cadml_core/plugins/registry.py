@@ -1,10 +1,10 @@
-"""Name -> plugin object, one table per kind; unknown names are clear errors."""
+"""Everything the plugins registered: one table per kind, name -> object; unknown names are clear errors."""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Mapping
-from typing import Generic, TypeVar
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -18,29 +18,29 @@ from cadml_core.errors import NotFound, PluginUnavailable
 T = TypeVar("T")
 
 
-class Table(Mapping[str, T], Generic[T]):
-    """The objects of one kind, sorted by name."""
+class Table(dict[str, T]):
+    """The objects of one kind, sorted by name. ``table[name]`` explains an unknown name.
+
+    A dict, because format adapters and feature versions are looked up in every request.
+    """
 
     def __init__(self, kind: str, items: Mapping[str, T], failed: Mapping[str, str] | None = None) -> None:
+        super().__init__(sorted(items.items()))
         self.kind = kind
-        self._items = dict(sorted(items.items()))
         self._failed = dict(failed or {})
 
-    def __getitem__(self, name: str) -> T:
-        """Return the object of that name.
+    def __missing__(self, name: str) -> T:
+        """Refuse a name that is not there.
 
         Raises:
-            PluginUnavailable: There is none; the message says what there is, and why that one is not.
+            PluginUnavailable: Always; the message says what there is, and why that one is not.
         """
-        try:
-            return self._items[name]
-        except KeyError:
-            raise PluginUnavailable(
-                f"no {self.kind} {name!r}{self._reason(name)}; installed: {', '.join(self) or 'none'}."
-                " See `cadml plugins doctor`.",
-                kind=self.kind,
-                name=name,
-            ) from None
+        raise PluginUnavailable(
+            f"no {self.kind} {name!r}{self._reason(name)}; installed: {', '.join(self) or 'none'}."
+            " See `cadml plugins doctor`.",
+            kind=self.kind,
+            name=name,
+        )
 
     def named(self, name: str, *, stage: str = "plugins") -> T:
         """Return the object that a caller named: in a request, in an option or in a file.
@@ -66,15 +66,6 @@ class Table(Mapping[str, T], Generic[T]):
         close = difflib.get_close_matches(name, self, n=1)
         return f" (did you mean {close[0]!r}?)" if close else ""
 
-    def __contains__(self, name: object) -> bool:
-        return name in self._items
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._items)
-
-    def __len__(self) -> int:
-        return len(self._items)
-
 
 def named(items: Mapping[str, T], kind: str, name: str, *, stage: str = "plugins") -> T:
     """Return what a caller named from a table, or from a plain mapping of plugin objects.
@@ -92,7 +83,7 @@ def named(items: Mapping[str, T], kind: str, name: str, *, stage: str = "plugins
     raise NotFound(f"no {kind} {name!r}; installed: {installed}", stage=stage, kind=kind, name=name)
 
 
-class Registry(msgspec.Struct, frozen=True):
+class Registry(msgspec.Struct, frozen=True, kw_only=True):
     """Everything the plugins registered."""
 
     formats: Table[FormatAdapter]
@@ -101,3 +92,56 @@ class Registry(msgspec.Struct, frozen=True):
     vectors: Table[VectorBackend]
     routes: Table[HostRoutes]
     commands: Table[HostCommand]
+
+
+class Kind(msgspec.Struct, frozen=True):
+    """One kind of object that plugins register."""
+
+    hook: str
+    """The function of ``hookspecs`` that a plugin implements."""
+    name: str
+    """What records and messages call it."""
+    contract: type
+    field: str
+    """Where ``Registry`` keeps it."""
+    travels: bool = False
+    """Whether its objects are sent to the reader processes, so that they must survive ``pickle``."""
+
+
+# All that depends on the kinds (loading, the registry, the reference page) follows from this table.
+KINDS: Mapping[str, Kind] = {
+    kind.hook: kind
+    for kind in (
+        Kind("cadml_format_adapters", "format adapter", FormatAdapter, "formats", travels=True),
+        Kind("cadml_feature_versions", "feature version", FeatureVersion, "features", travels=True),
+        Kind("cadml_opcode_policies", "opcode policy", OpcodePolicy, "policies"),
+        Kind("cadml_vector_backends", "vector backend", VectorBackend, "vectors"),
+        Kind("cadml_routes", "routes", HostRoutes, "routes"),
+        Kind("cadml_commands", "command", HostCommand, "commands"),
+    )
+}
+
+
+class Contribution(msgspec.Struct, frozen=True):
+    """One object that a plugin registers."""
+
+    kind: Kind
+    item: Any
+
+    @property
+    def name(self) -> str:
+        """The name it registers under."""
+        return str(self.item.name)
+
+
+def build_registry(contributions: Iterable[Contribution], failed: Mapping[str, str]) -> Registry:
+    """Put the objects into their tables.
+
+    Args:
+        contributions: No two of one kind share a name.
+        failed: Plugin name -> why there is nothing of it.
+    """
+    found: dict[str, dict[str, Any]] = {kind.field: {} for kind in KINDS.values()}
+    for contribution in contributions:
+        found[contribution.kind.field][contribution.name] = contribution.item
+    return Registry(**{kind.field: Table(kind.name, found[kind.field], failed) for kind in KINDS.values()})

@@ -20,7 +20,8 @@ import click
 from cadml_core import DurableIndex, VectorIndex, metrics
 from cadml_core.errors import ERROR_CODES
 from cadml_core.plugins import hookspecs
-from cadml_core.plugins.loader import KINDS, load_plugins
+from cadml_core.plugins.loader import load_plugins
+from cadml_core.plugins.registry import KINDS
 from cadml_core.settings import Settings, load_settings, setting_specs
 from cadml_hostapp.app import create_app
 from cadml_hostapp.cli import main as cadml
@@ -81,11 +82,10 @@ def hooks() -> str:
         " `@cadml_core.hookimpl`. Hooks only register: each returns an iterable of objects that keep a"
         " contract. [How to write a plugin](../how-to/write-a-plugin.md) goes through one.\n"
     ]
-    for name, (kind, contract) in KINDS.items():
-        hook = getattr(hookspecs, name)
-        parts.append(
-            f"\n## `{name}()`\n\n{inspect.getdoc(hook)} The contract of the {kind}:\n\n{protocol(contract)}"
-        )
+    for kind in KINDS.values():
+        told = inspect.getdoc(getattr(hookspecs, kind.hook))
+        contract = protocol(kind.contract)
+        parts.append(f"\n## `{kind.hook}()`\n\n{told} The contract of the {kind.name}:\n\n{contract}")
     extras = (VectorIndex, DurableIndex)
     return "".join([*parts, *(f"\n## `{extra.__name__}`\n\n{protocol(extra)}" for extra in extras)])
 

@@ -1,8 +1,9 @@
-"""Loading plugins: the seven rules, each shown with plugins that exist only in this test."""
+"""Loading plugins: each rule shown with plugins that exist only in this test."""
 
 from __future__ import annotations
 
 import sys
+import typing
 from collections.abc import Iterator
 from importlib.metadata import EntryPoint
 from pathlib import Path
@@ -11,9 +12,11 @@ from typing import Any
 import pytest
 
 from cadml_core.errors import NotFound, PluginUnavailable
+from cadml_core.plugins import hookspecs
 from cadml_core.plugins.hookspecs import ENTRY_POINT_GROUP
-from cadml_core.plugins.loader import LoadedPlugins, PluginRecord, load_plugins, require_chosen
-from cadml_core.plugins.registry import named
+from cadml_core.plugins.loader import LoadedPlugins, load_plugins, require_chosen
+from cadml_core.plugins.records import PluginRecord
+from cadml_core.plugins.registry import KINDS, Kind, Registry, named
 from cadml_core.settings import Settings
 
 ADAPTER = """
@@ -116,13 +119,13 @@ def test_a_disabled_plugin_is_never_imported(site: Path) -> None:
 
 
 def test_safe_mode_loads_built_ins_only(site: Path) -> None:
-    """A stranger's plugin is blocked, a built-in loads."""
-    stranger = install(site, "stranger", "raise AssertionError('imported')", dist="their-thing")
+    """A third-party plugin is blocked, a built-in loads."""
+    foreign = install(site, "foreign", "raise AssertionError('imported')", dist="their-thing")
     own = install(site, "own", ADAPTER.format(name="own"), dist="cadml")
-    loaded = load_plugins(settings(safe_mode=True), [stranger, own])
+    loaded = load_plugins(settings(safe_mode=True), [foreign, own])
     assert {record.name: record.status for record in loaded.records} == {
         "own": "loaded",
-        "stranger": "blocked",
+        "foreign": "blocked",
     }
 
 
@@ -140,7 +143,7 @@ def test_a_plugin_without_hooks_fails(site: Path) -> None:
 
 
 def test_an_object_that_lacks_members_fails(site: Path) -> None:
-    """What is not an adapter is refused at the door, with what it lacks."""
+    """What is not an adapter is refused at registration, with what it lacks."""
     source = (
         "from cadml_core import hookimpl\nclass Half: name = 'half'\n"
         "@hookimpl\ndef cadml_format_adapters(): return [Half()]\n"
@@ -186,6 +189,124 @@ def test_two_objects_with_one_name_both_fail(site: Path) -> None:
     assert all("'shared' is claimed by one and two" in (record.error or "") for record in loaded.records)
     decided = load_plugins(settings(plugins_prefer={"shared": "one"}), entries)
     assert list(decided.registry.formats) == ["shared"]
+
+
+@pytest.fixture
+def step(site: Path) -> EntryPoint:
+    """A built-in plugin called ``step`` that registers the format ``step``."""
+    return install(site, "step", ADAPTER.format(name="step"), dist="cadml")
+
+
+SEVERAL = (
+    ADAPTER
+    + """
+class Other(Adapter): name = "other"
+
+@hookimpl(specname="cadml_format_adapters")
+def others(): return [Other()]
+"""
+)
+
+
+@pytest.mark.parametrize(
+    ("entry_name", "object_name"), [("step", "step"), ("step", "foreign"), ("foreign", "step")]
+)
+def test_a_built_in_is_never_displaced(
+    site: Path, step: EntryPoint, entry_name: str, object_name: str
+) -> None:
+    """Whether plugin or object has its name, the built-in stays; the newcomer names the setting to use."""
+    newcomer = install(site, entry_name, ADAPTER.format(name=object_name), dist="their-step")
+    loaded = load_plugins(settings(), [newcomer, step])
+    records = {record.distribution: record for record in loaded.records}
+    assert records["cadml"].status == "loaded"
+    assert list(loaded.registry.formats) == ["step"]
+    assert type(loaded.registry.formats["step"]).__module__ == "cadml_step"
+    failed = records["their-step"]
+    assert (failed.status, failed.kinds, failed.provides) == ("failed", (), ())
+    assert "'step' is built in" in (failed.error or "")
+    assert (failed.hint or "").endswith('put under [plugins.prefer] in cadml.toml: step = "their-step"')
+
+
+@pytest.mark.parametrize("entry_name", ["step", "foreign"])
+def test_the_settings_can_replace_a_built_in(site: Path, step: EntryPoint, entry_name: str) -> None:
+    """With ``[plugins.prefer]`` the third-party plugin is used, and the built-in one is blocked."""
+    newcomer = install(site, entry_name, ADAPTER.format(name="step"), dist="their-step")
+    loaded = load_plugins(settings(plugins_prefer={"step": "their-step"}), [newcomer, step])
+    assert {record.distribution: record.status for record in loaded.records} == {
+        "cadml": "blocked",
+        "their-step": "loaded",
+    }
+    assert type(loaded.registry.formats["step"]).__module__ == f"their_step_{entry_name}"
+
+
+@pytest.mark.parametrize("options", [{}, {"safe_mode": True}])
+def test_a_preference_that_cannot_be_followed_costs_nothing(
+    site: Path, step: EntryPoint, options: dict[str, Any]
+) -> None:
+    """Where the preferred distribution is not installed, or safe mode blocks it, the built-in stays."""
+    candidates = [step]
+    if options:
+        candidates.append(install(site, "step", ADAPTER.format(name="step"), dist="their-step"))
+    loaded = load_plugins(settings(plugins_prefer={"step": "their-step"}, **options), candidates)
+    assert list(loaded.registry.formats) == ["step"]
+
+
+def test_a_plugin_fails_as_a_whole(site: Path, step: EntryPoint) -> None:
+    """Of a plugin that registers two objects, one with a built-in's name, neither is used; it says so."""
+    newcomer = install(site, "several", SEVERAL.format(name="step"), dist="their-step")
+    loaded = load_plugins(settings(), [newcomer, step])
+    assert list(loaded.registry.formats) == ["step"]
+    assert "nothing of this plugin is used, other neither" in (by_name(loaded)["several"].error or "")
+
+
+def test_two_newcomers_do_not_displace_a_built_in_either(site: Path, step: EntryPoint) -> None:
+    """Each is told about the built-in, which stays; a loser claims nothing from others any more."""
+    newcomers = [
+        install(site, "a", SEVERAL.format(name="step"), dist="one"),
+        install(site, "b", ADAPTER.format(name="step"), dist="two"),
+        install(site, "c", ADAPTER.format(name="other"), dist="three"),
+    ]
+    loaded = load_plugins(settings(), [*newcomers, step])
+    assert {record.name: record.status for record in loaded.records} == {
+        "a": "failed",
+        "b": "failed",
+        "c": "loaded",
+        "step": "loaded",
+    }
+    assert list(loaded.registry.formats) == ["other", "step"]
+
+
+def test_one_plugin_with_two_objects_of_one_name_fails(site: Path) -> None:
+    """Which of the two is meant cannot be known."""
+    entry = install(site, "twice", SEVERAL.format(name="other"), dist="their-twice")
+    record = by_name(load_plugins(settings(), [entry]))["twice"]
+    assert record.error == "registers two objects of the kind format adapter named 'other'"
+
+
+def test_an_installed_plugin_cannot_take_a_format_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a wheel whose entry point is called ``step``, STEP files are read by the built-in one."""
+    info = tmp_path / "their_step-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: their-step\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[cadml.v1]\nstep = their_step\n")
+    (tmp_path / "their_step.py").write_text(ADAPTER.format(name="step"))
+    monkeypatch.syspath_prepend(tmp_path)
+    loaded = load_plugins(settings())
+    assert type(loaded.registry.formats["step"]).__module__ == "cadml_plugins.formats.kernel.step"
+    (failed,) = (record for record in loaded.records if record.distribution == "their-step")
+    assert (failed.status, failed.version) == ("failed", "1.0")
+
+
+@pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
+def test_each_kind_has_a_hook_and_a_place(kind: Kind) -> None:
+    """Hook, contract and registry field of a kind name the same type; no hook or field is left over."""
+    hook = getattr(hookspecs, kind.hook)
+    for hinted in (typing.get_type_hints(hook)["return"], typing.get_type_hints(Registry)[kind.field]):
+        assert typing.get_args(hinted) == (kind.contract,)
+    assert {name for name in vars(hookspecs) if name.startswith("cadml_")} == set(KINDS)
+    assert set(Registry.__struct_fields__) == {kind.field for kind in KINDS.values()}
 
 
 def test_a_plugin_of_another_generation_is_not_imported(site: Path) -> None:

@@ -19,7 +19,7 @@ from cadml_hostapp.cli.console import (
 )
 
 if TYPE_CHECKING:
-    from cadml_core.plugins.loader import PluginRecord
+    from cadml_core.plugins.records import PluginRecord
 
 _COLOURS = {"loaded": "green", "failed": "red", "blocked": "yellow", "incompatible": "yellow"}
 

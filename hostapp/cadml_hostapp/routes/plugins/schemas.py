@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from cadml_core.plugins.loader import PluginRecord
+from cadml_core.plugins.records import PluginRecord
 
 
 class PluginAnswer(msgspec.Struct, frozen=True, kw_only=True):
