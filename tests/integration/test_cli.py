@@ -1,4 +1,4 @@
-"""The command as a user runs it: its own process, a folder of files, exit status and JSON."""
+"""The command as a user runs it: a folder of files, exit status and JSON."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ import json
 import os
 import pickle
 import subprocess
-import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +14,14 @@ import pytest
 from click.testing import CliRunner
 
 from cadml_hostapp.cli import COMMANDS, main
+from tests.integration.command import Run, in_own_process, in_process
 
-Run = Callable[..., subprocess.CompletedProcess[str]]
-
-TETRAHEDRON = (((0, 0, 0), (0, 1, 0), (1, 0, 0)), ((0, 0, 0), (1, 0, 0), (0, 0, 1)))
-TETRAHEDRON += (((0, 0, 0), (0, 0, 1), (0, 1, 0)), ((1, 0, 0), (0, 1, 0), (0, 0, 1)))
+TETRAHEDRON = (
+    ((0, 0, 0), (0, 1, 0), (1, 0, 0)),
+    ((0, 0, 0), (1, 0, 0), (0, 0, 1)),
+    ((0, 0, 0), (0, 0, 1), (0, 1, 0)),
+    ((1, 0, 0), (0, 1, 0), (0, 0, 1)),
+)
 
 
 def stl(path: Path, size: tuple[float, float, float]) -> Path:
@@ -41,20 +42,31 @@ def stl(path: Path, size: tuple[float, float, float]) -> Path:
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> Run:
-    """Run ``cadml`` with a data folder of its own."""
+def environ(tmp_path: Path) -> dict[str, str]:
+    """The environment of a command with a data folder of its own."""
+    return {"CADML_DATA_DIR": str(tmp_path / "data"), "PARSE_WORKERS": "1", "COLUMNS": "200"}
 
-    def call(*arguments: object, code: int = 0, **environ: str) -> subprocess.CompletedProcess[str]:
-        environment = {key: value for key, value in os.environ.items() if not key.startswith("CADML_")}
-        environment |= {"CADML_DATA_DIR": str(tmp_path / "data"), "PARSE_WORKERS": "1", "COLUMNS": "200"}
-        done = subprocess.run(
-            [sys.executable, "-c", "from cadml_hostapp.cli import main; main()", *map(str, arguments)],
-            capture_output=True,
-            text=True,
-            env=environment | environ,
-            cwd=tmp_path,
-            timeout=120,
-        )
+
+@pytest.fixture
+def run(tmp_path: Path, environ: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run ``cadml`` in this process, without the readers that take half a second to load."""
+    monkeypatch.chdir(tmp_path)
+    quick = {**environ, "CADML_PLUGINS_DISABLE": "step,iges,dxf"}
+
+    def call(*arguments: object, code: int = 0, **more: str) -> subprocess.CompletedProcess[str]:
+        done = in_process(*map(str, arguments), environ=quick | more)
+        assert done.returncode == code, done.stdout + done.stderr
+        return done
+
+    return call
+
+
+@pytest.fixture
+def run_alone(tmp_path: Path, environ: dict[str, str]) -> Run:
+    """Run ``cadml`` in its own process, with all plugins."""
+
+    def call(*arguments: object, code: int = 0, **more: str) -> subprocess.CompletedProcess[str]:
+        done = in_own_process(*map(str, arguments), environ=environ | more, folder=tmp_path)
         assert done.returncode == code, done.stdout + done.stderr
         return done
 
@@ -81,13 +93,13 @@ def parsed(done: subprocess.CompletedProcess[str]) -> Any:
     return json.loads(done.stdout)
 
 
-def test_from_a_folder_to_the_nearest_part(run: Run, folder: Path) -> None:
+def test_from_a_folder_to_the_nearest_part(run: Run, run_alone: Run, folder: Path) -> None:
     """Ingest, search by file and by id: the nearest is the part itself, then its siblings."""
-    summary = parsed(run("ingest", folder, "--label-from", "parent", "--json"))
+    summary = parsed(run_alone("ingest", folder, "--label-from", "parent", "--json"))
     assert (summary["total"], summary["added"], summary["failed"]) == (7, 5, 2)
     codes = {Path(failure["path"]).name: failure["code"] for failure in summary["failures"]}
     assert codes == {"torn.stl": "PARSE_FAILED", "really.stl": "INPUT_FORMAT_INVALID"}
-    found = parsed(run("search", folder / "slim" / "slim 1.stl", "-k", 3, "--explain", "--json"))
+    found = parsed(run_alone("search", folder / "slim" / "slim 1.stl", "-k", 3, "--explain", "--json"))
     assert found["hits"][0]["score"] == 1.0
     assert [hit["label"] for hit in found["hits"]] == ["slim"] * 3
     for hit in found["hits"][1:]:
@@ -157,17 +169,17 @@ def test_errors_have_one_shape(run: Run, folder: Path, arguments: list[str], cod
     assert problem["message"]
 
 
-def test_errors_are_sentences_for_people(run: Run, folder: Path) -> None:
+def test_errors_are_sentences_for_people(run_alone: Run, folder: Path) -> None:
     """Without --json an error is its code and a sentence on standard error, and nothing else."""
-    plain = run("extract", "parts/torn.stl", code=1)
+    plain = run_alone("extract", "parts/torn.stl", code=1)
     assert plain.stdout == ""
     assert plain.stderr.startswith("PARSE_FAILED: ")
     assert "Traceback" not in plain.stderr
 
 
-def test_misuse_is_exit_2(run: Run) -> None:
+def test_misuse_is_exit_2(run: Run, run_alone: Run) -> None:
     """An unknown option or a missing argument is misuse, not failure."""
-    run("ingest", code=2)
+    run_alone("ingest", code=2)
     run("search", "x", "--no-such-option", code=2)
     run("no-such-command", code=2)
 
@@ -259,7 +271,7 @@ def install(site: Path, name: str, module: str, source: str) -> None:
     (info / "entry_points.txt").write_text(f"[cadml.v1]\n{name} = {module}\n")
 
 
-def test_third_party_plugins(run: Run, tmp_path: Path) -> None:
+def test_third_party_plugins(run_alone: Run, tmp_path: Path) -> None:
     """An installed distribution adds a format with no change here; one that raises on import is shown as
     failed with its traceback, and everything else works."""
     site = tmp_path / "site"
@@ -267,23 +279,25 @@ def test_third_party_plugins(run: Run, tmp_path: Path) -> None:
     install(site, "off", "cadml_off", off.read_text())
     install(site, "broken", "cadml_broken", "raise RuntimeError('broken on purpose')\n")
     environ = {"PYTHONPATH": str(site)}
-    records = {row["name"]: row for row in parsed(run("plugins", "list", "--json", **environ))}
+    records = {row["name"]: row for row in parsed(run_alone("plugins", "list", "--json", **environ))}
     assert records["off"]["status"] == "loaded"
     assert records["broken"]["status"] == "failed"
     assert "broken on purpose" in records["broken"]["error"]
-    told = parsed(run("plugins", "doctor", "--json", code=1, **environ))["broken"]
+    told = parsed(run_alone("plugins", "doctor", "--json", code=1, **environ))["broken"]
     assert ["broken on purpose" in record["traceback"] for record in told] == [True]
     part = tmp_path / "part.off"
     part.write_text("OFF\n4 4 6\n0 0 0\n1 0 0\n0 1 0\n0 0 2\n3 0 2 1\n3 0 1 3\n3 0 3 2\n3 1 2 3\n")
-    answer = parsed(run("extract", part, "--version", "v4", "--json", **environ))
+    answer = parsed(run_alone("extract", part, "--version", "v4", "--json", **environ))
     assert answer["format"] == "off"
     assert dict(zip(answer["slots"], answer["values"], strict=True))["facets_count"] == 4
-    report = run("plugins", "doctor", code=1, **environ).stdout
+    report = run_alone("plugins", "doctor", code=1, **environ).stdout
     assert "cadml_broken" in report or "cadml-broken" in report
     assert "To repair it" in report
-    run("plugins", "doctor", CADML_PLUGINS_DISABLE="broken", **environ)
-    run("no-such-command", code=2, **environ)
-    safe = {row["name"]: row for row in parsed(run("--safe-mode", "plugins", "list", "--json", **environ))}
+    run_alone("no-such-command", code=2, **environ)
+    run_alone("plugins", "doctor", CADML_PLUGINS_DISABLE="broken", **environ)
+    safe = {
+        row["name"]: row for row in parsed(run_alone("--safe-mode", "plugins", "list", "--json", **environ))
+    }
     assert safe["off"]["status"] == "blocked"
 
 

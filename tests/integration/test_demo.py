@@ -3,22 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
+
+from tests.integration.command import in_own_process
 
 
 def test_the_demo_finds_everything_it_planted(tmp_path: Path) -> None:
     """About sixty parts in four formats, one refused, every planted pair found, your catalogue untouched."""
-    environ = {key: value for key, value in os.environ.items() if not key.startswith("CADML_")}
-    done = subprocess.run(
-        [sys.executable, "-c", "from cadml_hostapp.cli import main; main()", "demo", "--json"],
-        capture_output=True,
-        text=True,
-        env={**environ, "CADML_DATA_DIR": str(tmp_path)},
-        timeout=300,
-    )
+    done = in_own_process("demo", "--json", environ={"CADML_DATA_DIR": str(tmp_path)}, folder=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     report = json.loads(done.stdout)
     assert 50 <= report["files"] <= 70
