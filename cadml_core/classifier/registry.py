@@ -142,6 +142,8 @@ class ModelRegistry:
         self._load_seq = 0
         self._number: Callable[[ModelInfo, int], int] = lambda _info, last: last + 1
         self._current: _Serving | None = None
+        self.serving: ModelInfo | None = None
+        """The model that serves now."""
         self._previous: _Serving | None = None
         self._last_error: Problem | None = None
 
@@ -219,11 +221,6 @@ class ModelRegistry:
                 f"the serving model gives no answer: {problem}", code="MODEL_INTERFACE_INVALID"
             ) from None
         return Classification(answer.label, serving.info.version, answer.probabilities)
-
-    @property
-    def serving(self) -> ModelInfo | None:
-        """The model that serves now."""
-        return self._current.info if self._current else None
 
     def version(self) -> ModelState:
         """Return what serves now."""
@@ -381,6 +378,7 @@ class ModelRegistry:
         )
         self._previous = self._current
         self._current = _Serving(info, serving.model)
+        self.serving = info
         self._last_error = None
         model_load_seq.set(self._load_seq)
         model_reload_total.labels(status="success").inc()

@@ -7,6 +7,7 @@ stored, so their values come from a stored vector of the same content or from re
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from pathlib import Path
@@ -23,7 +24,7 @@ from cadml_core.contracts.formats import FormatAdapter
 from cadml_core.documents.arrays import FloatVector
 from cadml_core.errors import CadmlError
 from cadml_core.isolation.pool import ReaderPool
-from cadml_core.reading.detection import display, identify
+from cadml_core.reading.detection import HEAD_BYTES, display, identify
 from cadml_core.reading.identity import FileIdentity, identify_file
 from cadml_core.reading.reading import Reading, extract_values, feature_version
 
@@ -46,6 +47,14 @@ def source_file(path: Path) -> SourceFile:
         UnreadableInput: It cannot be read, or is no regular file.
     """
     return SourceFile(path, *identify_file(path))
+
+
+def received_file(path: Path, sha256: str) -> SourceFile:
+    """Describe a file that was hashed while it was received."""
+    with path.open("rb") as file:
+        status = os.fstat(file.fileno())
+        identity = FileIdentity(sha256, status.st_size, status.st_dev, status.st_ino, status.st_mtime_ns)
+        return SourceFile(path, identity, file.read(HEAD_BYTES))
 
 
 class Known(msgspec.Struct, frozen=True):

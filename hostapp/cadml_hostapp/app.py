@@ -20,10 +20,9 @@ from cadml_core.runtime import Runtime, build_runtime
 from cadml_core.settings import Settings, load_settings
 from cadml_hostapp.http import errors as http_errors
 from cadml_hostapp.http.auth import ADMIN_HEADER, KEY_HEADER, Gatekeeper, KeyCheck
-from cadml_hostapp.http.limits import RateLimit, before_request, rate_limit
-from cadml_hostapp.http.metrics import HttpMetrics
-from cadml_hostapp.http.middleware import RequestMiddleware
+from cadml_hostapp.http.middleware import HttpMetrics, RequestMiddleware, before_request
 from cadml_hostapp.http.plugin_routes import plugin_routers
+from cadml_hostapp.http.rate_limit import RateLimit, rate_limit
 from cadml_hostapp.http.searching import FastSearch
 from cadml_hostapp.routes import docs
 from cadml_hostapp.routes.analyze import handlers as analyze

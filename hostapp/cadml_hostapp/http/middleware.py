@@ -1,4 +1,4 @@
-"""The outermost ASGI middleware: request ids, security headers, a time limit for bodies, the access log."""
+"""What surrounds every request: its id, headers, time limit, log line, metrics, and a check of its query."""
 
 from __future__ import annotations
 
@@ -8,13 +8,16 @@ import re
 import secrets
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import structlog
+from litestar import Request, Response
 from litestar.enums import ScopeType
-from litestar.types import ASGIApp, Receive, Scope, Send
+from litestar.plugins.prometheus import PrometheusConfig, PrometheusMiddleware
+from litestar.routes import HTTPRoute
+from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
-from cadml_core.errors import ERROR_CODES, CadmlError
+from cadml_core.errors import ERROR_CODES, CadmlError, InvalidInput
 from cadml_hostapp.http import errors as http_errors
 
 access = logging.getLogger("cadml.access")
@@ -162,3 +165,111 @@ def _request_id(scope: Any) -> bytes:
         if name == b"x-request-id" and _REQUEST_ID.fullmatch(value):
             return bytes(value)
     return secrets.token_hex(8).encode()
+
+
+class _Children(NamedTuple):
+    """The collectors of one method, path and status."""
+
+    running: Any
+    count: Any
+    seconds: Any
+    errors: Any
+
+
+class HttpMetrics(PrometheusMiddleware):
+    """Records what Litestar's middleware records, in a fraction of its time."""
+
+    def __init__(self, app: Any, config: PrometheusConfig) -> None:
+        super().__init__(app, config)
+        self._children: dict[tuple[str, str, int], _Children] = {}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Record one request."""
+        if scope["type"] != ScopeType.HTTP:
+            await self.app(scope, receive, send)
+            return
+        status, start, taken = 200, time.perf_counter(), 0.0
+
+        async def recording(message: Message) -> None:
+            nonlocal status, taken
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            elif message["type"] == "http.response.body":
+                taken = time.perf_counter() - start
+            await send(message)
+
+        path = scope["path_template"]
+        running = self._of(scope["method"], path, 200).running
+        running.inc()
+        try:
+            await self.app(scope, receive, recording)
+        finally:
+            running.dec()
+            self.record(scope["method"], path, status, taken)
+
+    def record(self, method: str, path: str, status: int, seconds: float) -> None:
+        """Record a request that was answered."""
+        children = self._of(method, path, status)
+        children.count.inc()
+        children.seconds.observe(seconds)
+        if status >= 500:
+            children.errors.inc()
+
+    def _of(self, method: str, path: str, status: int) -> _Children:
+        key = (method, path, status)
+        if key not in self._children:
+            labels: dict[str, str | int | float] = {
+                "method": method,
+                "path": path,
+                "status_code": status,
+                "app_name": self._config.app_name,
+            }
+            makers = (
+                self.requests_in_progress,
+                self.request_count,
+                self.request_time,
+                self.requests_error_count,
+            )
+            self._children[key] = _Children(*(make(labels).labels(*labels.values()) for make in makers))
+        return self._children[key]
+
+
+async def before_request(request: Request[Any, Any, Any]) -> Response[None] | None:
+    """Refuse unknown query parameters; answer OPTIONS.
+
+    Litestar's own answer to OPTIONS forgets methods where a path has several handlers.
+
+    Raises:
+        InvalidInput: As ``known_query_only``.
+    """
+    if request.scope["method"] == "OPTIONS":
+        here = request.scope["path_template"]
+        routes = (route for route in request.app.routes if isinstance(route, HTTPRoute))
+        methods = next((route.methods for route in routes if route.path_format == here), ())
+        return Response(None, status_code=204, headers={"Allow": ", ".join(sorted(methods))})
+    known_query_only(request)
+    return None
+
+
+def known_query_only(request: Request[Any, Any, Any]) -> None:
+    """Refuse a query parameter that the route does not have: a misspelt filter would select everything.
+
+    Raises:
+        InvalidInput: Names the parameter and those that the route has.
+    """
+    if not request.scope["query_string"]:
+        return
+    handler = request.route_handler
+    known = {
+        name
+        for name in handler.parsed_fn_signature.parameters
+        if name not in ("request", "services", "runtime") and name not in request.scope["path_params"]
+    }
+    for name in request.query_params:
+        if name not in known:
+            told = ", ".join(sorted(known)) or "none"
+            raise InvalidInput(
+                f"unknown query parameter {name!r}; allowed: {told}",
+                stage=str(handler.opt.get("stage", "request")),
+                field=name,
+            )

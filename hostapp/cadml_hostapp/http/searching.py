@@ -26,7 +26,7 @@ from cadml_core.search.questions import Question, SearchResult
 from cadml_core.search.similarity import checked_values
 from cadml_core.search.spaces import SpaceName
 from cadml_hostapp.http.auth import Gatekeeper
-from cadml_hostapp.http.limits import RateLimit
+from cadml_hostapp.http.rate_limit import RateLimit
 from cadml_hostapp.routes.search.schemas import SearchAnswer, SearchRequest, search_answer
 
 IMMEDIATE_SIZE = 20_000

@@ -56,13 +56,12 @@ class FlatTable:
         if len(rows):
             self._index.add(np.ascontiguousarray(rows))
             self._view = self._look()
-            self._squares = np.concatenate([self._squares, squares(rows)])
 
     def overwrite(self, positions: Int64Array, rows: Rows) -> None:
         """Replace the rows at these positions."""
         if len(positions):
             self._view[positions] = rows
-            self._squares[positions] = squares(rows)
+            self._squares = self._squares[: positions.min()]
 
     def keep(self, kept: Mask) -> None:
         """Drop the rows whose mask is False."""
@@ -70,7 +69,7 @@ class FlatTable:
         selector = self._faiss.IDSelectorBitmap(len(kept), self._faiss.swig_ptr(bitmap))
         self._index.remove_ids(selector)
         self._view = self._look()
-        self._squares = self._squares[kept]
+        self._squares = self._squares[: int(np.argmin(kept))]
 
     def screen(self, queries: Rows, k: int, allowed: Int64Array | None) -> Int64Array:
         """Ask Faiss for a few more than k; for more yet while those may be as near as the k-th."""
@@ -78,7 +77,7 @@ class FlatTable:
         scattered = 2 * rows < len(self._view)  # Faiss would pass over most of them, one by one
         much = len(queries) > _FEW_QUERIES and len(queries) * rows > _LITTLE_WORK
         if scattered or (self._threads == 1 and much):
-            return screen_by_product(self._view, self._squares, queries, k, allowed)
+            return screen_by_product(self._view, self._lengths(), queries, k, allowed)
         self._faiss.omp_set_num_threads(self._threads)  # a setting of the calling thread
         parameters, _bitmap = self._parameters(allowed)
         count = min(k + _SPARE, len(self._view))
@@ -88,6 +87,17 @@ class FlatTable:
             if count == len(self._view) or (distances[:, -1] > farthest_tie).all():
                 return cast(Int64Array, positions)
             count = min(4 * count, len(self._view))
+
+    def _lengths(self) -> Rows:
+        """Return the squared length of each row; those of new rows are worked out when they are first needed.
+
+        Searches run side by side: each replaces the array by one that is right for all rows it has.
+        """
+        known = self._squares
+        if len(known) < len(self._view):
+            known = np.concatenate([known, squares(self._view[len(known) :])])
+            self._squares = known
+        return known
 
     def _parameters(self, allowed: Int64Array | None) -> tuple[Any, Any]:
         """Return search parameters, and the memory that they point into."""

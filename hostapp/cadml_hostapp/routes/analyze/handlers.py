@@ -9,8 +9,10 @@ import msgspec
 from litestar import Request, Response, Router
 from litestar.openapi.datastructures import ResponseSpec
 
-from cadml_core.analysis import Facts
+from cadml_core import metrics
+from cadml_core.analysis import Facts, Stopwatch
 from cadml_core.errors import CadmlError, InvalidInput
+from cadml_core.intake.intake import Known, known_from, received_file
 from cadml_hostapp.http import errors as http_errors
 from cadml_hostapp.http.uploads import Form, FormReader, UploadedFile
 from cadml_hostapp.routes.analyze.schemas import (
@@ -114,8 +116,55 @@ async def analyze_batch(request: Request[Any, Any, Any], services: ServicesDepen
 async def _analyzed(
     services: Services, file: UploadedFile, facts: Facts, options: AnalyzeOptions
 ) -> AnalyzeAnswer:
-    analysis = await services.analyze(file, facts, options.wanted())
+    """Analyse one received file. No thread waits while it is read.
+
+    Raises:
+        CadmlError: Whatever refuses the file; nothing of it is stored then.
+    """
+    stopwatch = Stopwatch()
+    finish = services.runtime.analyzer.finish
+    try:
+        known = await _known(services, file, stopwatch)
+        analysis = await asyncio.get_running_loop().run_in_executor(
+            services.writers, finish, file.incoming, file.name, known, facts, options.wanted(), stopwatch
+        )
+    except CadmlError as error:
+        _rename(error, file)
+        metrics.analysis_requests_total.labels(status="error").inc()
+        metrics.analysis_errors_total.labels(stage=error.stage, code=error.code).inc()
+        raise
+    metrics.analysis_requests_total.labels(status="success").inc()
     return analyze_answer(analysis, file.name, services.feature)
+
+
+async def _known(services: Services, file: UploadedFile, stopwatch: Stopwatch) -> Known:
+    if file.error is not None:
+        raise file.error
+    analyzer = services.runtime.analyzer
+    source = received_file(file.incoming.path, file.incoming.sha256)
+    # The query takes less time than going to a thread, unless it has to cross a network.
+    new = services.runtime.catalog.local and analyzer.surely_new(source)
+    known = None
+    if not new:
+        loop = asyncio.get_running_loop()
+        known = await loop.run_in_executor(services.writers, analyzer.recognise, source)
+    stopwatch.lap("recognise")
+    if known is None:
+        reading = await asyncio.wrap_future(analyzer.read(source))
+        stopwatch.lap("read_and_extract")
+        stopwatch.note("extract", sum(reading.extract_seconds.values()))
+        known = known_from(reading)
+    return known
+
+
+def _rename(error: CadmlError, file: UploadedFile) -> None:
+    """Call the file what the client called it, not by its temporary name."""
+    path = file.incoming.path
+    for known in (str(path), path.name):
+        error.message = error.message.replace(known, file.name)
+        for key, value in error.context.items():
+            if isinstance(value, str):
+                error.context[key] = value.replace(known, file.name)
 
 
 async def _item(services: Services, file: UploadedFile, facts: Facts, options: AnalyzeOptions) -> BatchItem:

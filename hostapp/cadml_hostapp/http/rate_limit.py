@@ -1,4 +1,4 @@
-"""Limits on every request: a rate for each API key, and no unknown query parameters."""
+"""A rate limit for each API key."""
 
 from __future__ import annotations
 
@@ -6,13 +6,10 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from litestar import Request, Response
+from litestar import Request
 from litestar.middleware import DefineMiddleware
 from litestar.middleware.rate_limit import CacheObject, RateLimitConfig, RateLimitMiddleware
-from litestar.routes import HTTPRoute
 from litestar.stores.base import Store
-
-from cadml_core.errors import InvalidInput
 
 _MINUTE = 60
 
@@ -100,44 +97,3 @@ def rate_limit(limit: RateLimit) -> DefineMiddleware:
 
 async def _has_key(request: Request[Any, Any, Any]) -> bool:
     return "api_key" in request.scope["state"]
-
-
-async def before_request(request: Request[Any, Any, Any]) -> Response[None] | None:
-    """Refuse unknown query parameters; answer OPTIONS.
-
-    Litestar's own answer to OPTIONS forgets methods where a path has several handlers.
-
-    Raises:
-        InvalidInput: As ``known_query_only``.
-    """
-    if request.scope["method"] == "OPTIONS":
-        here = request.scope["path_template"]
-        routes = (route for route in request.app.routes if isinstance(route, HTTPRoute))
-        methods = next((route.methods for route in routes if route.path_format == here), ())
-        return Response(None, status_code=204, headers={"Allow": ", ".join(sorted(methods))})
-    known_query_only(request)
-    return None
-
-
-def known_query_only(request: Request[Any, Any, Any]) -> None:
-    """Refuse a query parameter that the route does not have: a misspelt filter would select everything.
-
-    Raises:
-        InvalidInput: Names the parameter and those that the route has.
-    """
-    if not request.scope["query_string"]:
-        return
-    handler = request.route_handler
-    known = {
-        name
-        for name in handler.parsed_fn_signature.parameters
-        if name not in ("request", "services", "runtime") and name not in request.scope["path_params"]
-    }
-    for name in request.query_params:
-        if name not in known:
-            told = ", ".join(sorted(known)) or "none"
-            raise InvalidInput(
-                f"unknown query parameter {name!r}; allowed: {told}",
-                stage=str(handler.opt.get("stage", "request")),
-                field=name,
-            )
