@@ -33,8 +33,8 @@ from cadml_core.errors import (
     Problem,
 )
 from cadml_core.metrics import model_load_seq, model_reload_total, model_security_fail_total
+from cadml_core.pickles.grammar import magic_problem
 from cadml_core.pickles.loader import load_restricted, scanned_globals
-from cadml_core.pickles.magic import magic_problem
 from cadml_core.settings import Settings
 
 log = logging.getLogger(__name__)

@@ -7,10 +7,9 @@ import struct
 from collections.abc import Callable
 from typing import Any
 
+from cadml_core.pickles.grammar import Malformed
 from cadml_core.pickles.machine import Handler, Machine
-from cadml_core.pickles.rules import Malformed
-from cadml_core.pickles.texts import check_text
-from cadml_core.pickles.values import BYTEARRAY, BYTES, FLOAT, LARGE_INTEGER, UNKNOWN
+from cadml_core.pickles.values import BYTEARRAY, BYTES, FLOAT, LARGE_INTEGER, UNKNOWN, check_text
 
 _MAX_DIGITS = 4000  # Python refuses to read 4,300
 _MAX_LINE = 1024  # of the names of globals and the like

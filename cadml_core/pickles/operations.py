@@ -7,10 +7,9 @@ import struct
 from typing import Any
 
 from cadml_core.contracts.policies import Shape
+from cadml_core.pickles.grammar import Malformed
 from cadml_core.pickles.literals import push, read_line
 from cadml_core.pickles.machine import Handler, Machine
-from cadml_core.pickles.rules import Malformed
-from cadml_core.pickles.texts import read_text
 from cadml_core.pickles.values import (
     FROZENSET,
     LONG_TUPLE,
@@ -20,6 +19,7 @@ from cadml_core.pickles.values import (
     UNKNOWN,
     Global,
     Node,
+    read_text,
 )
 
 _NATURAL = re.compile(rb"(?:0|[1-9][0-9]{0,9})\Z")
