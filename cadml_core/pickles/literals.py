@@ -84,14 +84,14 @@ def _long(machine: Machine, position: int) -> int:
 
 def _decimal(digits: bytes) -> Any:
     if not _DECIMAL.match(digits):
-        raise Malformed("number", f"{digits[:40]!r} is no canonical decimal integer")
+        raise Malformed("number", f"{digits[:40]!r} is not a canonical decimal integer")
     return int(digits) if len(digits) < 19 else LARGE_INTEGER
 
 
 def _float(machine: Machine, position: int) -> int:
     digits, end = read_line(machine, position)
     if not _REAL.match(digits):
-        raise Malformed("number", f"{digits[:40]!r} is no canonical decimal number")
+        raise Malformed("number", f"{digits[:40]!r} is not a canonical decimal number")
     machine.stack.append(FLOAT)
     return end
 
@@ -153,7 +153,7 @@ def _unicode(machine: Machine, position: int) -> int:
 def _string(machine: Machine, position: int) -> int:
     argument, end = read_line(machine, position, _MAX_STRING)
     if not _QUOTED.match(argument):
-        raise Malformed("quotes", "the argument of STRING is no quoted ASCII text")
+        raise Malformed("quotes", "the argument of STRING is not quoted ASCII text")
     # Its escapes are not resolved, so it is never a name.
     machine.stack.append(UNKNOWN)
     return end

@@ -173,7 +173,7 @@ class Machine:
         if type(target) is Global:
             self.note("changes-global", f"{self.opcode} changes a global, not an object", target.label)
         elif type(target) is not Node:
-            raise Malformed("wrong-target", f"{self.opcode} is applied to what is no {kind.kind}")
+            raise Malformed("wrong-target", f"{self.opcode} is applied to a value that is not a {kind.kind}")
         elif target.origin is not None:
             self.record(target.origin, (), target)
             self.hold(target, items)
@@ -183,7 +183,7 @@ class Machine:
             target.length += len(items)
             self.hold(target, items)
         else:
-            raise Malformed("wrong-target", f"{self.opcode} is applied to what is no {kind.kind}")
+            raise Malformed("wrong-target", f"{self.opcode} is applied to a value that is not a {kind.kind}")
 
     def append(self, item: Any) -> None:
         """Apply APPEND."""
@@ -281,7 +281,7 @@ class Machine:
             self.note("computed-call", f"{opcode} calls what another call returned")
             shape, origin = UNKNOWN, _COMPUTED
         else:
-            raise Malformed("not-callable", f"{opcode} calls what is no class or function")
+            raise Malformed("not-callable", f"{opcode} calls a value that is not a class or function")
         result = Node(shape, origin=origin)
         self.hold(result, [arguments])
         self.stack.append(result)
@@ -311,10 +311,10 @@ class Machine:
             self.note("changes-global", "BUILD changes a global, not an object", target.label)
             return
         if type(target) is not Node or target.origin is None:
-            raise Malformed("wrong-target", "BUILD is applied to what no call has made")
+            raise Malformed("wrong-target", "BUILD is applied to a value that no call has made")
         shown = self._shown.of(state)
         if shown is MAPPING:
-            self.note("state-keys", "the state of an object has keys that are no plain text", target.origin)
+            self.note("state-keys", "the state of an object has keys that are not plain text", target.origin)
         built = self.record(target.origin, shown, target)
         if type(shown) is tuple and target.shape.parts:
             target.shape = built

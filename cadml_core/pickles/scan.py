@@ -130,7 +130,7 @@ def _first(machine: Machine, position: int) -> int:
 def _foreign(code: int, newest: int) -> Malformed:
     needed = MINIMUM_PROTOCOL[code]
     if needed > HIGHEST_PROTOCOL:
-        return Malformed("not-an-opcode", f"byte 0x{code:02x} is no opcode")
+        return Malformed("not-an-opcode", f"byte 0x{code:02x} is not an opcode")
     if newest < 2:
         return Malformed("protocol", f"{describe(code)} needs protocol {needed}, but no PROTO opens the file")
     return Malformed("protocol", f"{describe(code)} is newer than the declared protocol {newest}")
