@@ -13,8 +13,7 @@ from cadml_core.catalog.blobs import BlobStore
 from cadml_core.catalog.state import OperatorState
 from cadml_core.catalog.store import Catalog
 from cadml_core.classifier.audit import AuditStore
-from cadml_core.classifier.registry import ModelRegistry
-from cadml_core.classifier.shared import SharedModels
+from cadml_core.classifier.registry import ModelRegistry, SharedModels
 from cadml_core.contracts.features import FeatureVersion
 from cadml_core.intake.intake import Intake
 from cadml_core.isolation.pool import ReaderPool

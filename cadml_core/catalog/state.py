@@ -22,7 +22,7 @@ class OperatorState:
     """Named values that all processes share. Every call is one transaction."""
 
     def __init__(self, catalog: Catalog) -> None:
-        self._catalog = catalog
+        self._database = catalog.database
 
     def get(self, name: str, kind: type[T]) -> T | None:
         """Return a value, None where nobody has set it.
@@ -30,7 +30,7 @@ class OperatorState:
         Raises:
             msgspec.ValidationError: What is stored is no ``kind``.
         """
-        found = self._catalog.database.fetch("SELECT value FROM operator_state WHERE name = ?", (name,))
+        found = self._database.fetch("SELECT value FROM operator_state WHERE name = ?", (name,))
         return msgspec.json.decode(found[0][0], type=kind) if found else None
 
     def update(self, name: str, kind: type[T], change: Callable[[T | None], T]) -> T:
@@ -39,7 +39,7 @@ class OperatorState:
         Returns:
             The new value; durable.
         """
-        with self._catalog.database.write() as connection:
+        with self._database.write() as connection:
             numbers = transactions.lock(connection)
             before = connection.execute(
                 sa.select(operator_state.c.value).where(operator_state.c.name == name)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from cadml_core.clock import timestamp as clock_timestamp
+from cadml_core.clock import timestamp
 from cadml_core.contracts.policies import PickleScan, Verdict
 from cadml_core.errors import AuditUnavailable
 from cadml_core.metrics import model_opcode_audit_total
@@ -97,7 +97,7 @@ class AuditStore:
 
     def _snapshot(self) -> AuditSnapshot:
         return AuditSnapshot(
-            timestamp=timestamp(self._clock()),
+            timestamp=timestamp(datetime.fromtimestamp(self._clock(), UTC)),
             opcodes=dict(sorted(self._opcodes.items())),
             samples=self._samples,
             globals=dict(sorted(self._globals.items())),
@@ -189,8 +189,3 @@ def proposed_whitelist(snapshot: AuditSnapshot) -> tuple[str, ...]:
         for name, policies in snapshot.refused_by.items()
         if "whitelist" in policies and "blacklist" not in policies
     )
-
-
-def timestamp(seconds: float) -> str:
-    """Return seconds since the epoch as ``2026-11-23T17:30:00.123Z``."""
-    return clock_timestamp(datetime.fromtimestamp(seconds, UTC))

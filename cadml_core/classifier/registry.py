@@ -1,56 +1,47 @@
-"""The model that serves: reload it while requests go on, roll it back, ask it."""
+"""The model that serves: reload it while requests go on, roll it back, ask it; in one process or in all.
+
+A reload or rollback in one process is noted in the catalogue; the others load the same file, by path and
+sha256, through the same checks. A restarted server finds the model it had.
+"""
 
 from __future__ import annotations
 
 import logging
-import re
 import threading
 import time
-from collections import OrderedDict
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
 
-from cadml_core.classifier.audit import AuditSnapshot, AuditStore, timestamp
-from cadml_core.classifier.files import ModelFile, read_model
-from cadml_core.classifier.gate import Gate, GateReport, refusal
-from cadml_core.classifier.interface import InterfaceProblem, ask, probe
-from cadml_core.classifier.metadata import InputKind, ModelMetadata, read_metadata
-from cadml_core.classifier.trial import TrialReport, try_model
+from cadml_core.catalog.state import OperatorState
+from cadml_core.classifier.audit import AuditSnapshot, AuditStore
+from cadml_core.classifier.files import InputKind
+from cadml_core.classifier.gate import SECURITY_REASONS, CheckedModel, ModelLoader, Trial
+from cadml_core.classifier.interface import InterfaceProblem, ask
+from cadml_core.classifier.trial import try_model
+from cadml_core.clock import timestamp
 from cadml_core.contracts.features import FeatureVersion
 from cadml_core.contracts.policies import OpcodePolicy
-from cadml_core.documents.arrays import FloatVector
+from cadml_core.documents.arrays import FloatMatrix, FloatVector
 from cadml_core.errors import (
     AuditUnavailable,
     CadmlError,
     DimensionMismatch,
-    InvalidSetting,
     ModelRejected,
     NotFound,
-    PluginUnavailable,
     Problem,
 )
 from cadml_core.metrics import model_load_seq, model_reload_total, model_security_fail_total
-from cadml_core.pickles.loader import load_restricted, scanned_globals
-from cadml_core.pickles.magic import magic_problem
 from cadml_core.settings import Settings
 
 log = logging.getLogger(__name__)
 
-_STAGE = "model_reload"
-_SHA256 = re.compile(r"[0-9a-f]{64}\Z")
-_KEPT_TRIALS = 64
-_SECURITY_REASONS = {
-    "MODEL_SIZE_EXCEEDED": "size_exceeded",
-    "MODEL_MAGIC_INVALID": "magic_invalid",
-    "MODEL_HASH_MISMATCH": "hash_mismatch",
-    "MODEL_MALFORMED": "malformed",
-    "MODEL_OPCODE_BLOCKED": "opcode_blocked",
-    "OPCODE_WHITELIST_VIOLATION": "opcode_whitelist_violation",
-}
-Trial = Callable[[bytes, tuple[str, ...], int | None], TrialReport]
+_STATE = "model"  # its name among the operators' choices in the catalogue
+_POLL_SECONDS = 1.0
 
 
 class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
@@ -95,7 +86,7 @@ class Classification(msgspec.Struct, frozen=True):
     probabilities: dict[str, float] | None = None
 
 
-class _Serving(msgspec.Struct, frozen=True):
+class _Serving(NamedTuple):
     info: ModelInfo
     model: Any
 
@@ -128,16 +119,10 @@ class ModelRegistry:
         clock: Callable[[], float] = time.time,
         trial: Trial = try_model,
     ) -> None:
-        self._root = settings.model_path
-        self._max_bytes = settings.model_max_mb * 1024**2
-        self._hashes = _checked_hashes(settings.allowed_model_hashes)
-        self._gate = Gate(policies, settings.model_opcode_mode, settings.model_opcode_whitelist)
+        self._loader = ModelLoader(settings, policies, features, audit, trial)
         self._features = features
-        self._default_version = settings.feature_version
         self._audit = audit
         self._clock = clock
-        self._trial = trial
-        self._trials: OrderedDict[tuple[str, int | None], TrialReport | ModelRejected] = OrderedDict()
         self._lock = threading.Lock()
         self._load_seq = 0
         self._number: Callable[[ModelInfo, int], int] = lambda _info, last: last + 1
@@ -148,7 +133,7 @@ class ModelRegistry:
         self._last_error: Problem | None = None
 
     def number_with(self, number: Callable[[ModelInfo, int], int]) -> None:
-        """Let another give out ``load_seq``: it gets the new model and this process's last number, and
+        """Set what gives out ``load_seq``: called with the new model and this process's last number, it
         returns a larger one. What it raises fails the reload."""
         self._number = number
 
@@ -165,13 +150,9 @@ class ModelRegistry:
         Raises:
             CadmlError: With the code of the first check that failed. The serving model stays.
         """
-        with self._lock:
-            try:
-                serving = self._load(path, expected_sha256)
-                return self._commit(serving, self._number(serving.info, self._load_seq))
-            except CadmlError as error:
-                self._failed(error, path)
-                raise
+        with self._replacing(path):
+            serving = self._describe(self._loader.load(path, expected_sha256))
+            return self._commit(serving, self._number(serving.info, self._load_seq))
 
     def adopt(self, path: str, sha256: str, load_seq: int) -> ModelInfo:
         """Load what another process serves under that number; the checks are those of ``reload``.
@@ -179,14 +160,10 @@ class ModelRegistry:
         Raises:
             CadmlError: As ``reload``.
         """
-        with self._lock:
+        with self._replacing(path):
             if self._current is not None and load_seq <= self._load_seq:  # a reload was faster
                 return self._current.info
-            try:
-                return self._commit(self._load(path, sha256), load_seq)
-            except CadmlError as error:
-                self._failed(error, path)
-                raise
+            return self._commit(self._describe(self._loader.load(path, sha256)), load_seq)
 
     def rollback(self) -> ModelInfo:
         """Let the previous good model serve again; the one it replaces can be rolled back to in turn.
@@ -208,26 +185,31 @@ class ModelRegistry:
         Raises:
             NotFound: No model is loaded.
             DimensionMismatch: The values have another length than the model takes.
-            ModelRejected: The model raises, or answers no label.
+            ModelRejected: The model raises, or does not answer one label.
         """
-        serving = self._current
+        serving = self._current  # read once: a reload may replace it meanwhile
         if serving is None:
             raise NotFound("no model is loaded", stage="classify")
-        row = self._row(serving.info, np.asarray(values, dtype=np.float64).reshape(1, -1))
+        info = serving.info
+        row: FloatMatrix = np.asarray(values, dtype=np.float64).reshape(1, -1)
+        if info.input == "embedding" and info.feature_version is not None:
+            row = self._features[info.feature_version].embed(row)
+        if row.shape[1] != info.dimension:
+            raise DimensionMismatch(expected=info.dimension, found=row.shape[1], stage="classify")
         try:
             answer = ask(serving.model, row)
         except InterfaceProblem as problem:
             raise ModelRejected(
                 f"the serving model gives no answer: {problem}", code="MODEL_INTERFACE_INVALID"
             ) from None
-        return Classification(answer.label, serving.info.version, answer.probabilities)
+        return Classification(answer.label, info.version, answer.probabilities)
 
     def version(self) -> ModelState:
         """Return what serves now."""
         return ModelState(
-            mode=self._gate.mode,
+            mode=self._loader.mode,
             load_seq=self._load_seq,
-            current=self._current.info if self._current else None,
+            current=self.serving,
             previous=self._previous.info if self._previous else None,
             last_error=self._last_error,
         )
@@ -247,182 +229,116 @@ class ModelRegistry:
         if self._audit is not None:
             self._audit.close()
 
-    # Loading
-
-    def _load(self, path: str, expected_sha256: str | None) -> _Serving:
-        file = read_model(self._root, path, self._max_bytes)
-        if problem := magic_problem(file.data):
-            raise ModelRejected(f"{path} is no pickle: {problem}", code="MODEL_MAGIC_INVALID", path=path)
-        self._check_hash(file, expected_sha256)
-        report = self._judge(file)
-        metadata = read_metadata(self._root, file)
-        width = self._expected_width(metadata)
-        allowed = scanned_globals(report.scan)
-        trial = self._tried(file, allowed, width)
-        model = _load(file.data, allowed)
-        dimension = _probed(model, width)
-        if metadata is not None and width is not None and dimension != width:
-            raise DimensionMismatch(expected=width, found=dimension, stage=_STAGE)
-        info = self._describe(file, model, dimension, metadata, trial.warnings)
-        return _Serving(info, model)
-
-    def _check_hash(self, file: ModelFile, expected: str | None) -> None:
-        if expected is not None and expected.lower() != file.sha256:
-            raise ModelRejected(
-                f"{file.path} has the sha256 {file.sha256}, not the one expected",
-                code="MODEL_HASH_MISMATCH",
-                expected=expected.lower(),
-                found=file.sha256,
-            )
-        if self._hashes and file.sha256 not in self._hashes:
-            raise ModelRejected(
-                f"{file.path} has the sha256 {file.sha256}, which ALLOWED_MODEL_HASHES does not hold;"
-                " add it if this model is meant to be loaded",
-                code="MODEL_HASH_MISMATCH",
-                found=file.sha256,
-                allowed=len(self._hashes),
-            )
-
-    def _judge(self, file: ModelFile) -> GateReport:
-        report = self._gate.report(file.data)
-        if report.verdict.advisory and not report.scan.malformed and self._audit is not None:
-            self._audit.record(report.scan, report.others)
-        if error := refusal(report):
-            raise error
-        return report
-
-    def _tried(self, file: ModelFile, allowed: tuple[str, ...], width: int | None) -> TrialReport:
-        """Run the trial, or remember how it ended for the same bytes."""
-        key = (file.sha256, width)
-        known = self._trials.get(key)
-        if known is None:
-            try:
-                known = self._trial(file.data, allowed, width)
-            except ModelRejected as error:
-                if error.context.get("trial") != "exit 0":  # died or ran out of time: may go well next time
-                    raise
-                known = error
-            self._trials[key] = known
-            if len(self._trials) > _KEPT_TRIALS:
-                self._trials.popitem(last=False)
-        if isinstance(known, ModelRejected):
-            raise ModelRejected(known.message, code=known.code, **known.context)
-        return known
-
-    def _expected_width(self, metadata: ModelMetadata | None) -> int | None:
-        """Return the row length that the metadata or the default feature version asks for."""
-        if metadata is None:
-            default = self._features.get(self._default_version)
-            return len(default.slots) if default is not None else None
-        width = self._width(metadata.feature_version, metadata.input)
-        if metadata.dimension is not None and metadata.dimension != width:
-            raise DimensionMismatch(expected=width, found=metadata.dimension, stage=_STAGE)
-        return width
-
-    def _width(self, version: str, kind: InputKind) -> int:
-        if version not in self._features:
-            raise PluginUnavailable(
-                f"the model was trained on the feature version {version!r}, which is not installed",
-                name=version,
-            )
-        feature = self._features[version]
-        if kind == "raw":
-            return len(feature.slots)
-        return int(feature.embed(np.zeros((1, len(feature.slots)))).shape[1])
-
-    def _describe(
-        self,
-        file: ModelFile,
-        model: Any,
-        dimension: int,
-        metadata: ModelMetadata | None,
-        warnings: tuple[str, ...],
-    ) -> ModelInfo:
-        return ModelInfo(
+    def _describe(self, checked: CheckedModel) -> _Serving:
+        file, metadata = checked.file, checked.metadata
+        info = ModelInfo(
             path=file.path,
             sha256=file.sha256,
             size=len(file.data),
             version=file.sha256[:12],
             load_seq=0,
             loaded_at="",
-            mode=self._gate.mode,
-            model_type=f"{type(model).__module__}.{type(model).__name__}",
-            dimension=dimension,
-            feature_version=metadata.feature_version if metadata else self._version_of(dimension),
+            mode=self._loader.mode,
+            model_type=f"{type(checked.model).__module__}.{type(checked.model).__name__}",
+            dimension=checked.dimension,
+            feature_version=checked.feature_version,
             input=metadata.input if metadata else "raw",
-            labels=_labels(model),
+            labels=checked.labels,
             accuracy=metadata.accuracy if metadata else None,
-            warnings=warnings,
+            warnings=checked.warnings,
         )
+        return _Serving(info, checked.model)
 
-    def _version_of(self, dimension: int) -> str | None:
-        """Return the only feature version of that many slots, the default first."""
-        fitting = [name for name, feature in self._features.items() if len(feature.slots) == dimension]
-        if self._default_version in fitting:
-            return self._default_version
-        return fitting[0] if len(fitting) == 1 else None
-
-    def _row(self, info: ModelInfo, row: Any) -> Any:
-        if info.input == "embedding" and info.feature_version is not None:
-            row = self._features[info.feature_version].embed(row)
-        if row.shape[1] != info.dimension:
-            raise DimensionMismatch(expected=info.dimension, found=row.shape[1], stage="classify")
-        return row
-
-    # Bookkeeping, under the lock
+    @contextmanager
+    def _replacing(self, path: str) -> Iterator[None]:
+        """Hold the lock while the model is replaced, and record what prevents that."""
+        with self._lock:
+            try:
+                yield
+            except CadmlError as error:
+                self._last_error = error.problem()
+                model_reload_total.labels(status="failure").inc()
+                if reason := SECURITY_REASONS.get(error.code):
+                    model_security_fail_total.labels(reason=reason).inc()
+                log.warning("model %s is not loaded: %s: %s", path, error.code, error.message)
+                raise
 
     def _commit(self, serving: _Serving, load_seq: int) -> ModelInfo:
+        now = timestamp(datetime.fromtimestamp(self._clock(), UTC))
+        info = msgspec.structs.replace(serving.info, load_seq=load_seq, loaded_at=now)
         self._load_seq = load_seq
-        info = msgspec.structs.replace(
-            serving.info, load_seq=self._load_seq, loaded_at=timestamp(self._clock())
-        )
         self._previous = self._current
         self._current = _Serving(info, serving.model)
         self.serving = info
         self._last_error = None
-        model_load_seq.set(self._load_seq)
+        model_load_seq.set(load_seq)
         model_reload_total.labels(status="success").inc()
         log.info("model %s (%s) serves as number %d", info.path, info.version, info.load_seq)
         return info
 
-    def _failed(self, error: CadmlError, path: str) -> None:
-        self._last_error = error.problem()
-        model_reload_total.labels(status="failure").inc()
-        if reason := _SECURITY_REASONS.get(error.code):
-            model_security_fail_total.labels(reason=reason).inc()
-        log.warning("model %s is not loaded: %s: %s", path, error.code, error.message)
+
+class ActiveModel(msgspec.Struct, frozen=True):
+    """What all processes should serve."""
+
+    path: str
+    sha256: str
+    load_seq: int
 
 
-def _load(data: bytes, allowed: tuple[str, ...]) -> Any:
-    try:
-        return load_restricted(data, allowed)
-    # The trial loaded these very bytes, yet a stranger's code may behave otherwise here.
-    except Exception as error:  # noqa: BLE001
-        raise ModelRejected(f"loading raises {type(error).__name__}: {str(error)[:300]}") from None
+class SharedModels:
+    """A process's model registry, kept equal to what operators chose in whichever process.
 
+    A reload or rollback is noted in the catalogue as part of it: if that fails, so does the reload.
+    """
 
-def _probed(model: Any, width: int | None) -> int:
-    try:
-        return probe(model, width)
-    except InterfaceProblem as problem:
-        raise ModelRejected(
-            f"the object cannot serve as a model: {problem}", code="MODEL_INTERFACE_INVALID"
-        ) from None
+    def __init__(self, registry: ModelRegistry, state: OperatorState) -> None:
+        self.registry = registry
+        self._state = state
+        self._stopped = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._refused: ActiveModel | None = None
+        """What this process could not load, so that it is not tried every second."""
+        registry.number_with(self._note)
 
+    def follow(self) -> None:
+        """Load what another process chose; a failure is logged, recorded and leaves the model alone."""
+        wanted = self._state.get(_STATE, ActiveModel)
+        if wanted is None or wanted == self._refused or wanted.load_seq <= self.registry.version().load_seq:
+            return
+        try:
+            self.registry.adopt(wanted.path, wanted.sha256, wanted.load_seq)
+        except CadmlError as error:
+            self._refused = wanted
+            log.warning("this process cannot load the active model %s: %s", wanted.path, error.message)
 
-def _labels(model: Any) -> tuple[str, ...]:
-    classes = getattr(model, "classes_", None)
-    if not isinstance(classes, np.ndarray) or classes.ndim != 1 or len(classes) > 10_000:
-        return ()
-    return tuple(map(str, classes))
+    def start_following(self) -> None:
+        """Follow once, then in the background until ``close``."""
+        self._try_to_follow()
+        self._thread = threading.Thread(target=self._follow_regularly, name="cadml-models", daemon=True)
+        self._thread.start()
 
+    def close(self) -> None:
+        """Stop following and write the audit; closing twice is allowed."""
+        self._stopped.set()
+        if self._thread is not None:
+            self._thread.join()
+        self.registry.close()
 
-def _checked_hashes(hashes: tuple[str, ...]) -> frozenset[str]:
-    for value in hashes:
-        if not _SHA256.match(value.lower()):
-            raise InvalidSetting(
-                f"ALLOWED_MODEL_HASHES holds {value!r}, which is no sha256 (64 hex digits)",
-                setting="ALLOWED_MODEL_HASHES",
-                value=value,
-            )
-    return frozenset(value.lower() for value in hashes)
+    def _follow_regularly(self) -> None:
+        while not self._stopped.wait(_POLL_SECONDS):
+            self._try_to_follow()
+
+    def _try_to_follow(self) -> None:
+        try:
+            self.follow()
+        except CadmlError as error:
+            log.warning("the active model is not known now: %s", error.message)
+
+    def _note(self, info: ModelInfo, load_seq: int) -> int:
+        """Number a reload among those of all processes, and tell them."""
+
+        def change(before: ActiveModel | None) -> ActiveModel:
+            newest = max(load_seq, before.load_seq if before else 0)
+            return ActiveModel(info.path, info.sha256, newest + 1)
+
+        return self._state.update(_STATE, ActiveModel, change).load_seq

@@ -7,10 +7,9 @@ import struct
 from collections.abc import Callable
 from typing import Any
 
+from cadml_core.pickles.grammar import Malformed
 from cadml_core.pickles.machine import Handler, Machine
-from cadml_core.pickles.rules import Malformed
-from cadml_core.pickles.texts import check_text
-from cadml_core.pickles.values import BYTEARRAY, BYTES, FLOAT, LARGE_INTEGER, UNKNOWN
+from cadml_core.pickles.values import BYTEARRAY, BYTES, FLOAT, LARGE_INTEGER, UNKNOWN, check_text
 
 _MAX_DIGITS = 4000  # Python refuses to read 4,300
 _MAX_LINE = 1024  # of the names of globals and the like
@@ -85,14 +84,14 @@ def _long(machine: Machine, position: int) -> int:
 
 def _decimal(digits: bytes) -> Any:
     if not _DECIMAL.match(digits):
-        raise Malformed("number", f"{digits[:40]!r} is no canonical decimal integer")
+        raise Malformed("number", f"{digits[:40]!r} is not a canonical decimal integer")
     return int(digits) if len(digits) < 19 else LARGE_INTEGER
 
 
 def _float(machine: Machine, position: int) -> int:
     digits, end = read_line(machine, position)
     if not _REAL.match(digits):
-        raise Malformed("number", f"{digits[:40]!r} is no canonical decimal number")
+        raise Malformed("number", f"{digits[:40]!r} is not a canonical decimal number")
     machine.stack.append(FLOAT)
     return end
 
@@ -154,7 +153,7 @@ def _unicode(machine: Machine, position: int) -> int:
 def _string(machine: Machine, position: int) -> int:
     argument, end = read_line(machine, position, _MAX_STRING)
     if not _QUOTED.match(argument):
-        raise Malformed("quotes", "the argument of STRING is no quoted ASCII text")
+        raise Malformed("quotes", "the argument of STRING is not quoted ASCII text")
     # Its escapes are not resolved, so it is never a name.
     machine.stack.append(UNKNOWN)
     return end

@@ -42,5 +42,5 @@ def scanned_globals(scan: PickleScan) -> tuple[str, ...]:
 
 
 def load_restricted(data: bytes, allowed: Iterable[str]) -> Any:
-    """Unpickle. May raise anything, since the classes of the model run their own code."""
+    """Unpickle. May raise anything, since the classes that the pickle names run their own code."""
     return RestrictedUnpickler(data, allowed).load()

@@ -12,31 +12,32 @@ from collections.abc import Callable
 from typing import Any
 
 from cadml_core.contracts.policies import Call, Finding, Shape
-from cadml_core.pickles.opcodes import CODE_OF, HIGHEST_PROTOCOL, NAME_OF, describe
-from cadml_core.pickles.rules import Malformed, ScanLimits
-from cadml_core.pickles.texts import read_text
+from cadml_core.pickles.grammar import (
+    CODE_OF,
+    HIGHEST_PROTOCOL,
+    Malformed,
+    ScanLimits,
+    describe,
+)
 from cadml_core.pickles.values import (
-    LONG_TUPLE,
     MAPPING,
     MAX_PLAIN_TUPLE,
     NEW_DICT,
     NEW_LIST,
     NEW_SET,
-    TEXT,
     UNKNOWN,
     Global,
     Node,
+    Shown,
     is_literal,
+    read_text,
+    unfolded,
 )
 
 UNSET = object()
 """What a memo slot holds that nothing was put into."""
 
-_MAX_SHOWN_TEXT = 40
-_MAX_LEAVES = 40
-_MAX_TOTAL = 400  # types inside types could repeat one another without end
 _MAX_SHOWN_PAIRS = 64
-_SHOWN_PAIRS_BUDGET = 100_000  # over the whole walk, so that showing the same dict again cannot cost time
 _DUNDER = re.compile(r"__\w+__\Z")
 _HOLDERS = (Node, tuple)
 _UNDERSCORE = 0x5F
@@ -65,7 +66,7 @@ class Machine:
         self.globals: dict[tuple[str, str] | None, Global] = {}
         self.calls: dict[tuple[Any, ...], tuple[Call, Shape]] = {}
         self.oddities: dict[str, Finding] = {}
-        self._pairs_left = _SHOWN_PAIRS_BUDGET
+        self._shown = Shown(data)
 
     @property
     def opcode(self) -> str:
@@ -172,7 +173,7 @@ class Machine:
         if type(target) is Global:
             self.note("changes-global", f"{self.opcode} changes a global, not an object", target.label)
         elif type(target) is not Node:
-            raise Malformed("wrong-target", f"{self.opcode} is applied to what is no {kind.kind}")
+            raise Malformed("wrong-target", f"{self.opcode} is applied to a value that is not a {kind.kind}")
         elif target.origin is not None:
             self.record(target.origin, (), target)
             self.hold(target, items)
@@ -182,7 +183,7 @@ class Machine:
             target.length += len(items)
             self.hold(target, items)
         else:
-            raise Malformed("wrong-target", f"{self.opcode} is applied to what is no {kind.kind}")
+            raise Malformed("wrong-target", f"{self.opcode} is applied to a value that is not a {kind.kind}")
 
     def append(self, item: Any) -> None:
         """Apply APPEND."""
@@ -274,13 +275,13 @@ class Machine:
             if callee.label is None:
                 shape, origin = UNKNOWN, _COMPUTED
             else:
-                shown = self.shown(arguments)
+                shown = self._shown.of(arguments)
                 shape, origin = self.record(callee.label, shown), _maker(callee.label, shown)
         elif type(callee) is Node and callee.origin is not None:
             self.note("computed-call", f"{opcode} calls what another call returned")
             shape, origin = UNKNOWN, _COMPUTED
         else:
-            raise Malformed("not-callable", f"{opcode} calls what is no class or function")
+            raise Malformed("not-callable", f"{opcode} calls a value that is not a class or function")
         result = Node(shape, origin=origin)
         self.hold(result, [arguments])
         self.stack.append(result)
@@ -310,59 +311,15 @@ class Machine:
             self.note("changes-global", "BUILD changes a global, not an object", target.label)
             return
         if type(target) is not Node or target.origin is None:
-            raise Malformed("wrong-target", "BUILD is applied to what no call has made")
-        shown = self.shown(state)
+            raise Malformed("wrong-target", "BUILD is applied to a value that no call has made")
+        shown = self._shown.of(state)
         if shown is MAPPING:
-            self.note("state-keys", "the state of an object has keys that are no plain text", target.origin)
+            self.note("state-keys", "the state of an object has keys that are not plain text", target.origin)
         built = self.record(target.origin, shown, target)
         if type(shown) is tuple and target.shape.parts:
             target.shape = built
-            target.total = 1 + _total(state)
+            target.total = 1 + unfolded(state)
         self.hold(target, [state])
-
-    # What calls show
-
-    def shown(self, value: Any) -> Any:
-        """Return what a call's arguments show of a value: a literal, a tuple of such, or a shape."""
-        kind = type(value)
-        if kind is Node:
-            if value.shape is NEW_LIST:
-                return Shape("list", None, (value.length,))
-            return value.shape if value.shape is not None else self._shown_tuple(value)
-        if kind is Global:
-            return value.shape
-        if kind is float:
-            text = read_text(self.data, value)
-            return TEXT if text is None or len(text) > _MAX_SHOWN_TEXT else text
-        if kind is tuple:
-            return tuple(map(self.shown, value))
-        return value
-
-    def _shown_tuple(self, node: Node) -> Any:
-        items = node.items or []
-        if len(items) > _MAX_LEAVES:
-            node.shape = LONG_TUPLE
-            return LONG_TUPLE
-        shown = tuple(map(self._shown_inside, items))
-        node.leaves = 1 + sum(map(_leaves, items))
-        node.total = 1 + sum(map(_total, items))
-        fits = node.leaves <= _MAX_LEAVES and node.total <= _MAX_TOTAL
-        node.shape = shown if fits else LONG_TUPLE
-        node.items = None
-        return node.shape
-
-    def _shown_inside(self, value: Any) -> Any:
-        if type(value) is Node and value.shape is NEW_DICT and value.items is not None:
-            return self._shown_dict(value)
-        return self.shown(value)
-
-    def _shown_dict(self, node: Node) -> Shape:
-        items = node.items or []
-        self._pairs_left -= len(items)
-        if self._pairs_left < 0:
-            return NEW_DICT
-        keys, values = map(self.shown, items[::2]), map(self.shown, items[1::2])
-        return Shape("dict", None, tuple(zip(keys, values, strict=True)))
 
 
 def _maker(callee: str, arguments: Any) -> str:
@@ -372,25 +329,6 @@ def _maker(callee: str, arguments: Any) -> str:
             return made
         case _:
             return callee
-
-
-def _total(value: Any) -> int:
-    if type(value) is not Node:
-        return len(value) + 1 if type(value) is tuple else 1
-    if value.shape is NEW_DICT and value.items is not None:
-        return 1 + sum(item.total if type(item) is Node else 1 for item in value.items)
-    return int(value.total)
-
-
-def _leaves(value: Any) -> int:
-    if type(value) is Node:
-        return int(value.leaves)
-    return len(value) if type(value) is tuple else 1
-
-
-def opcode_names(counts: list[int]) -> dict[str, int]:
-    """Return how often each opcode occurs, by name."""
-    return {NAME_OF[code]: count for code, count in enumerate(counts) if count and code in NAME_OF}
 
 
 Handler = Callable[[Machine, int], int]

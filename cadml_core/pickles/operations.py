@@ -7,10 +7,9 @@ import struct
 from typing import Any
 
 from cadml_core.contracts.policies import Shape
+from cadml_core.pickles.grammar import Malformed
 from cadml_core.pickles.literals import push, read_line
 from cadml_core.pickles.machine import Handler, Machine
-from cadml_core.pickles.rules import Malformed
-from cadml_core.pickles.texts import read_text
 from cadml_core.pickles.values import (
     FROZENSET,
     LONG_TUPLE,
@@ -20,6 +19,7 @@ from cadml_core.pickles.values import (
     UNKNOWN,
     Global,
     Node,
+    read_text,
 )
 
 _NATURAL = re.compile(rb"(?:0|[1-9][0-9]{0,9})\Z")
@@ -32,7 +32,7 @@ _u32 = struct.Struct("<I").unpack_from
 def _natural(machine: Machine, position: int) -> tuple[int, int]:
     digits, end = read_line(machine, position)
     if not _NATURAL.match(digits):
-        raise Malformed("number", f"{digits[:40]!r} is no canonical memo index")
+        raise Malformed("number", f"{digits[:40]!r} is not a canonical memo index")
     return int(digits), end
 
 
@@ -181,7 +181,7 @@ def _global_names(machine: Machine, position: int) -> tuple[str, str, int]:
     module, middle = read_line(machine, position)
     name, end = read_line(machine, middle)
     if any(sign in module + name for sign in (b"\\", b"\r")):
-        raise Malformed("bad-name", f"the names of {machine.opcode} hold a backslash or carriage return")
+        raise Malformed("bad-name", f"the names of {machine.opcode} contain a backslash or carriage return")
     try:
         return module.decode("ascii"), name.decode("ascii"), end
     except UnicodeDecodeError:  # the loader reads UTF-8 here, the disassembler does not
@@ -200,12 +200,12 @@ def _stack_global(machine: Machine, position: int) -> int:
     if kinds == {float}:
         name, module = (read_text(machine.data, operand) for operand in operands)
         if name is None or module is None:
-            raise Malformed("bad-name", "STACK_GLOBAL names something over 256 bytes long")
+            raise Malformed("bad-name", "STACK_GLOBAL takes a name over 256 bytes long")
         machine.push_global(module, name)
     elif kinds <= {float, Node, Global} or UNKNOWN in operands:
         machine.push_unresolved("unresolved-global", "STACK_GLOBAL imports a name that the pickle computes")
     else:
-        raise Malformed("bad-name", "STACK_GLOBAL names something that is no text")
+        raise Malformed("bad-name", "STACK_GLOBAL takes a name that is not text")
     return position
 
 
@@ -247,7 +247,7 @@ def _arguments(machine: Machine, arguments: Any) -> Any:
         return arguments
     if type(arguments) is Node and arguments.origin is not None:
         return arguments
-    raise Malformed("not-arguments", f"{machine.opcode} is given arguments that are no tuple")
+    raise Malformed("not-arguments", f"{machine.opcode} is given arguments that are not a tuple")
 
 
 def _reduce(machine: Machine, position: int) -> int:

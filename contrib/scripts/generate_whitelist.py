@@ -359,7 +359,7 @@ def write(folder: Path, version: str, content: object, protocol: int) -> int:
 
 def collect(folder: Path) -> None:
     """Scan every pickle of the folder and write the whitelist."""
-    from cadml_core.pickles.opcodes import CODE_OF
+    from cadml_core.pickles.grammar import CODE_OF
     from cadml_core.pickles.scan import scan_pickle
     from cadml_plugins.policies._arguments import ARGUMENT_RULES
     from cadml_plugins.policies._globals import denial

@@ -19,7 +19,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from cadml_core.classifier.metadata import SUFFIX, InputKind, ModelMetadata
+from cadml_core.classifier.files import METADATA_SUFFIX, InputKind, ModelMetadata
 from cadml_core.documents.arrays import FloatMatrix
 from cadml_core.errors import InvalidInput, PluginUnavailable
 
@@ -126,7 +126,7 @@ def write_model(path: Path, model: Any, report: TrainingReport) -> WrittenModel:
         trained_at=datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
         sha256=hashlib.sha256(data).hexdigest(),
     )
-    beside = path.with_name(path.name + SUFFIX)
+    beside = path.with_name(path.name + METADATA_SUFFIX)
     path.parent.mkdir(parents=True, exist_ok=True)
     _replace(path, data)
     _replace(beside, msgspec.json.format(msgspec.json.encode(metadata), indent=2) + b"\n")

@@ -214,7 +214,7 @@ def others(): return [Other()]
 def test_a_built_in_is_never_displaced(
     site: Path, step: EntryPoint, entry_name: str, object_name: str
 ) -> None:
-    """Whether plugin or object has its name, the built-in stays; the newcomer names the setting to use."""
+    """Whether plugin or object has its name, the built-in stays; the newcomer says which setting helps."""
     newcomer = install(site, entry_name, ADAPTER.format(name=object_name), dist="their-step")
     loaded = load_plugins(settings(), [newcomer, step])
     records = {record.distribution: record for record in loaded.records}
@@ -286,7 +286,7 @@ def test_one_plugin_with_two_objects_of_one_name_fails(site: Path) -> None:
 def test_an_installed_plugin_cannot_take_a_format_away(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With a wheel whose entry point is called ``step``, STEP files are read by the built-in one."""
+    """With a wheel whose entry point is called ``step``, the built-in adapter still reads STEP files."""
     info = tmp_path / "their_step-1.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: their-step\nVersion: 1.0\n")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 
-from cadml_core.pickles.opcodes import CODE_OF
+from cadml_core.pickles.grammar import CODE_OF
 
 
 def op(name: str, argument: bytes = b"") -> bytes:

@@ -12,8 +12,7 @@ import pytest
 
 from cadml_core.catalog.state import OperatorState
 from cadml_core.catalog.store import Catalog
-from cadml_core.classifier.registry import ModelRegistry
-from cadml_core.classifier.shared import SharedModels
+from cadml_core.classifier.registry import ModelRegistry, SharedModels
 from cadml_core.errors import CadmlError, NotFound
 from tests.unit.classifier.tiny import Constant
 

@@ -1,10 +1,50 @@
-"""Tell a pickle from everything else by its first bytes."""
+"""How pickle files are written: opcodes, protocols and first bytes; and what ends a scan of one."""
 
 from __future__ import annotations
 
+import pickletools
 import re
 
-from cadml_core.pickles.opcodes import HIGHEST_PROTOCOL
+import msgspec
+
+HIGHEST_PROTOCOL = 5
+
+CODE_OF = {opcode.name: ord(opcode.code) for opcode in pickletools.opcodes}
+NAME_OF = {code: name for name, code in CODE_OF.items()}
+PROTOCOL_OF = {opcode.name: opcode.proto for opcode in pickletools.opcodes}
+
+MINIMUM_PROTOCOL = tuple(PROTOCOL_OF.get(NAME_OF.get(code, ""), HIGHEST_PROTOCOL + 1) for code in range(256))
+"""For each byte the first protocol that knows it as an opcode; one above the highest where none does."""
+
+
+def describe(code: int) -> str:
+    """Return the opcode's name, or the byte in hexadecimal where it is none."""
+    return NAME_OF.get(code, f"0x{code:02x}")
+
+
+class ScanLimits(msgspec.Struct, frozen=True):
+    """What the scan of one pickle may cost; at the first bound it crosses, a pickle is malformed."""
+
+    max_opcodes: int = 2_000_000
+    max_depth: int = 200
+    """How deeply containers and objects may nest."""
+    max_marks: int = 10_000
+    """How many MARKs may be open at once."""
+    max_weight: int = 100_000_000
+    """How many values a walk through everything would meet, shared ones counted every time."""
+    max_globals: int = 10_000
+    max_calls: int = 100_000
+    """How many different calls."""
+
+
+class Malformed(Exception):
+    """Ends the walk: the pickle breaks a structural rule."""
+
+    def __init__(self, rule: str, message: str) -> None:
+        super().__init__(message)
+        self.rule = rule
+        self.message = message
+
 
 # Other loaders unpack these; what they would find inside was never scanned.
 CONTAINERS = (
@@ -49,15 +89,15 @@ _AFTER_MARK = frozenset(_PUSHES + b"dlt")
 def magic_problem(data: bytes) -> str | None:
     """Return what the content is instead of a pickle, None where it begins like one.
 
-    An empty file is no matter of magic; the scan refuses it.
+    An empty file passes; the scan itself refuses it.
     """
     if not data:
         return None
     for signature, name in CONTAINERS:
         if data.startswith(signature):
-            return f"it begins like {name}; save the model with pickle.dump, uncompressed"
+            return f"it begins like {name}; save it with pickle.dump, uncompressed"
     if data[:2] in _ZLIB_HEADERS:
-        return "it begins like zlib data; save the model with pickle.dump, uncompressed"
+        return "it begins like zlib data; save it with pickle.dump, uncompressed"
     if data[257:262] == b"ustar":
         return "it begins like a tar archive; unpack it"
     if data[0] == 0x80 or _opens_without_proto(data):

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from cadml_core.contracts.policies import Shape
-from cadml_core.pickles.rules import ScanLimits
+from cadml_core.pickles.grammar import ScanLimits
 from cadml_core.pickles.scan import scan_pickle
 from tests.unit.classifier.assemble import (
     BUILD,
