@@ -18,7 +18,7 @@ from cadml_core.documents.arrays import FloatMatrix, Int64Array
 from cadml_core.errors import InvalidInput
 from cadml_core.metrics import batch_similarity_parallel_savings_seconds
 from cadml_core.search.filters import SlotRange
-from cadml_core.search.index.failover import Answer
+from cadml_core.search.index.sync import Answer
 from cadml_core.search.questions import Hit, Question, SearchResult
 from cadml_core.search.similarity import SimilaritySearch, check_bounds
 from cadml_core.search.spaces import SpaceName

@@ -16,9 +16,9 @@ from cadml_core.contracts.vectors import Hits, VectorBackend
 from cadml_core.documents.arrays import FloatMatrix, FloatVector, Int64Array
 from cadml_core.errors import DimensionMismatch, InvalidInput, NotFound
 from cadml_core.search.filters import Admission, SlotRange
-from cadml_core.search.index.failover import Answer, BackendChoice, ResilientIndexes
+from cadml_core.search.index.failover import ResilientIndexes
 from cadml_core.search.index.health import RecoveryPolicy
-from cadml_core.search.index.sync import backend_config
+from cadml_core.search.index.sync import Answer, BackendChoice, backend_config
 from cadml_core.search.parts import PartCache
 from cadml_core.search.questions import Contribution, Hit, Question, SearchResult
 from cadml_core.search.spaces import Space, SpaceName

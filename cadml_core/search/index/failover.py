@@ -10,17 +10,12 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime, timedelta
-from typing import NamedTuple
-
-import msgspec
 
 from cadml_core.catalog.store import Catalog
 from cadml_core.clock import Clock, timestamp
-from cadml_core.contracts.vectors import Hits, VectorBackend
 from cadml_core.documents.arrays import FloatMatrix, Int64Array
 from cadml_core.errors import CadmlError, PluginUnavailable
 from cadml_core.metrics import (
@@ -28,8 +23,8 @@ from cadml_core.metrics import (
     faiss_recovery_attempts_total,
     similarity_degraded_total,
 )
-from cadml_core.search.index.health import HISTORY, Degradation, IndexHealth, RecoveryPolicy, RecoveryStatus
-from cadml_core.search.index.sync import IndexFailed, IndexFollower
+from cadml_core.search.index.health import DegradationHistory, IndexHealth, RecoveryPolicy, RecoveryStatus
+from cadml_core.search.index.sync import Answer, BackendChoice, IndexFailed, IndexFollower
 from cadml_core.search.index.verification import verify
 from cadml_core.search.spaces import Space, SpaceName
 
@@ -37,21 +32,6 @@ log = logging.getLogger(__name__)
 
 _GAUGE_SECONDS = 5.0
 """How often the gauge of the degraded time is refreshed while nobody asks."""
-
-
-class Answer(NamedTuple):
-    """Hits, and who gave them."""
-
-    hits: Hits
-    backend: str
-    degraded: bool
-
-
-class BackendChoice(NamedTuple):
-    """A backend with its checked options."""
-
-    backend: VectorBackend
-    config: msgspec.Struct
 
 
 Followers = Mapping[SpaceName, IndexFollower]
@@ -93,7 +73,7 @@ class ResilientIndexes:
         self._manual = False
         self._primary: Followers | None = self._followers(chosen)
         self._stand_in: Followers | None = None
-        self._history: deque[Degradation] = deque(maxlen=HISTORY)
+        self._history = DegradationHistory()
         self._degraded_since = 0.0
         self._failures = 0
         self._next_probe = 0.0
@@ -168,7 +148,7 @@ class ResilientIndexes:
             self._failures = 0
             self._degraded_since = self._clock.monotonic()
             self._next_probe = self._degraded_since + self._policy.gap(0)
-            self._history.append(Degradation(reason, timestamp(self._clock.now())))
+            self._history.degraded(reason, timestamp(self._clock.now()))
             similarity_degraded_total.labels(event="degraded").inc()
             degraded_duration_seconds.set(0.0)
             probing = self._probing and not self._closed
@@ -184,7 +164,7 @@ class ResilientIndexes:
                 if self._fallback_choice is None:
                     raise PluginUnavailable(
                         f"the vector backend {self._chosen.backend.name} failed"
-                        f" ({self._history[-1].reason if self._history else 'closed'}) and nothing can"
+                        f" ({self._history.open.reason if self._history.open else 'closed'}) and nothing can"
                         " stand in for it; enable the plugin memory",
                         kind="vector backend",
                         name=self._chosen.backend.name,
@@ -235,7 +215,7 @@ class ResilientIndexes:
                 self._attempt(wanted)
             except IndexFailed as failure:
                 with self._state:
-                    self._note_failure()
+                    self._history.attempt_failed()
                 raise PluginUnavailable(
                     f"the vector backend {wanted.backend.name} could not be recovered: {failure}",
                     stage="faiss_recovery",
@@ -274,7 +254,7 @@ class ResilientIndexes:
             self._primary = fresh
             self._stand_in = None
             faiss_recovery_attempts_total.labels(result="success").inc()
-            if self._history and self._history[-1].restored_at is None:
+            if self._history.restored(timestamp(self._clock.now())):
                 self._restored()
 
     def _verify(self, follower: IndexFollower) -> None:
@@ -291,8 +271,6 @@ class ResilientIndexes:
             verify(follower, self._catalog)
 
     def _restored(self) -> None:
-        last = self._history.pop()
-        self._history.append(msgspec.structs.replace(last, restored_at=timestamp(self._clock.now())))
         self._failures = 0
         similarity_degraded_total.labels(event="restored").inc()
         degraded_duration_seconds.set(0.0)
@@ -304,13 +282,8 @@ class ResilientIndexes:
         with self._state:
             self._failures += 1
             self._next_probe = self._clock.monotonic() + self._policy.gap(self._failures)
-            self._note_failure()
+            self._history.attempt_failed()
         log.warning("the vector backend %s is still out of service: %s", self._chosen.backend.name, failure)
-
-    def _note_failure(self) -> None:
-        if self._history and self._history[-1].restored_at is None:
-            last = self._history.pop()
-            self._history.append(msgspec.structs.replace(last, failed_attempts=last.failed_attempts + 1))
 
     def _probe_until_restored(self) -> None:
         self._wake.clear()
@@ -342,9 +315,9 @@ class ResilientIndexes:
                 index_size=scaled.known_size if scaled else 0,
                 dimension=self._spaces["scaled"].dimension,
                 degraded=degraded,
-                degraded_reason=self._history[-1].reason if degraded and self._history else None,
+                degraded_reason=self._history.open.reason if degraded and self._history.open else None,
                 degraded_duration_seconds=self._duration() if degraded else 0.0,
-                degradation_history=tuple(self._history),
+                degradation_history=self._history.entries,
                 recovery_status="recovering" if self._recovery_lock.locked() else status,
                 last_recovery_attempt=timestamp(self._last_attempt) if self._last_attempt else None,
                 next_recovery_at=(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections import deque
+from typing import Any, Literal
 
 import msgspec
 
@@ -36,6 +37,43 @@ class Degradation(msgspec.Struct, frozen=True):
     restored_at: str | None = None
     """None while it lasts."""
     failed_attempts: int = 0
+
+
+class DegradationHistory:
+    """The last times that the chosen backend failed. The caller holds a lock."""
+
+    def __init__(self) -> None:
+        self._entries: deque[Degradation] = deque(maxlen=HISTORY)
+
+    def degraded(self, reason: str, at: str) -> None:
+        """Note a failure."""
+        self._entries.append(Degradation(reason, at))
+
+    def restored(self, at: str) -> bool:
+        """Note that the last failure is over; returns whether it was still open."""
+        if self.open is None:
+            return False
+        self._replace_last(restored_at=at)
+        return True
+
+    def attempt_failed(self) -> None:
+        """Count a failed attempt to end the last failure."""
+        if self.open is not None:
+            self._replace_last(failed_attempts=self.open.failed_attempts + 1)
+
+    @property
+    def open(self) -> Degradation | None:
+        """The failure that lasts, None where there is none."""
+        last = self._entries[-1] if self._entries else None
+        return last if last is not None and last.restored_at is None else None
+
+    @property
+    def entries(self) -> tuple[Degradation, ...]:
+        """All that is remembered, oldest first."""
+        return tuple(self._entries)
+
+    def _replace_last(self, **changes: Any) -> None:
+        self._entries.append(msgspec.structs.replace(self._entries.pop(), **changes))
 
 
 class IndexHealth(msgspec.Struct, frozen=True, kw_only=True):

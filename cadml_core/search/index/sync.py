@@ -8,7 +8,7 @@ import time
 import weakref
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 import numpy as np
@@ -33,6 +33,21 @@ CHANGE_SECONDS = 120.0
 
 class IndexFailed(Exception):
     """The index, not the catalogue and not the question, is at fault."""
+
+
+class Answer(NamedTuple):
+    """Hits, and who gave them."""
+
+    hits: Hits
+    backend: str
+    degraded: bool
+
+
+class BackendChoice(NamedTuple):
+    """A backend with its checked options."""
+
+    backend: VectorBackend
+    config: msgspec.Struct
 
 
 def backend_config(backend: VectorBackend, options: Mapping[str, Any]) -> msgspec.Struct:

@@ -6,9 +6,8 @@ from typing import Any
 
 from litestar import Request, Router
 
-from cadml_core.search.index.failover import BackendChoice
 from cadml_core.search.index.health import IndexHealth
-from cadml_core.search.index.sync import backend_config
+from cadml_core.search.index.sync import BackendChoice, backend_config
 from cadml_hostapp.http.auth import for_admin
 from cadml_hostapp.routes.declare import json_body, route
 from cadml_hostapp.routes.index.schemas import BackendRequest, IndexHealthForAdmin
