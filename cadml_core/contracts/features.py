@@ -19,10 +19,17 @@ class FeatureVersion(Protocol):
     name: str
     slots: tuple[FeatureSlot, ...]
     needs_mesh: bool
+    """Whether ``extract`` works on the document's mesh. Meshes are not stored: such a version is computed
+    when a file is read, and again from the file where another one is wanted; all others follow from the
+    stored document summary."""
     metric: Metric
 
     def extract(self, document: CadDocument) -> FloatVector:
-        """Return the raw values: float64 (len(slots),), finite, the same for the same document."""
+        """Return the raw values: float64 (len(slots),), finite, the same for the same document.
+
+        Raises:
+            UnsupportedContent: The version needs a mesh, and the document holds geometry without one.
+        """
 
     def embed(self, values: FloatMatrix) -> FloatMatrix:
         """Map raw values (n, len(slots)) to float32 (n, e), row by row."""

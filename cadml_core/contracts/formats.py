@@ -19,17 +19,23 @@ class MeshRequest(msgspec.Struct, frozen=True):
 
 
 class ReadLimits(msgspec.Struct, frozen=True):
-    """What one reading may cost. A reader raises ``LimitExceeded`` at the first bound it crosses;
-    the worker pool enforces time and memory from outside."""
+    """What one reading may cost.
+
+    The core enforces ``max_bytes``, ``max_seconds`` and ``max_memory_mb``. An adapter raises
+    ``LimitExceeded`` at the first of the other bounds that it crosses.
+    """
 
     max_bytes: int = 64 * 1024**2
+    """Size of the file. Larger files are refused before an adapter is called."""
     max_entities: int = 2_000_000
     """Entities of a document, blocks expanded; faces of a B-rep."""
     max_triangles: int = 5_000_000
     max_block_depth: int = 32
     """Nesting of DXF blocks, STEP assemblies and the like."""
     max_seconds: float = 60.0
+    """The worker pool ends a reading that takes longer."""
     max_memory_mb: int = 2048
+    """Memory that a reading may take in its worker process."""
     mesh: MeshRequest | None = None
     """None: do not tessellate."""
 
@@ -52,10 +58,10 @@ class FormatAdapter(Protocol):
         """Tell from the first 4 KiB whether the content may be this format. No I/O, never raises."""
 
     def read(self, path: Path, limits: ReadLimits) -> CadDocument:
-        """Read a file.
+        """Read a file. Its size is within ``limits.max_bytes``: the core has checked that.
 
         Raises:
             MalformedFile: The content breaks the rules of the format.
             UnsupportedContent: The format is right, but this dialect or content cannot be read.
-            LimitExceeded: A bound of ``limits`` was crossed.
+            LimitExceeded: The content crosses a bound of ``limits``.
         """

@@ -3,21 +3,39 @@
 from __future__ import annotations
 
 import pickle
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 
 from cadml_core.contracts.features import FeatureVersion
-from cadml_core.documents.document import BoundingBox, CadDocument, MassProperties, TriangleMesh
+from cadml_core.documents.document import (
+    BoundingBox,
+    CadDocument,
+    MassProperties,
+    TriangleMesh,
+    decode_summary,
+    encode_summary,
+)
+from cadml_core.errors import CadmlError
+
+TETRAHEDRON = ((0, 2, 1), (0, 1, 3), (0, 3, 2), (1, 2, 3))
+
+
+def _mesh(scale: float = 1.0, triangles: Sequence[tuple[int, int, int]] = TETRAHEDRON) -> TriangleMesh:
+    """Return triangles over four points; writing into its arrays fails."""
+    points = np.array([[0.0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1]]) * scale
+    corners = np.array(triangles, dtype=np.int64).reshape(-1, 3)
+    points.flags.writeable = corners.flags.writeable = False
+    return TriangleMesh(points, corners)
 
 
 def sample_documents() -> list[CadDocument]:
-    """Return documents from the ordinary to the extreme: empty, a plate, a speck, a giant."""
-    mesh = TriangleMesh(
-        vertices=np.array([[0.0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1]]),
-        triangles=np.array([[0, 2, 1], [0, 1, 3], [0, 3, 2], [1, 2, 3]]),
-    )
+    """Return documents from the ordinary to the extreme: empty, a plate, a speck, a giant, a poor mesh.
+
+    All but the empty one have a mesh.
+    """
     plate = CadDocument(
         format="step",
         entity_counts={"plane": 6, "cylinder": 4},
@@ -31,7 +49,7 @@ def sample_documents() -> list[CadDocument]:
         unit="mm",
         area=2320.0,
         mass=MassProperties(3900.0, (20.0, 10.0, 2.5), (1.0e5, 5.0e5, 6.0e5)),
-        mesh=mesh,
+        mesh=_mesh(),
     )
     speck = CadDocument(
         format="stl",
@@ -39,7 +57,7 @@ def sample_documents() -> list[CadDocument]:
         surface_count=1,
         facet_count=1,
         bounding_box=BoundingBox((0.0, 0.0, 0.0), (1e-30, 0.0, 0.0)),
-        mesh=mesh,
+        mesh=_mesh(1e-30),
     )
     giant = CadDocument(
         format="dxf",
@@ -47,9 +65,26 @@ def sample_documents() -> list[CadDocument]:
         surface_count=30 * 10**9,
         layers=tuple(f"layer {number}" for number in range(1000)),
         bounding_box=BoundingBox((-1e150, -1e150, -1e150), (1e150, 1e150, 1e150)),
-        mesh=mesh,
+        mesh=_mesh(1e100),  # the furthest that a built-in reader lets pass
     )
-    return [CadDocument(format="stl", mesh=mesh), plate, speck, giant]
+    poor = [
+        CadDocument(
+            format="stl",
+            entity_counts={"degenerate": 2},
+            surface_count=2,
+            facet_count=2,
+            bounding_box=BoundingBox((0.0, 0.0, 0.0), (1.0, 1.0, 0.0)),
+            mesh=_mesh(triangles=triangles),
+        )
+        for triangles in ([], [(0, 0, 0)], [(0, 1, 1), (0, 1, 1)], [(0, 1, 2)])
+    ]
+    return [CadDocument(format="stl"), plate, speck, giant, *poor]
+
+
+def documents_for(version: FeatureVersion) -> list[CadDocument]:
+    """Return the sample documents as the version gets them: with their meshes only where it needs one."""
+    documents = sample_documents()
+    return documents if version.needs_mesh else [document.without_mesh() for document in documents]
 
 
 class FeatureVersionContract:
@@ -78,16 +113,33 @@ class FeatureVersionContract:
         assert all(name.isidentifier() for name in names)
 
     def test_values_are_finite_float64_one_per_slot(self, version: FeatureVersion) -> None:
-        """Whatever the document, the raw values are finite float64, one for each slot."""
-        for document in sample_documents():
+        """Whatever the document, the raw values are finite float64, one for each slot.
+
+        A document without geometry has no mesh either, and values all the same.
+        """
+        for document in documents_for(version):
             values = version.extract(document)
             assert values.dtype == np.float64
             assert values.shape == (len(version.slots),)
             assert np.isfinite(values).all(), f"not finite for a {document.format} document: {values}"
 
+    def test_values_follow_from_the_summary_or_need_a_mesh(self, version: FeatureVersion) -> None:
+        """A version that needs a mesh refuses geometry without one, in words: a zero would look like a value.
+
+        Any other ignores meshes: the catalogue keeps none, and computes the values from the stored summary.
+        """
+        for document in sample_documents()[1:]:
+            stored = decode_summary(encode_summary(document))
+            if version.needs_mesh:
+                with pytest.raises(CadmlError) as refusal:
+                    version.extract(stored)
+                assert refusal.value.message
+            else:
+                np.testing.assert_array_equal(version.extract(stored), version.extract(document))
+
     def test_extraction_is_deterministic_and_thread_safe(self, version: FeatureVersion) -> None:
         """The same document gives the same values, also from several threads at once."""
-        documents = sample_documents() * 4
+        documents = documents_for(version) * 4
         once = [version.extract(document) for document in documents]
         with ThreadPoolExecutor(4) as threads:
             again = list(threads.map(version.extract, documents))
@@ -96,7 +148,7 @@ class FeatureVersionContract:
 
     def test_embedding_is_finite_float32_row_by_row(self, version: FeatureVersion) -> None:
         """Each row is embedded by itself: a batch equals its rows, in float32, finite."""
-        values = np.stack([version.extract(document) for document in sample_documents()])
+        values = np.stack([version.extract(document) for document in documents_for(version)])
         together = version.embed(values)
         assert together.dtype == np.float32
         assert together.shape[0] == len(values)
@@ -111,12 +163,12 @@ class FeatureVersionContract:
 
     def test_embedding_leaves_its_input_alone(self, version: FeatureVersion) -> None:
         """The raw values are what the catalogue keeps: embedding them must not change them."""
-        values = np.stack([version.extract(document) for document in sample_documents()])
+        values = np.stack([version.extract(document) for document in documents_for(version)])
         before = values.copy()
         version.embed(values)
         np.testing.assert_array_equal(values, before)
 
     def test_embedding_refuses_another_width(self, version: FeatureVersion) -> None:
-        """Values of another version are refused, not embedded into nonsense."""
+        """Values of another version are refused: they would get a place, but one without meaning."""
         with pytest.raises(ValueError):
             version.embed(np.zeros((1, len(version.slots) + 1)))

@@ -16,9 +16,10 @@ from cadml_core import (
     FeatureSlot,
     Hits,
     IndexKey,
-    LimitExceeded,
     MalformedFile,
     ReadLimits,
+    TriangleMesh,
+    UnsupportedContent,
 )
 from cadml_core.contracts.policies import PickleScan, Verdict
 from cadml_core.testing import (
@@ -71,8 +72,6 @@ class RightAdapter:
     def read(self, path: Path, limits: ReadLimits) -> CadDocument:
         """Count the lines."""
         data = path.read_bytes()
-        if len(data) > limits.max_bytes:
-            raise LimitExceeded("max_bytes", found=len(data), allowed=limits.max_bytes)
         if not self.sniff(data) or not data.endswith(b"END\n"):
             raise MalformedFile("expected DOTS ... END")
         return CadDocument(format="dots", entity_counts={"dot": data.count(b"\n")}, bounding_box=BOX)
@@ -115,20 +114,6 @@ class ReadsNoise(RightAdapter):
             return super().read(path, limits)
         except MalformedFile:
             return CadDocument(format="dots")
-
-
-class IgnoresLimits(RightAdapter):
-    """Reads what it may not."""
-
-    def read(self, path: Path, limits: ReadLimits) -> CadDocument:
-        return super().read(path, msgspec.structs.replace(limits, max_bytes=10**9))
-
-
-class OffByOne(RightAdapter):
-    """Refuses what it should read."""
-
-    def read(self, path: Path, limits: ReadLimits) -> CadDocument:
-        return super().read(path, msgspec.structs.replace(limits, max_bytes=limits.max_bytes - 1))
 
 
 class NeverTheSame(RightAdapter):
@@ -178,6 +163,24 @@ class ShoutsItsSuffix(RightAdapter):
     suffixes = (".DOTS",)
 
 
+class CountsCornersFromOne(RightAdapter):
+    """Makes a mesh whose last corner is not there."""
+
+    def read(self, path: Path, limits: ReadLimits) -> CadDocument:
+        document = super().read(path, limits)
+        mesh = TriangleMesh(np.eye(3), np.array([[1, 2, 3]])) if limits.mesh else None
+        return msgspec.structs.replace(document, mesh=mesh)
+
+
+class MakesMoreTrianglesThanWanted(RightAdapter):
+    """Overlooks the bound of the mesh."""
+
+    def read(self, path: Path, limits: ReadLimits) -> CadDocument:
+        document = super().read(path, limits)
+        mesh = TriangleMesh(np.eye(3), np.array([[0, 1, 2]] * 20)) if limits.mesh else None
+        return msgspec.structs.replace(document, mesh=mesh)
+
+
 def adapter_failures(kind: type[RightAdapter], folder: Path) -> set[str]:
     """Run the adapter contract, each test on a fresh sample."""
     numbers = iter(range(1000))
@@ -192,7 +195,7 @@ def adapter_failures(kind: type[RightAdapter], folder: Path) -> set[str]:
 
 
 def test_a_right_adapter_passes(tmp_path: Path) -> None:
-    """The kit does not cry wolf."""
+    """The kit fails no test of an adapter that keeps its promises."""
     assert adapter_failures(RightAdapter, tmp_path) == set()
 
 
@@ -203,14 +206,14 @@ def test_a_right_adapter_passes(tmp_path: Path) -> None:
         (SniffRaises, "test_sniff_never_raises"),
         (LeaksExceptions, "test_a_cut_file_is_refused_or_read"),
         (ReadsNoise, "test_noise_is_refused"),
-        (IgnoresLimits, "test_max_bytes_holds_at_its_edge"),
-        (OffByOne, "test_max_bytes_holds_at_its_edge"),
         (NeverTheSame, "test_reads_the_same_twice"),
         (WritesToTheFile, "test_reads_the_same_twice"),
         (NamesAnotherFormat, "test_reads_a_good_file"),
         (AsciiPathsOnly, "test_reads_any_name"),
         (StaysAtHome, "test_travels_to_the_readers"),
         (ShoutsItsSuffix, "test_satisfies_the_protocol"),
+        (CountsCornersFromOne, "test_a_mesh_is_sound_and_within_its_bound"),
+        (MakesMoreTrianglesThanWanted, "test_a_mesh_is_sound_and_within_its_bound"),
     ],
 )
 def test_a_wrong_adapter_is_caught(kind: type[RightAdapter], caught_by: str, tmp_path: Path) -> None:
@@ -303,6 +306,73 @@ class TwinSlots(RightVersion):
     slots = (RightVersion.slots[0],) * 2
 
 
+class UsesAMeshUnasked(RightVersion):
+    """Gives other values where there happens to be a mesh."""
+
+    def extract(self, document: CadDocument) -> Any:
+        return super().extract(document) + (document.mesh is not None)
+
+
+class RightMeshVersion(RightVersion):
+    """Counts triangles and measures how far they reach."""
+
+    needs_mesh = True
+
+    def extract(self, document: CadDocument) -> Any:
+        """Two numbers of the mesh."""
+        if document.mesh is None and not document.empty:
+            raise UnsupportedContent("there is no mesh")
+        corners = document.mesh.vertices[document.mesh.triangles] if document.mesh else np.empty((0, 3, 3))
+        return self.measured(corners)
+
+    def measured(self, corners: Any) -> Any:
+        """Two numbers of triangles (n, 3, 3)."""
+        reach = corners.max(initial=0.0)
+        return np.array([len(corners), min(reach, 1e30)], dtype=np.float64)
+
+
+class ForgetsTheEmptyDocument(RightMeshVersion):
+    """Refuses a document without geometry as well."""
+
+    def extract(self, document: CadDocument) -> Any:
+        if document.mesh is None:
+            raise UnsupportedContent("there is no mesh")
+        return super().extract(document)
+
+
+class TripsOverAMissingMesh(RightMeshVersion):
+    """Takes it for granted."""
+
+    def extract(self, document: CadDocument) -> Any:
+        return (
+            np.zeros(2) if document.empty else self.measured(document.mesh.vertices[document.mesh.triangles])
+        )
+
+
+class ZerosForAMissingMesh(RightMeshVersion):
+    """Makes up values."""
+
+    def extract(self, document: CadDocument) -> Any:
+        return np.zeros(2) if document.mesh is None else super().extract(document)
+
+
+class DividesByTheTriangles(RightMeshVersion):
+    """Takes for granted that there is one."""
+
+    def measured(self, corners: Any) -> Any:
+        with np.errstate(all="ignore"):
+            return super().measured(corners) / np.float64(len(corners))
+
+
+class MovesTheMesh(RightMeshVersion):
+    """Works in the arrays of the document."""
+
+    def extract(self, document: CadDocument) -> Any:
+        if document.mesh is not None:
+            document.mesh.vertices[:] -= 1.0
+        return super().extract(document)
+
+
 @pytest.mark.parametrize(
     ("kind", "caught_by"),
     [
@@ -316,6 +386,13 @@ class TwinSlots(RightVersion):
         (EmbedsAnything, "test_embedding_refuses_another_width"),
         (Homebody, "test_travels_to_the_readers"),
         (TwinSlots, "test_slots_are_named_once"),
+        (UsesAMeshUnasked, "test_values_follow_from_the_summary_or_need_a_mesh"),
+        (RightMeshVersion, None),
+        (ForgetsTheEmptyDocument, "test_values_are_finite_float64_one_per_slot"),
+        (TripsOverAMissingMesh, "test_values_follow_from_the_summary_or_need_a_mesh"),
+        (ZerosForAMissingMesh, "test_values_follow_from_the_summary_or_need_a_mesh"),
+        (DividesByTheTriangles, "test_values_are_finite_float64_one_per_slot"),
+        (MovesTheMesh, "test_values_are_finite_float64_one_per_slot"),
     ],
 )
 def test_feature_versions(kind: type[RightVersion], caught_by: str | None) -> None:

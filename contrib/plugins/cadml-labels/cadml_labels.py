@@ -8,28 +8,27 @@ from litestar.di import NamedDependency
 from litestar.params import SkipValidation
 
 from cadml_core import hookimpl
-from cadml_core.catalog.store import Catalog
-from cadml_core.runtime import Runtime
+from cadml_core.runtime import Runtime, build_runtime
 
 
-def count_labels(catalog: Catalog) -> dict[str, int]:
+def count_labels(runtime: Runtime) -> dict[str, int]:
     """Return how many parts have each label, the most frequent first; parts without one are left out."""
-    return dict(Counter(part.label for part in catalog.parts() if part.label).most_common())
+    return dict(Counter(part.label for part in runtime.catalog.parts() if part.label).most_common())
 
 
 @click.command()
 @click.pass_obj
 def labels(options) -> None:
     """Count the labels of the catalogue."""
-    with Catalog.open(options.settings().effective_database_url) as catalog:
-        for label, count in count_labels(catalog).items():
+    with build_runtime(options.settings(), create_catalogue=False) as runtime:
+        for label, count in count_labels(runtime).items():
             click.echo(f"{count:8,}  {label}")
 
 
 @get("/counts", sync_to_thread=True)
 def counts(runtime: NamedDependency[SkipValidation[Runtime]]) -> dict[str, int]:
     """Count the labels of the catalogue."""
-    return count_labels(runtime.catalog)
+    return count_labels(runtime)
 
 
 class LabelRoutes:

@@ -19,11 +19,16 @@ class OffAdapter:
         return head.split(None, 1)[:1] == [b"OFF"]
 
     def read(self, path: Path, limits: ReadLimits) -> CadDocument:
-        """Read a mesh; lengths are taken for millimetres."""
-        if (size := path.stat().st_size) > limits.max_bytes:
-            raise LimitExceeded("max_bytes", found=size, allowed=limits.max_bytes)
+        """Read a mesh; OFF states no unit, so lengths are taken as millimetres.
+
+        Raises:
+            MalformedFile: The file is not OFF, is cut short, or names a vertex that it does not define.
+            LimitExceeded: It states more faces than ``max_triangles``.
+        """
         try:
-            box, sides = self._parse(re.sub(rb"#.*", b"", path.read_bytes()).split())
+            box, sides = self._parse(re.sub(rb"#.*", b"", path.read_bytes()).split(), limits)
+        except LimitExceeded:  # a ValueError too
+            raise
         except (ValueError, IndexError) as error:
             raise MalformedFile(f"not a sound OFF file: {error}") from error
         return CadDocument(
@@ -35,10 +40,12 @@ class OffAdapter:
             warnings=("OFF states no unit; millimetres are assumed",),
         )
 
-    def _parse(self, words: list[bytes]) -> tuple[BoundingBox, list[int]]:
+    def _parse(self, words: list[bytes], limits: ReadLimits) -> tuple[BoundingBox, list[int]]:
         if words[0] != b"OFF":
             raise ValueError("the first word is not OFF")
         vertices, faces, start = int(words[1]), int(words[2]), 4 + 3 * int(words[1])
+        if faces > limits.max_triangles:
+            raise LimitExceeded("max_triangles", found=faces, allowed=limits.max_triangles)
         points = np.array(words[4:start], dtype=np.float64).reshape(vertices, 3)
         corners, sides, at = np.array(words[start:], dtype=np.int64), [], 0
         for face in range(faces):

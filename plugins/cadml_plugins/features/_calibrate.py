@@ -1,12 +1,12 @@
-"""Works out the constants of the embedding from labelled parts and writes ``_constants.py``.
+"""Computes the constants of the embedding from labelled parts and writes ``_constants.py``.
 
     cadml ingest FOLDER... --label-from parent && cadml export parts.npz --version v4
     python -m cadml_plugins.features._calibrate parts.npz
 
-Each slot is scaled by how much it varies among parts of one label, so that a distance of 1 is a usual
-difference within a family: what varies little there weighs more. The pooled within-label variance is
-taken for each format, and its geometric mean over the formats in which the slot varies at all, so that
-formats count alike, however many files or how wide a range each has.
+Each slot is scaled by how much it varies among parts of one label, so that a distance of 1 is a typical
+difference within a family, and a slot that varies little there weighs more. The scale is the geometric mean
+of the pooled within-label variances of the formats in which the slot varies at all, so that each format
+counts the same, whatever its number of files and range of values.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from cadml_core import FeatureSlot
 from cadml_plugins.features._measures import MEASURES
 
 UNBOUNDED_RATIOS = frozenset({"width_height_ratio", "width_depth_ratio"})
-_STILL = 1e-12
-"""Below this variance a slot does not vary."""
+_CONSTANT_BELOW = 1e-12
+"""A slot with a variance below this is constant within labels; 1 stands in for its scale."""
 HEADER = '''"""Constants of the embedding, one row a slot. Written by ``_calibrate.py``; do not edit."""
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def constants(
 
     Args:
         values: Raw v4 values, (n, 24).
-        labels: n labels; parts whose label is empty are left out.
+        labels: n labels; parts with an empty label are left out.
         formats: n format names.
     """
     magnitudes = np.array([is_magnitude(measure.slot) for measure in MEASURES])
@@ -63,7 +63,7 @@ def constants(
     chosen = [formats == name for name in np.unique(formats)]
     centres = np.mean([mapped[rows].mean(axis=0) for rows in chosen], axis=0)
     variances = np.array([_within_label_variance(mapped[rows], labels[rows]) for rows in chosen])
-    varies = variances > _STILL
+    varies = variances > _CONSTANT_BELOW
     logarithms = np.log(variances, where=varies, out=np.zeros_like(variances))
     scales = np.exp(0.5 * logarithms.sum(axis=0) / np.maximum(varies.sum(axis=0), 1))
     rows = zip(magnitudes.tolist(), centres.round(4).tolist(), scales.round(4).tolist(), strict=True)

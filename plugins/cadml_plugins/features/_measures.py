@@ -1,6 +1,6 @@
 """The 24 built-in slots, each with the function that measures it on a document.
 
-Versions v1 to v4 are prefixes of one list, so a slot keeps its position for ever.
+Versions v1 to v4 are prefixes of one list, so that a slot has the same position in each of them.
 """
 
 from __future__ import annotations
@@ -13,19 +13,21 @@ from typing import NamedTuple
 from cadml_core import CadDocument, FeatureSlot
 
 COMPLEX_FROM_ENTITIES = 500
+"""Entities from which ``complexity_high_flag`` is set."""
 LARGEST_KINDS = 5
+"""How many of the most frequent kinds have a slot."""
 _NO_EXTENTS = (0.0, 0.0, 0.0)
 
 
 class Facts:
-    """A document and what several measures of it need, each worked out once."""
+    """A document, and the intermediate results that several measures share."""
 
     __slots__ = ("counts", "depth", "document", "entities", "height", "kinds", "largest", "volume", "width")
 
     def __init__(self, document: CadDocument) -> None:
         self.document = document
         self.counts = [count for count in document.entity_counts.values() if count > 0]
-        """Of the kinds that occur."""
+        """Entities of each kind, without the kinds that do not occur."""
         self.entities = sum(self.counts)
         self.kinds = sorted(self.counts, reverse=True)
         box = document.bounding_box
@@ -63,11 +65,11 @@ def _evenness(counts: Sequence[int], entities: int) -> float:
     # -sum(p ln p) with p = c / total, rearranged so that each kind costs one logarithm and no division.
     entropy = log(total) - sum(map(_smoothed_n_log_n, counts)) / total
     evenness = entropy / log(kinds)
-    # Rounding may step just over an end.
+    # Rounding may leave [0, 1] by a few units in the last place.
     return evenness if 0.0 <= evenness <= 1.0 else round(evenness)
 
 
-@lru_cache(maxsize=4096)  # most counts are small, and come again from part to part
+@lru_cache(maxsize=4096)  # most counts are small and recur from part to part
 def _smoothed_n_log_n(count: int) -> float:
     return (count + 1) * log(count + 1)
 
@@ -155,6 +157,12 @@ MEASURES: tuple[Measure, ...] = (
 )
 
 
+def generation(version: str) -> int:
+    """Return the number of a built-in version. Numbers order versions; as text, v10 would precede v2."""
+    return int(version.removeprefix("v"))
+
+
 def measures_until(version: str) -> tuple[Measure, ...]:
     """Return the measures of a version: every slot introduced by it or earlier."""
-    return tuple(measure for measure in MEASURES if measure.slot.since <= version)
+    last = generation(version)
+    return tuple(measure for measure in MEASURES if generation(measure.slot.since) <= last)

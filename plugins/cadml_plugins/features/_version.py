@@ -9,12 +9,16 @@ from cadml_plugins.features._constants import CONSTANTS
 from cadml_plugins.features._measures import Facts, measures_until
 
 _LARGEST = float(np.finfo(np.float32).max)
+"""Indexes hold float32: larger raw values would become infinite there."""
 
 
 class MeasuredVersion:
-    """Slots v1 up to ``name``. Raw values are the measures as they are; the embedding takes the
-    logarithm of magnitudes and scales each slot by its spread among parts of one
-    family."""
+    """The slots of v1 up to ``name``.
+
+    Raw values are the measures as they are. The embedding takes the logarithm of magnitudes and divides
+    each slot by its spread among parts of one family: over raw values, the volume slots would decide every
+    distance.
+    """
 
     needs_mesh = False
     metric: Metric = "l2"

@@ -537,14 +537,6 @@ class TestLimits:
             read(path, max_triangles=11)
         assert refusal.value.context == {"limit": "max_triangles", "found": 12, "allowed": 11}
 
-    def test_bytes(self, path: Path) -> None:
-        """A file of exactly the limit is read, one of a byte more is refused before it is opened."""
-        path.write_text(text_drawing(LINE))
-        size = path.stat().st_size
-        assert read(path, max_bytes=size).entity_count == 1
-        with pytest.raises(LimitExceeded, match="max_bytes"):
-            read(path, max_bytes=size - 1)
-
     @staticmethod
     def nested(levels: int, copies: int) -> Callable[..., None]:
         def draw(document: ezdxf.document.Drawing, model: ezdxf.layouts.Modelspace) -> None:

@@ -229,15 +229,6 @@ def test_the_entity_limit_counts_faces_at_its_edge(tmp_path: Path) -> None:
         read(pair, tmp_path, ReadLimits(max_entities=11))
 
 
-def test_the_size_limit_is_checked_before_reading(tmp_path: Path) -> None:
-    """A file of exactly the limit passes, one byte more does not."""
-    path = parts.write_step(parts.box(), tmp_path / "part.step")
-    size = path.stat().st_size
-    assert ADAPTER.read(path, ReadLimits(max_bytes=size)).solid_count == 1
-    with pytest.raises(LimitExceeded, match="max_bytes"):
-        ADAPTER.read(path, ReadLimits(max_bytes=size - 1))
-
-
 def doubled(shape: parts.Shape, times: int) -> parts.Shape:
     """Return an assembly of two assemblies of two ... so many levels deep."""
     for level in range(times):

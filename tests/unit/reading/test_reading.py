@@ -55,13 +55,20 @@ def test_a_mesh_is_made_only_where_a_version_needs_it(tmp_path):
     assert read(path, "flat", "meshed").document.properties["mesh"] is True
 
 
-def test_size_is_checked_before_anything_is_read(tmp_path):
-    """At the limit a file is read, one byte above it is refused."""
-    path = sample(tmp_path, "good")
-    assert read(path, max_bytes=5).size == 5
+def test_size_is_checked_before_an_adapter_is_called(tmp_path):
+    """A file of exactly the limit is read; one byte more is refused, and no adapter has seen the file."""
+    calls = []
+
+    def remember(path, limits):
+        calls.append(path)
+        return document("good")
+
+    path, formats = sample(tmp_path, "good"), {"good": Evil("good", remember)}
+    assert read(path, formats=formats, max_bytes=5).size == 5
     with pytest.raises(LimitExceeded) as caught:
-        read(path, max_bytes=4)
+        read(path, formats=formats, max_bytes=4)
     assert caught.value.context == {"limit": "max_bytes", "found": 5, "allowed": 4}
+    assert calls == [path]
 
 
 def test_an_unknown_feature_version_is_refused_before_reading(tmp_path):

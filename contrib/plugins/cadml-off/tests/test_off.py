@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from cadml_off import OffAdapter
 
-from cadml_core import MalformedFile, ReadLimits
+from cadml_core import LimitExceeded, MalformedFile, ReadLimits
 from cadml_core.testing import FormatAdapterContract
 
 CUBE = """OFF
@@ -54,3 +54,10 @@ class TestOff(FormatAdapterContract):
         sample.write_text(CUBE[: CUBE.rindex("7")])
         with pytest.raises(MalformedFile, match="face 5"):
             adapter.read(sample, ReadLimits())
+
+    def test_refuses_more_faces_than_allowed(self, adapter: OffAdapter, sample: Path) -> None:
+        """Six faces are read where six are allowed; where five are, both numbers are named."""
+        assert adapter.read(sample, ReadLimits(max_triangles=6)).facet_count == 6
+        with pytest.raises(LimitExceeded) as refusal:
+            adapter.read(sample, ReadLimits(max_triangles=5))
+        assert refusal.value.context == {"limit": "max_triangles", "found": 6, "allowed": 5}

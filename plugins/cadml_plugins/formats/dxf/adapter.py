@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from cadml_core import CadDocument, FormatAdapter, LimitExceeded, ReadLimits, UnreadableInput, hookimpl
+from cadml_core import CadDocument, FormatAdapter, ReadLimits, UnreadableInput, hookimpl
 
 HEAD_BYTES = 4096
 _BINARY_MARK = b"AutoCAD Binary DXF\r\n\x1a\x00"
@@ -38,16 +38,13 @@ class DxfAdapter:
             MalformedFile: It is no DXF, is truncated, has a coordinate that is no number, or cannot
                 be repaired; context has the line where it is known.
             UnsupportedContent: It is a DWG.
-            LimitExceeded: More than ``max_bytes``, ``max_entities``, ``max_triangles`` (facets of meshes) or
+            LimitExceeded: More than ``max_entities``, ``max_triangles`` (facets of meshes) or
                 ``max_block_depth``.
             UnreadableInput: The file cannot be opened or read.
         """
         from cadml_plugins.formats.dxf._document import read_document  # ezdxf takes a while to import
 
         try:
-            size = path.stat().st_size
-            if size > limits.max_bytes:
-                raise LimitExceeded("max_bytes", found=size, allowed=limits.max_bytes)
             return read_document(path, limits)
         except OSError as error:
             if isinstance(error, UnreadableInput):

@@ -6,23 +6,19 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from cadml_core import CadDocument, LimitExceeded, MalformedFile, ReadLimits, UnreadableInput
+from cadml_core import CadDocument, MalformedFile, ReadLimits, UnreadableInput
 from cadml_plugins.formats.kernel import _brep, _faceted, _recognition, _tessellation
 from cadml_plugins.formats.kernel._exchange import Transfer
 from cadml_plugins.formats.kernel._occt import Failure, Shape, reason
 
 
-def read_bytes(path: Path, limits: ReadLimits) -> bytes:
+def read_bytes(path: Path) -> bytes:
     """Return the file's content.
 
     Raises:
-        LimitExceeded: The file is larger than ``max_bytes``; nothing was read then.
         UnreadableInput: The file cannot be opened or read.
     """
     try:
-        size = path.stat().st_size
-        if size > limits.max_bytes:
-            raise LimitExceeded("max_bytes", found=size, allowed=limits.max_bytes)
         return path.read_bytes()
     except OSError as error:
         raise UnreadableInput(

@@ -34,7 +34,7 @@ class IgesAdapter:
         # Imported here, in the worker: loading the kernel takes a second and 235 MB.
         from cadml_plugins.formats.kernel import _exchange, _kernel_document, _sewing
 
-        data = _kernel_document.read_bytes(path, limits)
+        data = _kernel_document.read_bytes(path)
         sections = _iges_sections.read_sections(data)
         if sections.faces > limits.max_entities:
             raise LimitExceeded("max_entities", found=sections.faces, allowed=limits.max_entities)

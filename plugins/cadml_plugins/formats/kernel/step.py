@@ -45,7 +45,7 @@ class StepAdapter:
         # Imported here, in the worker: loading the kernel takes a second and 235 MB.
         from cadml_plugins.formats.kernel import _exchange, _kernel_document
 
-        data = _kernel_document.read_bytes(path, limits)
+        data = _kernel_document.read_bytes(path)
         skeleton = _part21.read_skeleton(data)
         _check_limits(skeleton, limits)
         bare = data.removeprefix(codecs.BOM_UTF8)  # the kernel stumbles over a byte order mark

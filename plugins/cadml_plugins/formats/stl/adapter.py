@@ -57,7 +57,7 @@ class StlAdapter:
         Raises:
             MalformedFile: A word, number, count or length that STL does not allow; context has the
                 line (ASCII) and the byte position.
-            LimitExceeded: More than ``max_bytes`` or ``max_triangles``.
+            LimitExceeded: More facets than ``max_triangles``.
             UnreadableInput: The file cannot be opened or read.
         """
         try:
@@ -70,8 +70,6 @@ class StlAdapter:
 def _read(file: BinaryIO, limits: ReadLimits) -> CadDocument:
     np.empty(_WARM_BYTES, np.uint8)
     size = os.fstat(file.fileno()).st_size
-    if size > limits.max_bytes:
-        raise LimitExceeded("max_bytes", found=size, allowed=limits.max_bytes)
     head = file.read(HEAD_BYTES)
     if not head:
         raise MalformedFile("the file is empty (0 bytes); it was probably never written", position=0)
