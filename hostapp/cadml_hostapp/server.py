@@ -22,11 +22,11 @@ from cadml_hostapp.metrics_folder import shared_metrics
 
 _GRACE_SECONDS = 10
 _HUNG_SECONDS = 60
-"""A process that does not answer its supervisor for so long is replaced; a busy machine may need some."""
+"""A server process that does not answer its supervisor for this long is replaced; long, for busy machines."""
 
 
 class Protocol(HttpToolsProtocol):
-    """uvicorn's protocol; what is not HTTP at all is answered in our error shape too."""
+    """uvicorn's protocol, which also answers malformed HTTP in our error shape."""
 
     def send_400_response(self, msg: str) -> None:
         """Refuse a request that cannot be parsed."""
@@ -43,24 +43,24 @@ class Protocol(HttpToolsProtocol):
 
 
 def serving_app() -> Litestar:
-    """Make the application of one server process, from the environment alone."""
+    """Return the application of one of several server processes, configured from the environment."""
     settings = load_settings()
     logs.configure(settings.log_format, settings.log_level)
-    return settled(create_app(with_keys(settings)))
+    return frozen(create_app(with_keys(settings)))
 
 
-def settled(app: Litestar) -> Litestar:
-    """Take all that was made for the start out of the garbage collector's rounds: it stays anyway."""
+def frozen(app: Litestar) -> Litestar:
+    """Exempt everything made at the start from garbage collection, which would visit it each time in vain."""
     gc.collect()
     gc.freeze()
     return app
 
 
 def bind(settings: Settings) -> socket.socket:
-    """Take the address, before anything else is begun.
+    """Listen on the address, before anything else is started.
 
     Raises:
-        InvalidSetting: It is taken, not ours, or no address.
+        InvalidSetting: It is in use, not of this machine, or not an address.
     """
     try:
         family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
@@ -83,7 +83,7 @@ def run(settings: Settings, listener: socket.socket) -> None:
     with shared_metrics(settings.server_workers):
         if settings.server_workers == 1:
             logs.configure(settings.log_format, settings.log_level)
-            uvicorn.Server(_config(settled(create_app(settings)), settings)).run(sockets=[listener])
+            uvicorn.Server(_config(frozen(create_app(settings)), settings)).run(sockets=[listener])
         else:
             _pass_on(settings)
             config = _config("cadml_hostapp.server:serving_app", settings, factory=True)
@@ -109,7 +109,7 @@ def _config(app: Any, settings: Settings, **options: Any) -> uvicorn.Config:
 
 
 def _pass_on(settings: Settings) -> None:
-    """Put into the environment what options of this command changed: the workers read only that."""
+    """Copy settings that came from command-line options into the environment, which server processes read."""
     for spec in setting_specs():
         value = getattr(settings, spec.field)
         if settings.origins.get(spec.field) == "argument":

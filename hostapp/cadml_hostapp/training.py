@@ -1,6 +1,6 @@
-"""Train a classifier on labelled feature vectors, say honestly how good it is, and write it to be served.
+"""Train a classifier on labelled feature vectors, measure it by cross-validation, and write it to a file.
 
-scikit-learn is imported when it is asked for: it is the optional extra ``cadml[train]``.
+scikit-learn is the optional extra ``cadml[train]``, so it is imported when a model is trained.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _NODE_BYTES = 64
 
 
 class TrainingReport(msgspec.Struct, frozen=True, kw_only=True):
-    """What was trained on what, and how well it does on parts that it has not seen."""
+    """What was trained on which parts, and its accuracy on parts it was not trained on."""
 
     model_type: str
     feature_version: str
@@ -40,14 +40,14 @@ class TrainingReport(msgspec.Struct, frozen=True, kw_only=True):
     labels: dict[str, int]
     """Label -> parts it was trained on."""
     left_out: dict[str, int]
-    """Labels with a single part: nothing can be held back to test them."""
+    """Labels with a single part, which cannot be both trained on and tested."""
     folds: int
     accuracy: float
-    """Share of right answers over all parts, each answered by a model that was not trained on it."""
+    """Share of correct answers over all parts, each answered by a model that was not trained on it."""
     balanced_accuracy: float
-    """Mean over the labels of each label's share of right answers."""
+    """Mean of the labels' shares of correct answers (recall)."""
     majority_share: float
-    """What always answering the most frequent label would reach."""
+    """Accuracy of always answering the most frequent label."""
 
 
 class WrittenModel(msgspec.Struct, frozen=True):
@@ -69,18 +69,16 @@ def train(
     trees: int = 200,
     seed: int = 0,
 ) -> tuple[Any, TrainingReport]:
-    """Fit a classifier and test it by cross-validation.
-
-    The accuracy comes from stratified folds; the model that is returned is then fitted to everything.
+    """Train a classifier on all rows, and measure it by stratified cross-validation.
 
     Args:
         values: (n, d), finite.
         labels: One per row.
-        feature_version: What the rows are values or embeddings of.
-        input: Which of the two.
+        feature_version: The feature version of the rows.
+        input: Whether the rows are raw values or embeddings.
         groups: One per row: rows of one group (one part in several formats) are never on both sides of a
-            fold, which would flatter the accuracy.
-        trees: How many trees vote.
+            fold, which would make the accuracy look better than it is.
+        trees: Number of trees.
         seed: The same seed, data and scikit-learn give the same model.
 
     Raises:
@@ -111,7 +109,7 @@ def train(
 
 
 def write_model(path: Path, model: Any, report: TrainingReport) -> WrittenModel:
-    """Write the pickle, and beside it what the server needs to know of it. Neither is ever half-written.
+    """Write the pickle and a metadata file beside it, each atomically.
 
     Raises:
         OSError: The folder cannot be written.
@@ -136,12 +134,15 @@ def write_model(path: Path, model: Any, report: TrainingReport) -> WrittenModel:
 def _checked(
     values: FloatMatrix, labels: Sequence[str]
 ) -> tuple[NDArray[np.float64], NDArray[np.str_], NDArray[np.bool_], dict[str, int]]:
-    """Return rows, labels, which rows are kept, and the labels that are not."""
+    """Return the rows and labels to train on, which rows those are, and the labels left out."""
     rows = np.asarray(values, dtype=np.float64)
     if rows.ndim != 2 or len(rows) != len(labels):
-        raise InvalidInput(f"{len(labels)} labels do not fit values of shape {rows.shape}", stage=_STAGE)
+        raise InvalidInput(
+            f"expected one label per row, found {len(labels)} labels for values of shape {rows.shape}",
+            stage=_STAGE,
+        )
     if not np.isfinite(rows).all():
-        raise InvalidInput("the values to train on hold NaN or infinity", stage=_STAGE)
+        raise InvalidInput("the values to train on contain NaN or infinity", stage=_STAGE)
     counts = Counter(labels)
     names = np.asarray(labels, dtype=str)
     kept = np.array([counts[label] > 1 for label in labels], dtype=bool)
@@ -155,7 +156,7 @@ def _checked(
 
 
 def _classifier(label_count: int, trees: int, seed: int) -> Any:
-    """Return an unfitted forest: no scale to choose, few parts suffice, and it estimates probabilities."""
+    """Return an untrained forest: it needs no scaling and few parts, and it estimates probabilities."""
     try:
         from sklearn.ensemble import ExtraTreesClassifier
     except ImportError:
@@ -171,7 +172,7 @@ def _classifier(label_count: int, trees: int, seed: int) -> Any:
 def _held_out(
     model: Any, rows: NDArray[np.float64], names: NDArray[np.str_], groups: NDArray[Any], seed: int
 ) -> tuple[NDArray[np.str_], int]:
-    """Return for every row what a model says that was not trained on its group, and the number of folds."""
+    """Return the prediction for every row by a model not trained on its group, and the number of folds."""
     from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
 
     fewest = min(len(set(groups[names == name])) for name in set(names.tolist()))
@@ -182,7 +183,7 @@ def _held_out(
 
 
 def _replace(path: Path, data: bytes) -> None:
-    """Write a file whole or not at all."""
+    """Write a file atomically."""
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(descriptor, "wb") as stream:

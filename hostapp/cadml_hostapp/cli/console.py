@@ -122,7 +122,7 @@ def print_json(value: Any) -> None:
 
 
 def escape(text: str) -> str:
-    """Return text that rich prints as it is, whatever brackets are in it."""
+    """Return text with rich's markup escaped."""
     from rich import markup
 
     return markup.escape(text)

@@ -1,4 +1,4 @@
-"""``cadml evaluate``: how well each space puts parts of one label together."""
+"""``cadml evaluate``: how well searches in each space find parts of the same label."""
 
 from __future__ import annotations
 

@@ -94,7 +94,7 @@ def _print_preview(found: MigrationPreview, rehearsal: Rehearsal | None) -> None
 
 
 def _print_report(report: MigrationReport) -> None:
-    """Print what the route answers; there is no admin token here to give a hint on."""
+    """Print what the route answers; its hint on an old admin token has no meaning here."""
     import msgspec
 
     from cadml_hostapp.routes.migration.schemas import MigrationReportForAdmin

@@ -1,1 +1,1 @@
-"""Sample parts with planted relations, and what the search makes of them."""
+"""Sample parts with known relations, and a check that the search finds them."""

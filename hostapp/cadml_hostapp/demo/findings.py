@@ -1,4 +1,4 @@
-"""Searches for what was planted and says how well it was found."""
+"""Searches for the planted pairs and reports at which rank each was found."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from cadml_hostapp.demo.planted import Planted, Relation, Samples
 
 SEARCHED = 10
 MUST_COME_FIRST: tuple[Relation, ...] = ("copy", "twin", "mirror", "other format")
-"""Relations that leave every slot as it is; a scaled copy differs by its size, and may come later."""
+"""Relations that change no slot; a scaled copy differs in size, and may rank lower."""
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """How one planted pair fared."""
+    """How one planted pair was found."""
 
     relation: Relation
     query: str
     partner: str
     rank: int | None
-    """Of the partner among the hits, from 1; None where it is not among the first ten. Parts with the
-    same score share the best of their ranks."""
+    """Of the partner among the hits, from 1; None where it is not among the first ten. Parts with equal
+    scores share the best of their ranks."""
     score: float | None
 
     @property
     def found(self) -> bool:
-        """At the top, or for a scaled copy anywhere among the hits."""
+        """Whether the partner is first, or for a scaled copy anywhere among the hits."""
         return self.rank == 1 if self.relation in MUST_COME_FIRST else self.rank is not None
 
 
@@ -45,7 +45,7 @@ def look_for(runtime: Runtime, samples: Samples) -> list[Finding]:
 
 
 def _look(runtime: Runtime, pair: Planted, ids: Mapping[str, str]) -> Finding:
-    if pair.query not in ids or pair.partner not in ids:  # one of both could not be read
+    if pair.query not in ids or pair.partner not in ids:  # one of the files could not be read
         return Finding(pair.relation, pair.query, pair.partner, None, None)
     hits = runtime.search.by_id(ids[pair.query], k=SEARCHED).hits
     scores = {hit.part.id: round(hit.score, 6) for hit in hits}

@@ -1,4 +1,4 @@
-"""Writes the sample parts and remembers what was planted among them."""
+"""Writes the sample parts, and records which pairs of related parts are among them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ RELATIONS: dict[Relation, str] = {
 
 
 class Planted(msgspec.Struct, frozen=True):
-    """Two files of which we know how they belong together."""
+    """Two files and how they are related."""
 
     relation: Relation
     query: str
@@ -40,8 +40,6 @@ class Samples(msgspec.Struct, frozen=True):
     folder: Path
     files: int
     planted: tuple[Planted, ...]
-    corrupt: str
-    """The file that cannot be read."""
 
 
 SIZES = (1.0, 1.35, 1.9, 2.6)
@@ -94,7 +92,7 @@ def write_samples(folder: Path, progress: Callable[[int, int | None], None]) -> 
         task()
         progress(done, len(tasks))
     files = sum(1 for path in folder.rglob("*") if path.is_file())
-    return Samples(folder, files, tuple(planted), "inbox/torn.step")
+    return Samples(folder, files, tuple(planted))
 
 
 def _solid(family: str, number: int) -> Solid:

@@ -1,4 +1,4 @@
-"""How routes are declared, so that each tells OpenAPI its body, its errors and the keys it needs."""
+"""How routes are declared, so that OpenAPI lists the body, the errors and the keys of each."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ADMIN: list[dict[str, list[str]]] = [{"ApiKey": [], "AdminToken": []}]
 REF = "#/components/schemas/{name}"
 MAX_JSON_BYTES = 8 * 1024**2
 NAMED = ("DATA_NOT_FOUND", "PLUGIN_UNAVAILABLE")
-"""The codes of a route that takes the name of a plugin object: nobody installed it, or its plugin failed."""
+"""The codes of a route that takes the name of a plugin object: not installed, or its plugin failed."""
 
 _METHODS = {"GET": get, "POST": post, "PATCH": patch, "DELETE": delete}
 _ALWAYS = ("INPUT_VALIDATION_FAILED", "RATE_LIMITED", "CATALOGUE_UNAVAILABLE", "INTERNAL_ERROR")
@@ -46,13 +46,13 @@ def route(
     Args:
         method: The HTTP method.
         path: Below the router's path.
-        codes: The error codes it may answer with, beyond those that every route may.
-        stage: The stage of errors that have none of their own.
-        body: What its JSON body must be; the handler reads it with ``json_body``.
+        codes: Its error codes, beyond those of every route.
+        stage: The stage of errors whose code has none.
+        body: The type of its JSON body; the handler reads it with ``json_body``.
         form: The JSON schema of its multipart form.
-        admin: It needs the admin token too.
-        public: It needs no key.
-        options: For Litestar.
+        admin: Whether it also needs the admin token.
+        public: Whether it needs no key.
+        options: Passed to Litestar.
     """
     known = [*_ALWAYS, *codes]
     known += _WITH_BODY if body or form else ()
@@ -95,7 +95,7 @@ async def json_body(request: Request[Any, Any, Any], kind: type[T]) -> T:
 
 
 def invalid(error: msgspec.ValidationError, stage: str) -> InvalidInput:
-    """Say which field does not fit, and why."""
+    """Return the error that names the field and the reason."""
     reason, _, where = str(error).partition(" - at `")
     field = where.rstrip("`").removeprefix("$").removeprefix(".")
     if "unknown field" in reason or "missing required field" in reason:
@@ -109,14 +109,14 @@ def _decoder(kind: type[T]) -> msgspec.json.Decoder[T]:
 
 
 def _operation(body: type[msgspec.Struct] | None, form: dict[str, Any] | None) -> type[Operation]:
-    """Return an operation that knows its request body and takes its summary from the docstring."""
+    """Return an operation class with this request body, whose summary is the docstring's first line."""
 
     @dataclass
     class Described(Operation):
         def __post_init__(self) -> None:
             self.summary, _, rest = (self.description or "").partition("\n")
             self.description = rest.strip() or None
-            if self.responses is not None:  # Litestar's own shape for what fails validation: ours is 422
+            if self.responses is not None:  # Litestar's validation error, which we answer as 422
                 self.responses.pop("400", None)
             if body is not None:
                 self.request_body = _request_body(

@@ -28,7 +28,7 @@ UPLOADS = int(os.environ.get("CADML_TEST_UPLOADS", "40"))
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
-    """A server with a short patience and a small limit."""
+    """A server with a short time limit for bodies and a small one for files."""
     folder = tmp_path_factory.mktemp("live")
     limits = {"UPLOAD_TIMEOUT_SECONDS": "0.5", "ANALYSIS_MAX_FILE_MB": "1"}
     with LiveServer(folder, **limits) as found:
@@ -83,7 +83,7 @@ def test_a_client_that_stops_in_the_middle_is_told_so(server: LiveServer) -> Non
 
 
 def test_a_json_body_that_stops_is_refused_too(server: LiveServer) -> None:
-    """The patience is that of every route, whether a beginning of the body came or nothing at all."""
+    """The time limit holds for every route, whether the body began to arrive or not."""
     for path in ("search", "similarity"):
         for beginning in ("", "{"):
             with server.connect() as connection:

@@ -1,4 +1,4 @@
-"""Plugins may add routes and commands; a wrong one among them harms nobody."""
+"""Plugins may add routes and commands; one that is wrong affects no other."""
 
 from __future__ import annotations
 
@@ -68,16 +68,16 @@ def entry(module_name: str, **hooks: Any) -> importlib.metadata.EntryPoint:
 
 @pytest.fixture
 def loaded(tmp_path: Path) -> Iterator[LoadedPlugins]:
-    """The built-in plugins and three strangers."""
+    """The built-in plugins and three others."""
     installed = importlib.metadata.entry_points(group="cadml.v1")
-    strangers = [
-        entry("stranger", cadml_routes=[Routes("shop", count, boom)], cadml_commands=[tally]),
+    others = [
+        entry("third_party", cadml_routes=[Routes("shop", count, boom)], cadml_commands=[tally]),
         entry("unmet", cadml_routes=[Routes("unmet", needs)]),
         entry("no_route", cadml_routes=[Routes("odd", "not a handler")]),
     ]
-    yield load_plugins(settings_for(tmp_path), [*installed, *strangers])
-    for stranger in strangers:
-        del sys.modules[stranger.name]
+    yield load_plugins(settings_for(tmp_path), [*installed, *others])
+    for other in others:
+        del sys.modules[other.name]
 
 
 @pytest.fixture
@@ -113,6 +113,6 @@ def test_routes_that_cannot_be_used_are_left_out(client: TestClient[Litestar]) -
 def test_commands_are_registered_by_name(loaded: LoadedPlugins) -> None:
     """A click command is one as it is; its plugin's record says so."""
     assert loaded.registry.commands["tally"] is tally
-    record = next(record for record in loaded.records if record.name == "stranger")
+    record = next(record for record in loaded.records if record.name == "third_party")
     assert record.kinds == ("command", "routes")
     assert msgspec.structs.asdict(record)["provides"] == ("shop", "tally")

@@ -228,7 +228,7 @@ def test_a_strange_request_id_is_replaced(client: Client) -> None:
         assert len(response.headers["x-request-id"]) == 16
 
 
-def test_what_nobody_foresaw_is_an_error_without_its_inside(client: Client, app: Litestar) -> None:
+def test_an_unexpected_error_tells_only_its_number(client: Client, app: Litestar) -> None:
     """An error in the server's own code answers 500 with an id that is in the log, and nothing else."""
     services = app.state.services
     runtime, services.runtime = services.runtime, None

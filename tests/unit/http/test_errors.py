@@ -1,4 +1,4 @@
-"""What an error tells a client: what it needs, and nothing of the server."""
+"""What an error shows a client: what it needs, and nothing of the server."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_paths_of_the_server_are_shortened(tmp_path: Path) -> None:
     assert problem.context["nested"] == {"path": ["private.pem", 7]}
 
 
-def test_an_unforeseen_error_tells_only_its_number(tmp_path: Path) -> None:
+def test_an_unexpected_error_tells_only_its_number(tmp_path: Path) -> None:
     """The text of the exception may hold anything, so none of it is shown."""
     problem = http_errors.internal(RuntimeError("password=hunter2"), "search").problem()
     assert problem.code == "INTERNAL_ERROR"

@@ -33,7 +33,7 @@ def test_keys_are_made_once_and_only_for_their_owner(tmp_path: Path) -> None:
 
 
 def test_processes_that_start_together_get_the_same_keys(tmp_path: Path) -> None:
-    """Whoever is first decides for all."""
+    """The first of them decides for all."""
     with ThreadPoolExecutor(8) as pool:
         keys = list(pool.map(lambda _: KeyFile(tmp_path).create(), range(32)))
     assert len({found.api_key for found in keys}) == 1
@@ -110,7 +110,7 @@ def test_an_old_token_is_noticed(tmp_path: Path) -> None:
     assert "new" not in note.read_text()
 
 
-def test_a_damaged_note_begins_anew(tmp_path: Path) -> None:
+def test_a_damaged_note_is_replaced(tmp_path: Path) -> None:
     """The age of a token is a courtesy; it never keeps the server from starting."""
     chosen = settings(tmp_path, api_keys=("k",), admin_token="a")
     for content in ("", "{", "[]", '{"salt": 1}', '{"salt": "zz", "token": "", "since": ""}'):

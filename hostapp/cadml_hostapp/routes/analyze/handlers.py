@@ -173,7 +173,7 @@ async def _item(services: Services, file: UploadedFile, facts: Facts, options: A
     except CadmlError as error:
         problem = http_errors.public(error, services.runtime.settings.data_path)
         return BatchItem(file_name=file.name, status="error", error=problem)
-    # Whatever happens to one file must not fail the others.
+    # An unexpected error in one file must not fail the others.
     except Exception as error:  # noqa: BLE001
         return BatchItem(
             file_name=file.name, status="error", error=http_errors.internal(error, STAGE).problem()

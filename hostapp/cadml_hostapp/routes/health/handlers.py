@@ -29,19 +29,19 @@ def _health(services: Services) -> HealthAnswer:
 
 @route("GET", "/health", stage=STAGE, public=True, operation_id="health")
 async def health(services: ServicesDependency) -> HealthAnswer:
-    """Tell that the process lives."""
+    """Report that the process runs, and what it is configured for."""
     return _health(services)
 
 
 @route("GET", "/health", stage=STAGE, public=True, operation_id="apiHealth", tags=["health"])
 async def api_health(services: ServicesDependency) -> HealthAnswer:
-    """Tell that the process lives."""
+    """Report that the process runs, and what it is configured for."""
     return _health(services)
 
 
 @route("GET", "/ready", "NOT_READY", stage=STAGE, public=True)
 async def ready(services: ServicesDependency) -> ReadyAnswer:
-    """Tell whether the server can do its job: the catalogue answers and the index is built."""
+    """Report whether the server can work: the catalogue answers and the index is built."""
     checks = {"catalogue": await services.read(_catalogue, services)}
     checks["index"] = "ok" if services.warm else "is being built"
     if any(found != "ok" for found in checks.values()):

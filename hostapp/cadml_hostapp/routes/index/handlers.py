@@ -18,7 +18,7 @@ STAGE = "faiss_recovery"
 
 @route("GET", "/health", stage=STAGE)
 async def faiss_health(services: ServicesDependency) -> IndexHealth:
-    """Tell whether the chosen index answers, since when not, and when it is tried again."""
+    """Report whether the chosen index answers; if not, since when, and when it is tried again."""
     return await services.read(services.runtime.search.indexes.health)
 
 
@@ -32,7 +32,7 @@ async def faiss_health(services: ServicesDependency) -> IndexHealth:
     status_code=200,
 )
 async def recover(request: Request[Any, Any, Any], services: ServicesDependency) -> IndexHealthForAdmin:
-    """Build the chosen index anew from the catalogue, verify it, and switch to it."""
+    """Rebuild the chosen index from the catalogue, verify it, and switch to it."""
     health = await services.write(services.runtime.search.indexes.recover)
     return for_admin(request, IndexHealthForAdmin, health)
 
@@ -51,7 +51,7 @@ async def recover(request: Request[Any, Any, Any], services: ServicesDependency)
 async def reload_backend(
     request: Request[Any, Any, Any], services: ServicesDependency
 ) -> IndexHealthForAdmin:
-    """Switch to another vector backend until the next start, or build the one in use anew."""
+    """Switch to another vector backend until the next start, or rebuild the one in use."""
     body = await json_body(request, BackendRequest)
     health = await services.write(_switch, services, body.backend)
     return for_admin(request, IndexHealthForAdmin, health)

@@ -24,4 +24,4 @@ class MigrationReportForAdmin(MigrationReport, frozen=True, kw_only=True):
     """What a migration did."""
 
     next_rotation_hint: str | None = None
-    """Told once the admin token has been in use for 7 days."""
+    """Set once the admin token has been in use for 7 days."""
