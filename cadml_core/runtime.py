@@ -16,11 +16,11 @@ from cadml_core.classifier.audit import AuditStore
 from cadml_core.classifier.registry import ModelRegistry, SharedModels
 from cadml_core.contracts.features import FeatureVersion
 from cadml_core.intake.intake import Intake
-from cadml_core.isolation.pool import ReaderPool
 from cadml_core.migration.migrator import Migrator
 from cadml_core.plugins.loader import LoadedPlugins, load_plugins, require_chosen
 from cadml_core.plugins.registry import Registry
 from cadml_core.reading.limits import read_limits
+from cadml_core.reading.pool import ReaderPool
 from cadml_core.search.batch import BatchPolicy, BatchSimilarity
 from cadml_core.search.index.health import RecoveryPolicy
 from cadml_core.search.similarity import SimilaritySearch

@@ -11,7 +11,7 @@ from cadml_core.catalog.store import Catalog
 from cadml_core.contracts.features import FeatureVersion
 from cadml_core.contracts.formats import FormatAdapter, ReadLimits
 from cadml_core.intake.intake import Intake
-from cadml_core.isolation.pool import ReaderPool
+from cadml_core.reading.pool import ReaderPool
 
 
 def intake_over(

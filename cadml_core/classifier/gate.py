@@ -14,7 +14,7 @@ import numpy as np
 from cadml_core.classifier.audit import AuditStore
 from cadml_core.classifier.files import InputKind, ModelFile, ModelMetadata, read_metadata, read_model
 from cadml_core.classifier.interface import InterfaceProblem, probe
-from cadml_core.classifier.trial import TrialReport
+from cadml_core.classifier.trial import COMPLETED, TrialReport
 from cadml_core.contracts.features import FeatureVersion
 from cadml_core.contracts.policies import ConfigurablePolicy, Finding, OpcodePolicy, PickleScan, Verdict
 from cadml_core.errors import DimensionMismatch, InvalidSetting, ModelRejected, PluginUnavailable
@@ -254,7 +254,7 @@ class ModelLoader:
                 known = self._trial(file.data, allowed, width)
             except ModelRejected as error:
                 if (
-                    error.context.get("trial") != "exit 0"
+                    error.context.get("trial") != COMPLETED
                 ):  # it died or ran out of time: may succeed next time
                     raise
                 known = error

@@ -1,60 +1,53 @@
-"""Load a model in a child process first, with limits on memory, time and files, and see whether it predicts.
+"""Load a model in a sandboxed process first, and see whether it predicts there.
 
-The child gets an empty environment, so it holds none of the server's keys; it cannot write files; and
+The process has an almost empty environment, so it holds none of the server's keys; it can write little; and
 whatever it starts is ended with it.
 """
 
 from __future__ import annotations
 
-import contextlib
-import json
-import os
-import signal
-import subprocess
-import sys
-import tempfile
+import warnings
 from collections.abc import Sequence
-from pathlib import Path
-from typing import BinaryIO
 
 import msgspec
 
+from cadml_core.classifier.interface import InterfaceProblem, probe
 from cadml_core.errors import ModelRejected
-
-_MAX_REPORT = 65_536
-# Numeric libraries start one thread per core at import, and reserve memory for each.
-_CHILD_ENVIRONMENT = {
-    "LANG": "C.UTF-8",
-    "MKL_NUM_THREADS": "1",
-    "OMP_NUM_THREADS": "1",
-    "OPENBLAS_NUM_THREADS": "1",
-    "PATH": os.defpath,
-}
-_CHILD = (
-    "import json, sys; sys.path[:] = json.loads(sys.argv[1]);"
-    "from cadml_core.classifier.trial_child import main; main()"
+from cadml_core.isolation.limits import MIB, Limits
+from cadml_core.isolation.processes import (
+    ForkServerProcess,
+    SandboxError,
+    TimeLimitExceeded,
+    WorkerDied,
+    WorkerSpec,
 )
+from cadml_core.pickles.loader import load_restricted
+
+COMPLETED = "completed"
+"""How a trial that gave a verdict ended; other ends (a signal, no time left) may differ the next time."""
+_MAX_WRITTEN = 65_536
+_MAX_WARNINGS = 5
 
 
 class TrialLimits(msgspec.Struct, frozen=True):
     """What one trial may cost."""
 
     memory_mb: int = 3072
-    """Address space of the child, its libraries included."""
+    """Address space of the process, its libraries included."""
     cpu_seconds: int = 30
     wall_seconds: float = 60.0
 
 
 class TrialJob(msgspec.Struct, frozen=True):
-    """What the child is asked; the bytes of the model follow."""
+    """One model to try."""
 
+    data: bytes
     allowed: tuple[str, ...]
     width: int | None
-    limits: TrialLimits
 
 
 class TrialReport(msgspec.Struct, frozen=True):
-    """What the child answers."""
+    """What became of it."""
 
     code: str | None = None
     """None where the model loads and predicts, else the error code."""
@@ -63,10 +56,22 @@ class TrialReport(msgspec.Struct, frozen=True):
     warnings: tuple[str, ...] = ()
 
 
+class TrialProgram:
+    """Tries models; the program of the sandboxed process."""
+
+    def prepare(self) -> Sequence[str]:
+        """Import nothing ahead: what a model needs is known when it is loaded."""
+        return ()
+
+    def answer(self, request: bytes) -> bytes:
+        """Load and probe the model of a job."""
+        return msgspec.msgpack.encode(_tried(msgspec.msgpack.decode(request, type=TrialJob)))
+
+
 def try_model(
     data: bytes, allowed: Sequence[str], width: int | None, limits: TrialLimits | None = None
 ) -> TrialReport:
-    """Load and probe the model in a child.
+    """Load and probe a model in a process of its own.
 
     Args:
         data: The scanned bytes.
@@ -77,67 +82,69 @@ def try_model(
     Raises:
         ModelRejected: MODEL_LOAD_FAILED or MODEL_INTERFACE_INVALID, with the reason.
     """
-    limits = limits or TrialLimits()
-    job = TrialJob(tuple(allowed), width, limits)
-    # Unnamed files rather than pipes: no deadlock, and the child's limit on file size bounds its answer.
-    with tempfile.TemporaryFile() as question, tempfile.TemporaryFile() as answer:
-        question.write(msgspec.json.encode(job) + b"\n")
-        question.write(data)
-        question.seek(0)
-        status = _run(question, answer, limits)
-        answer.seek(0)
-        report = _report(answer.read(_MAX_REPORT), status)
+    try:
+        report, outcome = _ask(TrialJob(data, tuple(allowed), width), limits or TrialLimits()), COMPLETED
+    except TimeLimitExceeded:
+        report, outcome = _failed("loading the model in its trial process took too long"), "out of time"
+    except WorkerDied as death:
+        outcome = f"signal {-death.exit_code}" if death.exit_code < 0 else f"exit {death.exit_code}"
+        report = _failed(f"the trial process died ({outcome}); the model is damaged, hostile or too large")
+    except (SandboxError, msgspec.MsgspecError) as error:
+        report, outcome = _failed(f"the trial process gave no readable answer: {error}"), "no answer"
     if report.code is not None:
-        raise ModelRejected(report.message, code=report.code, trial=_outcome(status))
+        raise ModelRejected(report.message, code=report.code, trial=outcome)
     return report
 
 
-def _run(question: BinaryIO, answer: BinaryIO, limits: TrialLimits) -> int | None:
-    """Return the exit status of the child, None where it ran out of time."""
-    importable = [entry or str(Path.cwd()) for entry in sys.path]
-    child = subprocess.Popen(
-        [sys.executable, "-I", "-c", _CHILD, json.dumps(importable)],
-        stdin=question,
-        stdout=answer,
-        stderr=subprocess.DEVNULL,
-        env=None if sys.platform == "win32" else _CHILD_ENVIRONMENT,
-        cwd=os.sep,
-        start_new_session=True,
+def _ask(job: TrialJob, limits: TrialLimits) -> TrialReport:
+    spec = WorkerSpec(
+        program=TrialProgram(),
+        limits=Limits(
+            seconds=limits.wall_seconds,
+            address_space=limits.memory_mb * MIB + 4 * len(job.data),
+            cpu_seconds=limits.cpu_seconds,
+            file_size=_MAX_WRITTEN,
+            answer_size=_MAX_WRITTEN,
+        ),
+        inherits_environment=False,
+        keeps_output=False,
     )
+    server = ForkServerProcess(spec)
     try:
-        return child.wait(limits.wall_seconds)
-    except subprocess.TimeoutExpired:
-        return None
-    finally:
-        _end(child)
-
-
-def _end(child: subprocess.Popen[bytes]) -> None:
-    """End the child and everything it has started in its session."""
-    if hasattr(os, "killpg"):
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(child.pid, signal.SIGKILL)
-    child.kill()
-    child.wait()
-
-
-def _report(text: bytes, status: int | None) -> TrialReport:
-    if status is None:
-        return TrialReport("MODEL_LOAD_FAILED", "loading the model in its trial process took too long")
-    if status == 0:
+        worker = server.fork()
         try:
-            return msgspec.json.decode(text, type=TrialReport)
-        except msgspec.MsgspecError:
-            return TrialReport("MODEL_LOAD_FAILED", "the trial process gave no readable answer")
-    return TrialReport(
-        "MODEL_LOAD_FAILED",
-        f"the trial process died ({_outcome(status)}); the model is damaged, hostile or too large",
-    )
+            body = worker.ask(msgspec.msgpack.encode(job)).body
+        finally:
+            worker.close()
+    finally:
+        server.close()
+    if body is None:
+        return _failed("loading the model takes more memory than it may")
+    return msgspec.msgpack.decode(body, type=TrialReport)
 
 
-def _outcome(status: int | None) -> str:
-    if status is None:
-        return "out of time"
-    if status < 0:
-        return f"signal {-status}"
-    return f"exit {status}"
+def _failed(message: str) -> TrialReport:
+    return TrialReport("MODEL_LOAD_FAILED", message)
+
+
+def _tried(job: TrialJob) -> TrialReport:
+    """Load and probe a model, in this process."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("default")
+        try:
+            model = load_restricted(job.data, job.allowed)
+        # Loading runs the code of the model's classes, which may raise anything.
+        except BaseException as error:  # noqa: BLE001
+            return _failed(f"loading raises {_described(error)}")
+        try:
+            width = probe(model, job.width)
+        except InterfaceProblem as problem:
+            return TrialReport("MODEL_INTERFACE_INVALID", f"the object cannot serve as a model: {problem}")
+        except BaseException as error:  # noqa: BLE001 - as above
+            return TrialReport("MODEL_INTERFACE_INVALID", f"probing the model raises {_described(error)}")
+    told = dict.fromkeys(str(warning.message)[:300] for warning in caught)
+    return TrialReport(width=width, warnings=tuple(told)[:_MAX_WARNINGS])
+
+
+def _described(error: BaseException) -> str:
+    return f"{type(error).__name__}: {str(error)[:300]}"

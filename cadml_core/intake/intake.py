@@ -23,9 +23,9 @@ from cadml_core.contracts.features import FeatureVersion
 from cadml_core.contracts.formats import FormatAdapter
 from cadml_core.documents.arrays import FloatVector
 from cadml_core.errors import CadmlError
-from cadml_core.isolation.pool import ReaderPool
 from cadml_core.reading.detection import HEAD_BYTES, display, identify
 from cadml_core.reading.identity import FileIdentity, identify_file
+from cadml_core.reading.pool import ReaderPool
 from cadml_core.reading.reading import Reading, extract_values, feature_version
 
 

@@ -1,1 +1,1 @@
-"""Processes that untrusted bytes are handled in, with limits and nothing to lose."""
+"""The sandbox: processes that handle untrusted bytes, with limits and without the host's secrets."""

@@ -1,17 +1,16 @@
-"""A small process that imports every reader once and forks workers from that state.
+"""A small process that prepares a program once and forks workers from that state.
 
 It has one thread, so that forking is safe, and one event loop. The host holds two sockets for each
-worker: one to talk to it, one ("the leash") that ends in the launcher. A leash that the host closes,
-or that closes because the host died, kills the worker and every child it started; a worker that ends
-is reported on its leash. When the host goes, the launcher ends all workers, removes their temporary
-files and goes too.
+worker: the connection, on which the two talk, and the lifeline, which ends in the fork server. A lifeline
+that the host closes, or that closes because the host died, kills the worker and every child it started; the
+end of a worker is reported on its lifeline. When the host goes, the fork server ends all workers, removes
+their temporary files and exits.
 """
 
 from __future__ import annotations
 
 import contextlib
 import gc
-import importlib
 import os
 import pickle
 import selectors
@@ -23,20 +22,22 @@ from pathlib import Path
 
 import msgspec
 
-from cadml_core.isolation.confinement import private_resident
-from cadml_core.isolation.protocol import EXIT, Ready, Start, frame, receive
-from cadml_core.isolation.worker import Readers, serve
+from cadml_core.isolation.limits import Limits, private_resident
+from cadml_core.isolation.program import Program
+from cadml_core.isolation.protocol import EXIT, Ready, Start, message, receive
+from cadml_core.isolation.scratch import hold
+from cadml_core.isolation.worker import serve
 
-START_SECONDS = 120
-"""Longest time to become ready: a CAD kernel on a cold disk takes its time."""
+READY_TIMEOUT = 120
+"""Seconds to become ready: importing a CAD kernel from a cold disk takes long."""
 FORK = b"F"
-"""The request for a worker; the file descriptors of connection, leash and log come with it."""
+"""The request for a worker; the file descriptors of connection, lifeline and output come with it."""
 
 
 def main(descriptor: int) -> None:
-    """Run the launcher on its end of the control socket."""
+    """Run the fork server on its end of the control socket."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.alarm(START_SECONDS)  # ends a plugin that hangs while it is imported, if the host is gone too
+    signal.alarm(READY_TIMEOUT)  # ends a plugin that hangs while it is imported, if the host is gone too
     control = socket.socket(fileno=descriptor)
     body = receive(control.recv)
     if body is None:
@@ -44,45 +45,42 @@ def main(descriptor: int) -> None:
     start = msgspec.msgpack.decode(body, type=Start)
     folder = Path(os.fsdecode(start.folder))
     try:
-        readers, warnings = _prepare(start.readers)
-    # Importing a stranger's plugin may raise anything; the host is told, not left waiting.
+        lock = hold(folder)
+        program, warnings = _prepare(start.program)
+    # Importing a plugin runs third-party code; the host is told whatever it raised, not left waiting.
     except BaseException as error:  # noqa: BLE001
-        control.sendall(frame(Ready(error=f"{type(error).__name__}: {error}")))
+        control.sendall(message(Ready(error=f"{type(error).__name__}: {error}")))
         return
     signal.alarm(0)
-    control.sendall(frame(Ready(warnings=tuple(warnings))))
     try:
-        Launcher(control, readers, start, folder).run()
+        control.sendall(message(Ready(warnings=warnings)))
+        ForkServer(control, program, start.limits, folder).run()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+        os.close(lock)
 
 
-def _prepare(pickled: bytes) -> tuple[Readers, list[str]]:
-    """Import everything that workers should find already imported."""
-    readers = Readers(*pickle.loads(pickled))
-    warnings = []
-    for adapter in readers.formats.values():
-        for module in getattr(adapter, "preload", ()):
-            try:
-                importlib.import_module(module)
-            # Reading will say what is missing, for the files that need it.
-            except Exception as error:  # noqa: BLE001
-                warnings.append(f"{adapter.name}: cannot preload {module}: {type(error).__name__}: {error}")
+def _prepare(pickled: bytes) -> tuple[Program, tuple[str, ...]]:
+    """Import everything that workers should find imported."""
+    program: Program = pickle.loads(pickled)
+    warnings = tuple(program.prepare())
+    # A collection in a worker would write to every object, and so copy all memory that workers share.
     gc.collect()
     gc.freeze()
-    return readers, warnings
+    return program, warnings
 
 
-class Launcher:
-    """The event loop: fork on request, kill on a closed leash, report the dead."""
+class ForkServer:
+    """The event loop: fork on request, kill where a lifeline is closed, report workers that ended."""
 
-    def __init__(self, control: socket.socket, readers: Readers, start: Start, folder: Path) -> None:
+    def __init__(self, control: socket.socket, program: Program, limits: Limits, folder: Path) -> None:
         self._control = control
-        self._readers = readers
-        self._limits = start.limits
+        self._program = program
+        self._limits = limits
         self._folder = folder
         self._resident = private_resident()
-        self._leashes: dict[int, socket.socket] = {}
+        self._lifelines: dict[int, socket.socket] = {}
+        """By the process id of the worker."""
         self._selector = selectors.DefaultSelector()
 
     def run(self) -> None:
@@ -90,7 +88,7 @@ class Launcher:
         wake, woken = socket.socketpair()
         woken.setblocking(False)
         signal.set_wakeup_fd(woken.fileno(), warn_on_full_buffer=False)
-        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.signal(signal.SIGCHLD, lambda *_: None)  # without a handler nothing is written to ``woken``
         self._selector.register(self._control, selectors.EVENT_READ)
         self._selector.register(wake, selectors.EVENT_READ)
         while True:
@@ -99,7 +97,7 @@ class Launcher:
                     wake.recv(4096)
                     self._reap()
                 elif key.fileobj is not self._control:
-                    self._end(key)
+                    self._kill(key)
                 elif not self._fork():
                     self._end_all()
                     return
@@ -112,26 +110,29 @@ class Launcher:
             return False
         if request != FORK or len(descriptors) != 3:
             return False
-        connection, leash = (socket.socket(fileno=descriptor) for descriptor in descriptors[:2])
+        connection, lifeline = (socket.socket(fileno=descriptor) for descriptor in descriptors[:2])
         parent = os.getpid()
         pid = os.fork()
         if pid == 0:
-            self._become_worker(connection, leash, descriptors[2], parent)
+            self._become_worker(connection, lifeline, descriptors[2], parent)
         connection.close()
         os.close(descriptors[2])
-        self._leashes[pid] = leash
-        self._selector.register(leash, selectors.EVENT_READ, data=pid)
+        self._lifelines[pid] = lifeline
+        self._selector.register(lifeline, selectors.EVENT_READ, data=pid)
         return True
 
-    def _become_worker(self, connection: socket.socket, leash: socket.socket, log: int, parent: int) -> None:
+    def _become_worker(
+        self, connection: socket.socket, lifeline: socket.socket, output: int, parent: int
+    ) -> None:
         try:
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             self._selector.close()
-            for other in (self._control, leash, *self._leashes.values()):
+            for other in (self._control, lifeline, *self._lifelines.values()):
                 other.close()
-            serve(connection, log, self._readers, self._limits, self._worker_folder(os.getpid()), parent)
-        # The host finds it in the log; nothing of the launcher may go on in its child.
+            folder = self._worker_folder(os.getpid())
+            serve(connection, output, self._program, self._limits, folder, parent)
+        # Whatever went wrong is printed for the host; the fork server's own code must not go on in its child.
         except BaseException:  # noqa: BLE001
             traceback.print_exc()
         finally:
@@ -140,19 +141,20 @@ class Launcher:
     def _worker_folder(self, pid: int) -> Path:
         return self._folder / str(pid)
 
-    def _end(self, key: selectors.SelectorKey) -> None:
-        """Kill the worker whose leash was closed, with its children; the rest is left to ``_reap``."""
-        if self._leashes.get(key.data) is key.fileobj:
+    def _kill(self, key: selectors.SelectorKey) -> None:
+        """Kill the worker whose lifeline was closed, with its children; the rest is left to ``_reap``."""
+        # Of the events of one ``select``, an earlier one may already have ended this worker.
+        if self._lifelines.get(key.data) is key.fileobj:
             self._selector.unregister(key.fileobj)
             _kill_group(key.data)
 
     def _reap(self) -> None:
         """Report every worker that ended, and end what it left running.
 
-        The group is killed while its leader is still a zombie: until it is reaped nobody else can
+        The group is killed while its leader is still a zombie: until it is reaped no other process can
         get its number.
         """
-        while self._leashes:
+        while self._lifelines:
             try:
                 ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
             except ChildProcessError:
@@ -166,24 +168,24 @@ class Launcher:
 
     def _report(self, pid: int, status: int, grown: int) -> None:
         shutil.rmtree(self._worker_folder(pid), ignore_errors=True)
-        leash = self._leashes.pop(pid, None)
-        if leash is None:  # not a worker: a plugin started it while it was imported
+        lifeline = self._lifelines.pop(pid, None)
+        if lifeline is None:  # not a worker: a plugin started it while it was imported
             return
         with contextlib.suppress(KeyError):
-            self._selector.unregister(leash)
+            self._selector.unregister(lifeline)
         with contextlib.suppress(OSError):
-            leash.send(EXIT.pack(status, grown))
-        leash.close()
+            lifeline.send(EXIT.pack(status, grown))
+        lifeline.close()
 
     def _end_all(self) -> None:
-        for pid in self._leashes:
+        for pid in self._lifelines:
             _kill_group(pid)
-        for pid in list(self._leashes):
+        for pid in list(self._lifelines):
             os.waitpid(pid, 0)
 
 
 def _kill_group(pid: int) -> None:
     with contextlib.suppress(OSError):
         os.killpg(pid, signal.SIGKILL)
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError):  # it may not lead its group yet
         os.kill(pid, signal.SIGKILL)

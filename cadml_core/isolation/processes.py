@@ -1,131 +1,168 @@
-"""The host's side of the launcher and of each worker: start them, talk to them, learn how they ended."""
+"""The host's side of a fork server and of each worker: start them, talk to them, learn how they ended."""
 
 from __future__ import annotations
 
 import contextlib
 import logging
 import os
+import pickle
 import select
+import shutil
 import socket
 import subprocess
 import sys
 import tempfile
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
 import msgspec
 
-from cadml_core.contracts.formats import ReadLimits
-from cadml_core.errors import PluginUnavailable
-from cadml_core.isolation.fork_server import FORK, START_SECONDS
-from cadml_core.isolation.protocol import EXIT, Answer, Frames, Ready, Start, Task, frame, receive
-from cadml_core.isolation.scratch import Scratch
+from cadml_core.isolation.fork_server import FORK, READY_TIMEOUT
+from cadml_core.isolation.limits import Limits
+from cadml_core.isolation.program import Program
+from cadml_core.isolation.protocol import EXIT, Answer, Frames, Ready, Start, frame, message, receive
+from cadml_core.isolation.scratch import PREFIX
 from cadml_core.settings import setting_specs
 
 log = logging.getLogger(__name__)
 
-END_SECONDS = 5.0
+END_TIMEOUT = 5.0
 RETRY_SECONDS = 10.0
-"""How long a failure to start is taken as the answer before another launcher is tried."""
-LOG_TAIL = 4096
-_BOOT = (
+"""How long the reason of a failed start is repeated before another fork server is tried."""
+OUTPUT_TAIL = 4096
+# -B: a worker may write files of a limited size only, and Python would leave truncated bytecode behind.
+_INTERPRETER = (sys.executable, "-P", "-B", "-c")
+_MAIN = (
     "import sys; sys.path[:] = sys.argv[2:];"
     " from cadml_core.isolation.fork_server import main; main(int(sys.argv[1]))"
 )
-_ONE_THREAD = dict.fromkeys(
-    ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"), "1"
-)
-"""Threads of a numeric library would not survive the fork, and would contend with the other workers."""
-
-
+_ADDED_ENVIRONMENT = {
+    # Threads of a numeric library would not survive the fork, and would contend with the other workers.
+    **dict.fromkeys(
+        ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"), "1"
+    ),
+    "PYTHONDONTWRITEBYTECODE": "1",  # for Python processes that a worker starts
+}
+_BARE_ENVIRONMENT = {"LANG": "C.UTF-8", "PATH": os.defpath}
 _answers = msgspec.msgpack.Decoder(Answer)
 
 
-class LauncherDied(Exception):
-    """The launcher ended, and with it all workers; no file is to blame."""
+class WorkerSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """What the workers of one fork server do, may take and can see."""
 
-    def __init__(self, launcher: LauncherProcess) -> None:
-        super().__init__(f"process {launcher.pid}")
-        self.launcher = launcher
+    program: Program
+    limits: Limits
+    inherits_environment: bool = True
+    """The host's environment without its secrets; else almost none."""
+    keeps_output: bool = True
+    """What a worker prints is kept until its next request, for ``WorkerDied.output``; else thrown away."""
 
 
-class WorkerDied(Exception):
+class SandboxError(Exception):
+    """There is no answer; the subclass says why."""
+
+
+class StartFailed(SandboxError):
+    """No worker can be started; the message says why."""
+
+
+class Closed(SandboxError):
+    """The workers were closed by their owner."""
+
+
+class TimeLimitExceeded(SandboxError):
+    """The worker did not answer in time."""
+
+
+class ProtocolError(SandboxError):
+    """The worker sent something that is not an answer."""
+
+
+class WorkerDied(SandboxError):
     """The worker ended before it answered."""
 
-    def __init__(self, status: int, grown: int, said: str) -> None:
+    def __init__(self, status: int, grown: int, output: str) -> None:
         super().__init__(f"wait status {status}")
         self.exit_code = os.waitstatus_to_exitcode(status)
         """As in ``subprocess``: negative for a signal."""
         self.grown = grown
         """By how many bytes its memory had grown at its peak."""
-        self.said = said
+        self.output = output
         """The end of what it printed."""
 
 
-class NeverBegan(Exception):
-    """The worker was dead before it took the task; the file is not to blame."""
+class RequestNotTaken(SandboxError):
+    """The worker had ended before it took the request, which is therefore not the cause."""
 
 
-class Nonsense(Exception):
-    """The worker sent what is no answer."""
+class ForkServerDied(SandboxError):
+    """The fork server ended, and with it all workers; no request is the cause."""
 
-
-class OutOfTime(Exception):
-    """The worker did not answer in time."""
+    def __init__(self, server: ForkServerProcess) -> None:
+        super().__init__(f"the fork server (process {server.pid}) ended")
+        self.server = server
 
 
 class WorkerProcess:
-    """One worker: a socket to talk, a leash to end it and to learn of its end, a log of what it prints."""
+    """One worker: a connection to talk, a lifeline to end it and to learn of its end, and its output."""
 
     def __init__(
-        self, launcher: LauncherProcess, connection: socket.socket, leash: socket.socket, output: BinaryIO
+        self,
+        server: ForkServerProcess,
+        connection: socket.socket,
+        lifeline: socket.socket,
+        output: BinaryIO,
+        limits: Limits,
     ) -> None:
-        self._launcher = launcher
+        self._server = server
         self._connection = connection
-        self._leash = leash
+        self._lifeline = lifeline
         self._output = output
+        self._limits = limits
         self._events = select.poll()
-        for held in (connection, leash):
+        for held in (connection, lifeline):
             self._events.register(held, select.POLLIN)
 
-    def ask(self, task: Task, seconds: float) -> Answer:
-        """Have one file read.
+    def ask(self, request: bytes) -> Answer:
+        """Send a request and wait for its answer.
 
         Raises:
-            OutOfTime: There was no answer after ``seconds``.
-            NeverBegan: The worker had ended before it took the task.
+            TimeLimitExceeded: There was no answer in time; the worker still runs.
+            RequestNotTaken: The worker had ended before it took the request.
             WorkerDied: The worker ended.
-            Nonsense: The worker answered what is no answer.
-            LauncherDied: The launcher ended.
+            ProtocolError: It sent something that is not an answer.
+            ForkServerDied: The fork server ended.
         """
-        deadline = time.monotonic() + seconds
+        deadline = time.monotonic() + self._limits.seconds
         try:
-            self._connection.settimeout(seconds)
-            self._connection.sendall(frame(task))
+            self._connection.settimeout(self._limits.seconds)
+            self._connection.sendall(frame(request))
             return _answers.decode(self._receive(deadline))
         except TimeoutError:
-            raise OutOfTime from None
-        except (BrokenPipeError, ConnectionResetError):  # closed with the task unread
-            raise self._innocent() from None
+            raise TimeLimitExceeded(f"no answer after {self._limits.seconds:g} s") from None
+        except (BrokenPipeError, ConnectionResetError):  # closed with the request unread
+            raise self._not_taken() from None
         except (OSError, EOFError):
-            raise self._obituary() from None
+            raise self._end() from None
         except ValueError as error:
-            raise Nonsense(str(error)) from error
+            raise ProtocolError(str(error)) from error
 
     def close(self) -> None:
         """End the worker and every child it started; returns at once."""
-        for held in (self._connection, self._leash, self._output):
+        for held in (self._connection, self._lifeline, self._output):
             held.close()
 
     def _receive(self, deadline: float) -> bytes:
-        frames = Frames()
+        frames = Frames(self._limits.answer_size)
         while True:
             ready = self._events.poll(max(0.0, deadline - time.monotonic()) * 1000)
             if not ready:
                 raise TimeoutError
-            if self._connection.fileno() not in dict(ready):  # it ended; a child may hold the connection
+            # Its children may keep the connection open when it has ended; the lifeline tells for sure.
+            if self._connection.fileno() not in dict(ready):
                 raise EOFError
             chunk = self._connection.recv(65536)
             if not chunk:
@@ -133,137 +170,173 @@ class WorkerProcess:
             if (body := frames.feed(chunk)) is not None:
                 return body
 
-    def _innocent(self) -> Exception:
-        died = self._obituary()
-        return NeverBegan(died.said) if isinstance(died, WorkerDied) else died
+    def _not_taken(self) -> SandboxError:
+        end = self._end()
+        return RequestNotTaken(end.output) if isinstance(end, WorkerDied) else end
 
-    def _obituary(self) -> Exception:
-        """Return how the worker ended, as the launcher reports it."""
-        self._leash.settimeout(END_SECONDS)
+    def _end(self) -> SandboxError:
+        """Return how the worker ended, as the fork server reports it."""
+        self._lifeline.settimeout(END_TIMEOUT)
         try:
-            report = self._leash.recv(EXIT.size)
+            report = self._lifeline.recv(EXIT.size)
         except OSError:
             report = b""
         if len(report) != EXIT.size:
-            return LauncherDied(self._launcher)
+            return ForkServerDied(self._server)
         status, grown = EXIT.unpack(report)
-        return WorkerDied(status, grown, tail(self._output))
+        return WorkerDied(status, grown, _tail(self._output))
 
 
-class LauncherProcess:
-    """The launcher as the host sees it. Starting it returns at once; ``fork`` waits until it is ready."""
+class ForkServerProcess:
+    """The fork server as the host sees it. Starting it returns at once; ``fork`` waits until it is ready.
 
-    def __init__(self, readers: bytes, limits: ReadLimits) -> None:
-        self._scratch = Scratch()
-        self._output = tempfile.TemporaryFile()  # noqa: SIM115 (lives as long as the process)
+    Args:
+        spec: What its workers do, may take and can see.
+
+    Raises:
+        StartFailed: The operating system gives no process, socket or temporary file.
+    """
+
+    def __init__(self, spec: WorkerSpec) -> None:
+        self._spec = spec
         self._lock = threading.Lock()
         self._ready: Ready | None = None
-        self._greeted = 0.0
-        self._control, theirs = socket.socketpair()
-        with theirs:
-            self._process = self._spawn(theirs.fileno())
-        self._control.settimeout(START_SECONDS)
-        start = Start(readers=readers, limits=limits, folder=os.fsencode(self._scratch.path))
+        self._ready_at = 0.0
+        start = pickle.dumps(spec.program)
+        with contextlib.ExitStack() as undo, _os_errors_explained():
+            self._folder = Path(tempfile.mkdtemp(prefix=PREFIX))
+            undo.callback(shutil.rmtree, self._folder, ignore_errors=True)
+            self._output = undo.enter_context(tempfile.TemporaryFile())
+            self._control, theirs = socket.socketpair()
+            undo.enter_context(self._control)
+            with theirs:
+                self._process = self._spawn(theirs.fileno())
+            undo.pop_all()
+        self._control.settimeout(READY_TIMEOUT)
+        body = Start(program=start, limits=spec.limits, folder=os.fsencode(self._folder))
         with contextlib.suppress(OSError):  # if it is already gone, the wait for its answer says why
-            self._control.sendall(frame(start))
+            self._control.sendall(message(body))
 
     def _spawn(self, descriptor: int) -> subprocess.Popen[bytes]:
-        search = [entry or str(Path.cwd()) for entry in sys.path]
         return subprocess.Popen(
-            [sys.executable, "-P", "-c", _BOOT, str(descriptor), *search],
+            [*_INTERPRETER, _MAIN, str(descriptor), *_import_path()],
             stdin=subprocess.DEVNULL,
             stdout=self._output,
             stderr=self._output,
             pass_fds=[descriptor],
             start_new_session=True,
-            env=_environment(self._scratch.path),
+            cwd=os.sep,
+            env={
+                **(_environment_without_secrets() if self._spec.inherits_environment else _BARE_ENVIRONMENT),
+                **_ADDED_ENVIRONMENT,
+                "TMPDIR": str(self._folder),
+            },
         )
 
     @property
     def pid(self) -> int:
-        """The launcher's process id; its workers are its children."""
+        """Its process id; its workers are its children."""
         return self._process.pid
 
     @property
-    def hopeless(self) -> bool:
-        """True where it could not start, long enough ago that another may."""
+    def is_due_for_retry(self) -> bool:
+        """True where its start failed, long enough ago that another one may be tried."""
         failed = self._ready is not None and bool(self._ready.error)
-        return failed and time.monotonic() - self._greeted > RETRY_SECONDS
+        return failed and time.monotonic() - self._ready_at > RETRY_SECONDS
 
     def await_ready(self) -> None:
         """Wait until workers can be forked.
 
         Raises:
-            PluginUnavailable: They cannot; the message says why.
+            StartFailed: They cannot; the message says why.
         """
         with self._lock:
             if self._ready is None:
-                self._greet()
-        if self._ready is not None and self._ready.error:
-            reason = self._ready.error
-            raise PluginUnavailable(f"the reader processes cannot start: {reason}", reason=reason)
+                self._ready = self._receive_ready()
+                self._ready_at = time.monotonic()
+                for warning in self._ready.warnings:
+                    log.warning("%s", warning)
+        if self._ready.error:
+            raise StartFailed(self._ready.error)
 
     def fork(self) -> WorkerProcess:
         """Return a new worker.
 
         Raises:
-            LauncherDied: It ended after it had been ready.
-            PluginUnavailable: It cannot become ready; the message says why.
+            ForkServerDied: It ended after it had been ready.
+            StartFailed: It cannot become ready, or the operating system gives no socket or temporary file.
         """
         self.await_ready()
-        with self._lock:
+        with self._lock, contextlib.ExitStack() as undo, _os_errors_explained():
             connection, their_connection = socket.socketpair()
-            leash, their_leash = socket.socketpair()
-            output = tempfile.TemporaryFile()  # noqa: SIM115 (lives as long as the worker)
-            worker = WorkerProcess(self, connection, leash, output)
-            try:
-                with their_connection, their_leash:
-                    descriptors = [their_connection.fileno(), their_leash.fileno(), output.fileno()]
-                    socket.send_fds(self._control, [FORK], descriptors)
-            except OSError as error:
-                worker.close()
-                raise LauncherDied(self) from error
-            return worker
+            undo.callback(connection.close)
+            with their_connection:
+                lifeline, their_lifeline = socket.socketpair()
+                undo.callback(lifeline.close)
+                with their_lifeline:
+                    output = self._worker_output()
+                    undo.callback(output.close)
+                    descriptors = [their_connection.fileno(), their_lifeline.fileno(), output.fileno()]
+                    try:
+                        socket.send_fds(self._control, [FORK], descriptors)
+                    except OSError as error:
+                        raise ForkServerDied(self) from error
+            undo.pop_all()
+            return WorkerProcess(self, connection, lifeline, output, self._spec.limits)
 
     def close(self) -> None:
-        """End the launcher, all its workers and their temporary files; waits until they are gone."""
+        """End the fork server, all its workers and their temporary files; waits until they are gone."""
         with contextlib.suppress(OSError):
-            self._control.shutdown(socket.SHUT_RDWR)  # wakes a thread that waits for the launcher
+            self._control.shutdown(socket.SHUT_RDWR)  # wakes a thread that waits for the fork server
         self._control.close()
         try:
-            self._process.wait(END_SECONDS)
+            self._process.wait(END_TIMEOUT)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-        self._scratch.remove()
+        shutil.rmtree(self._folder, ignore_errors=True)
         self._output.close()
 
-    def _greet(self) -> None:
-        """Hear whether the launcher is ready, once."""
+    def _receive_ready(self) -> Ready:
         try:
             body = receive(self._control.recv)
-            ready = msgspec.msgpack.decode(body, type=Ready) if body else Ready(error=self._last_words())
         except TimeoutError:
-            ready = Ready(error=f"not ready after {START_SECONDS} s")
+            return Ready(error=f"not ready after {READY_TIMEOUT} s")
         except OSError:
-            ready = Ready(error=self._last_words())
-        for warning in ready.warnings:
-            log.warning("%s", warning)
-        self._ready, self._greeted = ready, time.monotonic()
+            body = None
+        if body is None:
+            return Ready(error=_tail(self._output) or "the fork server ended at once")
+        return msgspec.msgpack.decode(body, type=Ready)
 
-    def _last_words(self) -> str:
-        return tail(self._output) or "it ended at once"
+    def _worker_output(self) -> BinaryIO:
+        if self._spec.keeps_output:
+            return tempfile.TemporaryFile()
+        return open(os.devnull, "w+b", buffering=0)  # noqa: PTH123 (lives as long as the worker)
 
 
-def _environment(temporary: Path) -> dict[str, str]:
-    """Return the readers' environment: the host's without its secrets, which no reader needs."""
+@contextlib.contextmanager
+def _os_errors_explained() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StartFailed(
+            f"{error}; they need a temporary folder with space (TMPDIR), and a few open files for each worker"
+            " (ulimit -n)"
+        ) from error
+
+
+def _import_path() -> list[str]:
+    """Return where the host imports from; the fork server has another working folder."""
+    return [os.path.abspath(entry) if os.path.exists(entry or ".") else entry for entry in sys.path]  # noqa: PTH100, PTH110 (not every entry is a path)
+
+
+def _environment_without_secrets() -> dict[str, str]:
     secrets = {"API_KEY", *(spec.env for spec in setting_specs() if spec.secret)}
-    kept = {name: value for name, value in os.environ.items() if name not in secrets}
-    return {**kept, **_ONE_THREAD, "TMPDIR": str(temporary)}
+    return {name: value for name, value in os.environ.items() if name not in secrets}
 
 
-def tail(file: BinaryIO) -> str:
+def _tail(file: BinaryIO) -> str:
     """Return the last lines of what a process printed."""
     size = file.seek(0, os.SEEK_END)
-    file.seek(max(0, size - LOG_TAIL))
+    file.seek(max(0, size - OUTPUT_TAIL))
     return file.read().decode("utf-8", "replace").strip("\0 \n")

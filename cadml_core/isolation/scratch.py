@@ -1,58 +1,66 @@
-"""A temporary folder for each pool, removed in the end, and if need be by the next pool.
+"""The temporary folder of a fork server: held while it is in use, and removed by the next one if need be.
 
-A folder is locked for as long as its owner lives. Where host and launcher were killed together (a
-container's or a service's end), nobody is left to remove it; whoever makes the next one removes all
-that are no longer locked.
+A folder is locked for as long as its fork server or one of its workers lives. Where host and fork server were
+killed together (a container's or a service's end), nobody is left to remove it; the next fork server removes
+all folders that are no longer locked.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import shutil
-import tempfile
+import time
 from pathlib import Path
 
-PREFIX = "cadml-readers-"
+PREFIX = "cadml-sandbox-"
+_ATTEMPTS = 1000
 
 
-class Scratch:
-    """A locked temporary folder.
+def hold(folder: Path) -> int:
+    """Lock a folder, made if need be, and remove the ones beside it that nobody holds any more.
+
+    Returns:
+        A descriptor; closing it gives the folder up.
 
     Raises:
-        OSError: There is no place for one.
+        OSError: The folder cannot be made or locked.
     """
-
-    def __init__(self) -> None:
-        sweep(Path(tempfile.gettempdir()))
-        self.path = Path(tempfile.mkdtemp(prefix=PREFIX))
-        self._lock = _lock(self.path)
-        if self._lock is None:  # swept by another process between the two lines above
-            self.path.mkdir(mode=0o700, exist_ok=True)
-            self._lock = _lock(self.path)
-
-    def remove(self) -> None:
-        """Remove the folder with everything in it; twice is allowed."""
-        shutil.rmtree(self.path, ignore_errors=True)
-        if self._lock is not None:
-            os.close(self._lock)
-            self._lock = None
+    for _ in range(_ATTEMPTS):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = _lock(folder)
+        # Until it is locked, another process may take it for a forgotten one and remove it.
+        if lock is not None and _is_at(folder, lock):
+            sweep(folder.parent)
+            return lock
+        if lock is not None:
+            os.close(lock)
+        time.sleep(0.001)
+    raise OSError(errno.EBUSY, "another process holds the temporary folder", str(folder))
 
 
-def sweep(folder: Path) -> None:
+def sweep(parent: Path) -> None:
     """Remove the folders that nobody holds any more."""
-    for path in folder.glob(PREFIX + "*"):
-        if (lock := _lock(path)) is not None:
-            shutil.rmtree(path, ignore_errors=True)
+    for folder in parent.glob(PREFIX + "*"):
+        if (lock := _lock(folder)) is not None:
+            shutil.rmtree(folder, ignore_errors=True)
             os.close(lock)
 
 
-def _lock(path: Path) -> int | None:
+def _is_at(folder: Path, descriptor: int) -> bool:
+    try:
+        return os.path.samestat(folder.stat(), os.fstat(descriptor))
+    except OSError:
+        return False
+
+
+def _lock(folder: Path) -> int | None:
     """Return a descriptor that holds the folder, None where another has it or it is not ours."""
     descriptor = None
     with contextlib.suppress(OSError):
-        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         return descriptor
     if descriptor is not None:

@@ -1,4 +1,4 @@
-"""The life of one worker process: confine itself, then answer one task after the other."""
+"""The life of one worker process: confine itself, then answer one request after the other."""
 
 from __future__ import annotations
 
@@ -7,93 +7,82 @@ import os
 import shutil
 import socket
 import traceback
-from collections.abc import Mapping
 from pathlib import Path
 
-import msgspec
-
-from cadml_core.contracts.features import FeatureVersion
-from cadml_core.contracts.formats import FormatAdapter, ReadLimits
-from cadml_core.errors import CadmlError, LimitExceeded, MalformedFile
-from cadml_core.isolation.confinement import MIB, allow_data, confine, data_in_use, make_folder, peak_resident
-from cadml_core.isolation.protocol import MAX_FRAME, Answer, Failure, Task, failure_of, frame, receive
-from cadml_core.reading.detection import display
-from cadml_core.reading.reading import AdapterFault, read_file
+from cadml_core.errors import CadmlError, LimitExceeded
+from cadml_core.isolation.limits import (
+    MIB,
+    Limits,
+    allow_memory,
+    confine,
+    data_in_use,
+    make_folder,
+    peak_resident,
+)
+from cadml_core.isolation.program import Program
+from cadml_core.isolation.protocol import Answer, Fault, failure_of, message, receive
 
 GROWTH_ALLOWED = 256 * MIB
 """A worker that holds this much more than at its start gives it back by retiring."""
 PEAK_ALLOWED = 0.5
-"""So does one that once came this near to its limit: if it dies later, its peak tells nothing else."""
-MAX_TEMPORARY_FILE = 4096 * MIB
-
-
-class Readers(msgspec.Struct, frozen=True):
-    """The plugins that a worker uses."""
-
-    formats: Mapping[str, FormatAdapter]
-    features: Mapping[str, FeatureVersion]
+"""So does one that once used this share of its memory limit: the peak of a process never falls, so if it
+died later, nobody could tell whether the last request took the memory."""
+_OUT_OF_MEMORY = Answer(retires=True)
 
 
 def serve(
-    connection: socket.socket, log: int, readers: Readers, limits: ReadLimits, folder: Path, parent: int
+    connection: socket.socket, output: int, program: Program, limits: Limits, folder: Path, parent: int
 ) -> None:
-    """Answer tasks until the host closes the connection. Runs in the forked process; never returns."""
-    confine(log, folder, parent, MAX_TEMPORARY_FILE)
+    """Answer requests until the host closes the connection. Runs in the forked process; never returns.
+
+    Args:
+        connection: Where requests come from.
+        output: Descriptor of the file for what the worker prints; emptied before each request.
+        program: What to do with a request.
+        limits: What the worker may take.
+        folder: For temporary files; emptied after each request.
+        parent: Process id of the fork server.
+    """
+    confine(limits, output, folder, parent)
     make_folder(folder)
     held, peak = data_in_use(), peak_resident()
-    while body := receive(connection.recv):
-        task = msgspec.msgpack.decode(body, type=Task)
-        os.lseek(log, 0, os.SEEK_SET)
-        os.ftruncate(log, 0)
-        allow_data(limits.max_memory_mb * MIB)
-        answer = _answer(task, readers, limits)
-        _empty(folder)
-        holds = data_in_use() - held > GROWTH_ALLOWED
-        peaked = peak_resident() - peak > PEAK_ALLOWED * limits.max_memory_mb * MIB
-        retires = answer.retires or holds or peaked
-        connection.sendall(_framed(msgspec.structs.replace(answer, retires=retires)))
+    while request := receive(connection.recv):
+        _empty_file(output)
+        if limits.memory is not None:
+            allow_memory(limits.memory)
+        answer = _answer(program, request)
+        del request
+        _empty_folder(folder)
+        retires = answer.retires or _has_grown(held, peak, limits)
+        connection.sendall(_encoded(Answer(answer.body, answer.failure, retires), limits.answer_size))
         if retires:
             break
-    os._exit(0)
+    os._exit(0)  # skips exit handlers, which third-party code may have registered
 
 
-def _answer(task: Task, readers: Readers, limits: ReadLimits) -> Answer:
-    path = Path(os.fsdecode(task.path))
+def _answer(program: Program, request: bytes) -> Answer:
     try:
-        reading = read_file(
-            path,
-            formats=readers.formats,
-            features=readers.features,
-            versions=task.versions,
-            limits=limits,
-            identity=task.identity,
-            adapter=task.adapter,
-        )
-        return Answer(reading=reading)
-    # Whatever a stranger's code raises, SystemExit and its own classes too, the host gets an answer.
+        return Answer(program.answer(request))
+    # Third-party code may raise anything, SystemExit and classes of its own too; the host gets an answer.
     except BaseException as error:  # noqa: BLE001
-        if _out_of_memory(error):
-            return _memory_answer()
-        if isinstance(error, CadmlError):
-            return Answer(failure=failure_of(error, _unforeseen(error)))
-        refusal = MalformedFile(
-            f"reading {display(path)} ended with {type(error).__name__}: {error}",
-            exception=type(error).__name__,
-        )
-        return Answer(failure=failure_of(refusal, traceback.format_exc()))
+        return _OUT_OF_MEMORY if _is_out_of_memory(error) else Answer(failure=failure_of(*_as_cadml(error)))
 
 
-def _memory_answer() -> Answer:
-    failure = Failure(
-        kind="ReaderCrashed", code="PARSE_CRASHED", stage="parse", message="", context={}, memory=True
-    )
-    return Answer(failure=failure, retires=True)
+def _as_cadml(error: BaseException) -> tuple[CadmlError, str]:
+    """Return the error that the host raises, and its traceback where third-party code is to blame."""
+    if not isinstance(error, CadmlError):
+        unforeseen = CadmlError(f"{type(error).__name__}: {error}")
+        return unforeseen, "".join(traceback.format_exception(error))
+    if isinstance(error, Fault) or error.code == CadmlError.code:
+        return error, "".join(traceback.format_exception(error))
+    return error, ""
 
 
-def _out_of_memory(error: BaseException | None) -> bool:
+def _is_out_of_memory(error: BaseException | None) -> bool:
     """Tell whether an error, or one that it wraps, came from the memory limit."""
     seen: set[int] = set()
     while error is not None and id(error) not in seen:
+        # Libraries have their own classes for this, Open CASCADE's Standard_OutOfMemory for one.
         if isinstance(error, MemoryError) or "OutOfMemory" in type(error).__name__:
             return True
         seen.add(id(error))
@@ -101,26 +90,33 @@ def _out_of_memory(error: BaseException | None) -> bool:
     return False
 
 
-def _unforeseen(error: CadmlError) -> str:
-    """Return the traceback where a plugin broke its contract, nothing where the file is to blame."""
-    broken = isinstance(error, AdapterFault) or error.code == CadmlError.code
-    return "".join(traceback.format_exception(error)) if broken else ""
+def _has_grown(held: int, peak: int, limits: Limits) -> bool:
+    """Tell whether the worker should give back memory, compared with what it had at its start."""
+    if data_in_use() - held > GROWTH_ALLOWED:
+        return True
+    return limits.memory is not None and peak_resident() - peak > PEAK_ALLOWED * limits.memory
 
 
-def _framed(answer: Answer) -> bytes:
+def _encoded(answer: Answer, longest: int) -> bytes:
     """Encode an answer; one that does not fit becomes a refusal that does."""
     try:
-        data = frame(answer)
+        data = message(answer)
     except MemoryError:
-        return frame(_memory_answer())
-    if len(data) <= MAX_FRAME:
+        return message(_OUT_OF_MEMORY)
+    if len(data) <= longest:
         return data
-    error = LimitExceeded("answer_bytes", found=len(data), allowed=MAX_FRAME)
-    return frame(Answer(failure=failure_of(error), retires=True))
+    error = LimitExceeded("answer_bytes", found=len(data), allowed=longest)
+    return message(Answer(failure=failure_of(error), retires=True))
 
 
-def _empty(folder: Path) -> None:
-    """Remove what a reader left behind; bring the folder back where a cleaner of /tmp took it."""
+def _empty_file(descriptor: int) -> None:
+    with contextlib.suppress(OSError):  # output that is thrown away has no length
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        os.ftruncate(descriptor, 0)
+
+
+def _empty_folder(folder: Path) -> None:
+    """Remove what is left in the folder; make it again where a cleaner of /tmp took it."""
     try:
         entries = list(os.scandir(folder))
     except OSError:
@@ -131,4 +127,4 @@ def _empty(folder: Path) -> None:
             if entry.is_dir(follow_symlinks=False):
                 shutil.rmtree(entry.path, ignore_errors=True)
             else:
-                os.unlink(entry.path)  # noqa: PTH108 (no Path for every file)
+                os.unlink(entry.path)  # noqa: PTH108 (no Path for every request)

@@ -24,6 +24,7 @@ from cadml_core.errors import (
     MalformedFile,
     UnreadableInput,
 )
+from cadml_core.isolation.protocol import Fault
 from cadml_core.plugins.registry import named
 from cadml_core.reading.detection import HEAD_BYTES, display, identify, open_input, unreadable
 from cadml_core.reading.identity import FileIdentity, digest
@@ -31,7 +32,7 @@ from cadml_core.reading.identity import FileIdentity, digest
 EMPTY_WARNING = "The file is readable, but holds no geometry."
 
 
-class AdapterFault(MalformedFile):
+class AdapterFault(MalformedFile, Fault):
     """An adapter raised or returned what its contract does not allow; its traceback is worth a log entry."""
 
 

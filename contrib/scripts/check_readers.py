@@ -26,10 +26,10 @@ import psutil
 
 from cadml_core.contracts.formats import FormatAdapter
 from cadml_core.errors import CadmlError
-from cadml_core.isolation.pool import ReaderPool
 from cadml_core.plugins.loader import load_plugins
 from cadml_core.reading.detection import display
 from cadml_core.reading.limits import read_limits
+from cadml_core.reading.pool import ReaderPool
 from cadml_core.settings import load_settings
 
 COLUMNS = (

@@ -43,7 +43,7 @@ def environment_readers() -> Iterator[str]:
 
 PASS_IT_ON = {
     "cadml_core/isolation/processes.py",  # gives the environment to the reader processes
-    "cadml_core/isolation/confinement.py",  # tells libraries in a reader where its temporary files go
+    "cadml_core/isolation/limits.py",  # tells libraries in a reader where its temporary files go
     "hostapp/cadml_hostapp/cli/serve.py",
     "hostapp/cadml_hostapp/server.py",  # hand settings to server processes
     "hostapp/cadml_hostapp/metrics_folder.py",  # sets prometheus_client's variable for server processes

@@ -21,9 +21,9 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from cadml_core.contracts.formats import ReadLimits
 from cadml_core.errors import ReaderCrashed
-from cadml_core.isolation.pool import ReaderPool
 from cadml_core.plugins.loader import load_plugins
 from cadml_core.plugins.registry import Registry
+from cadml_core.reading.pool import ReaderPool
 from cadml_core.reading.reading import read_file
 from cadml_core.settings import Settings
 from tests.fuzz.samples import write_samples

@@ -30,9 +30,9 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from cadml_core.contracts.formats import ReadLimits
 from cadml_core.errors import ERROR_CODES, CadmlError
-from cadml_core.isolation.pool import PoolStatistics, ReaderPool
 from cadml_core.plugins.loader import load_plugins
 from cadml_core.plugins.registry import Registry
+from cadml_core.reading.pool import PoolStatistics, ReaderPool
 from cadml_core.reading.reading import Reading
 from cadml_core.settings import Settings
 from tests.fuzz.mutations import mutate

@@ -8,8 +8,8 @@ import msgspec
 import pytest
 
 from cadml_core.contracts.formats import ReadLimits
-from cadml_core.isolation.pool import ReaderPool
 from cadml_core.plugins.loader import load_plugins
+from cadml_core.reading.pool import ReaderPool
 from cadml_core.reading.reading import Reading, read_file
 from cadml_core.settings import Settings
 from tests.fuzz.samples import FORMATS, write_samples

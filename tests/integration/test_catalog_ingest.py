@@ -23,10 +23,10 @@ from cadml_core.errors import CadmlError, NotFound, PluginUnavailable
 from cadml_core.intake.folders import find_files
 from cadml_core.intake.ingest import IngestOptions, IngestProgress, IngestSummary, ingest
 from cadml_core.intake.intake import Intake
-from cadml_core.isolation.pool import ReaderPool
 from cadml_core.plugins.loader import load_plugins
 from cadml_core.plugins.registry import Registry
 from cadml_core.reading.limits import read_limits
+from cadml_core.reading.pool import ReaderPool
 from cadml_core.settings import Settings
 from tests.services import intake_over
 

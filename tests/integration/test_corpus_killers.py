@@ -9,8 +9,8 @@ import pytest
 
 from cadml_core.contracts.formats import ReadLimits
 from cadml_core.errors import ERROR_CODES, CadmlError
-from cadml_core.isolation.pool import ReaderPool
 from cadml_core.plugins.loader import load_plugins
+from cadml_core.reading.pool import ReaderPool
 from cadml_core.settings import Settings
 
 CORPUS = Path(os.environ.get("CADML_CORPUS", "does-not-exist"))

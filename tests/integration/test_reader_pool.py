@@ -30,7 +30,7 @@ from cadml_core.errors import (
     UnreadableInput,
 )
 from cadml_core.isolation import processes
-from cadml_core.isolation.pool import ReaderPool
+from cadml_core.reading.pool import ReaderPool
 from cadml_core.reading.reading import Reading
 from tests.integration.evil_readers import FEATURES, FORMATS, Evil, good
 
@@ -130,8 +130,8 @@ def test_a_reader_that_hangs_is_ended(hasty, sample):
     with pytest.raises(ReaderTimeout, match="longer than 1 s"):
         hasty.read(sample("hangs"))
     worker = hasty.read(sample("good")).document.properties["pid"]
-    launcher = hasty.statistics.launcher_pid
-    assert eventually(lambda: children(launcher) == [launcher, worker])
+    fork_server = hasty.statistics.server_pid
+    assert eventually(lambda: children(fork_server) == [fork_server, worker])
     assert hasty.statistics.timed_out == before + 1
 
 
@@ -157,14 +157,14 @@ def test_a_worker_that_dies_idle_costs_nothing(hasty, sample):
         assert hasty.read(sample("good")).document.properties["pid"] != pid
 
 
-def test_a_dead_launcher_is_replaced(pool, sample):
+def test_a_dead_fork_server_is_replaced(pool, sample):
     """Losing the process that forks the others costs no file, even in the middle of one."""
     pending = [pool.submit(sample("sleeps", str(number))) for number in range(2)]
     assert eventually(lambda: all(future.running() for future in pending))
-    launcher = pool.statistics.launcher_pid
-    os.kill(launcher, signal.SIGKILL)
+    fork_server = pool.statistics.server_pid
+    os.kill(fork_server, signal.SIGKILL)
     assert [future.result().format for future in pending] == ["sleeps", "sleeps"]
-    assert pool.statistics.launcher_pid != launcher
+    assert pool.statistics.server_pid != fork_server
 
 
 def test_an_adapters_own_exceptions_arrive_readably(pool, sample):
@@ -210,7 +210,7 @@ def test_an_answer_beyond_measure_is_refused(sample):
 
 def test_an_answer_that_is_none_is_not_believed(pool, sample):
     """What a damaged process sends is checked; the process is ended, the next file is read."""
-    with pytest.raises(ReaderCrashed, match="sent what is no answer") as caught:
+    with pytest.raises(ReaderCrashed, match="sent an invalid answer") as caught:
         pool.read(sample("babbles"))
     assert caught.value.context == {"reason": "answer", "format": "babbles"}
     assert pool.read(sample("good")).format == "good"
@@ -236,7 +236,7 @@ def test_readers_do_not_see_the_hosts_secrets(sample, monkeypatch):
 def test_temporary_files_are_removed_after_each_file(pool, sample):
     """What a reader leaves in its temporary folder is gone when the answer is there."""
     folder = Path(pool.read(sample("litters")).document.properties["folder"])
-    assert folder.parent.parent.name.startswith("cadml-readers-")
+    assert folder.parent.parent.name.startswith("cadml-sandbox-")
     assert not folder.exists()
 
 
@@ -365,9 +365,9 @@ def test_closing_ends_every_process_and_removes_every_file(sample):
     pool = ReaderPool(FORMATS, {}, limits=LIMITS, workers=2)
     folder = Path(pool.read(sample("litters")).document.properties["folder"]).parent.parent
     futures = [pool.submit(sample("hangs", str(number))) for number in range(4)]
-    launcher = pool.statistics.launcher_pid
-    assert eventually(lambda: len(children(launcher)) == 3 and sum(map(Future.running, futures)) == 2)
-    pids = children(launcher)
+    fork_server = pool.statistics.server_pid
+    assert eventually(lambda: len(children(fork_server)) == 3 and sum(map(Future.running, futures)) == 2)
+    pids = children(fork_server)
     pool.close()
     pool.close()
     assert all(map(gone, pids))
@@ -400,7 +400,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background
 import os, sys, time
 from pathlib import Path
 from cadml_core.contracts.formats import ReadLimits
-from cadml_core.isolation.pool import ReaderPool
+from cadml_core.reading.pool import ReaderPool
 from tests.integration.evil_readers import FORMATS
 pool = ReaderPool(FORMATS, {}, limits=ReadLimits(max_seconds=600), workers=2)
 here = Path(sys.argv[1])
@@ -408,7 +408,7 @@ folder = pool.read(here / "part.litters").document.properties["folder"]
 futures = [pool.submit(here / f"part.{name}") for name in ("hangs", "hangs", "good")]
 while pool.statistics.alive < 2:
     time.sleep(0.01)
-print(pool.statistics.launcher_pid, Path(folder).parent.parent, flush=True)
+print(pool.statistics.server_pid, Path(folder).parent.parent, flush=True)
 """
 
 
@@ -431,9 +431,9 @@ def host(sample, tmp_path) -> Iterator[Callable[[str], tuple[subprocess.Popen[st
         )
         started.append(process)
         assert process.stdout is not None
-        launcher, folder = process.stdout.readline().split()
-        assert eventually(lambda: len(children(int(launcher))) == 3)
-        return process, children(int(launcher)), Path(folder)
+        fork_server, folder = process.stdout.readline().split()
+        assert eventually(lambda: len(children(int(fork_server))) == 3)
+        return process, children(int(fork_server)), Path(folder)
 
     yield start
     for process in started:
@@ -458,8 +458,8 @@ def test_a_host_that_forgets_to_close_ends_at_once(host):
     assert eventually(lambda: not folder.exists())
 
 
-def test_readers_end_with_a_killed_launcher(host):
-    """If both the launcher and the host go, the kernel ends the workers, and the next pool cleans up."""
+def test_readers_end_with_a_killed_fork_server(host):
+    """If both the fork_server and the host go, the kernel ends the workers, and the next pool cleans up."""
     process, pids, folder = host("time.sleep(1000)")
     for pid in (process.pid, pids[0]):
         os.kill(pid, signal.SIGKILL)
@@ -467,7 +467,7 @@ def test_readers_end_with_a_killed_launcher(host):
     process.wait()
     assert folder.exists()
     with ReaderPool(FORMATS, {}, limits=LIMITS, workers=1) as pool:
-        pool.start()
+        pool.start(wait=True)
         assert not folder.exists()
 
 
@@ -476,7 +476,7 @@ def test_an_adapter_of_the_main_script_is_refused_with_advice(tmp_path):
     script = tmp_path / "main.py"
     script.write_text(
         "from cadml_core import ReadLimits\n"
-        "from cadml_core.isolation.pool import ReaderPool\n"
+        "from cadml_core.reading.pool import ReaderPool\n"
         "class Mine: name = 'mine'; suffixes = ()\n"
         "try: ReaderPool({'mine': Mine()}, {}, limits=ReadLimits(), workers=1)\n"
         "except Exception as error: print(error)\n"
@@ -534,11 +534,11 @@ def test_a_start_that_failed_is_tried_again(sample, tmp_path, monkeypatch):
     with ReaderPool({"good": adapter}, {}, limits=LIMITS, workers=1) as pool:
         with pytest.raises(PluginUnavailable, match="licence server"):
             pool.read(sample("good"))
-        launcher = pool.statistics.launcher_pid
+        fork_server = pool.statistics.server_pid
         (tmp_path / "obstacle").unlink()
         with pytest.raises(PluginUnavailable, match="licence server"):
             pool.read(sample("good"))
-        assert pool.statistics.launcher_pid == launcher
+        assert pool.statistics.server_pid == fork_server
         monkeypatch.setattr(processes, "RETRY_SECONDS", 0.0)
         assert pool.read(sample("good")).format == "good"
 

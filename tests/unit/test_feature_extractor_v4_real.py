@@ -14,9 +14,9 @@ import pytest
 from prometheus_client import REGISTRY
 
 from cadml_core import BoundingBox, CadDocument, MalformedFile, ReadLimits, convert_by_name
-from cadml_core.isolation.pool import ReaderPool
 from cadml_core.plugins.loader import load_plugins
 from cadml_core.plugins.registry import Registry
+from cadml_core.reading.pool import ReaderPool
 from cadml_core.reading.reading import read_file
 from cadml_core.settings import Settings
 

@@ -117,3 +117,22 @@ def test_imports_only_what_the_scan_saw() -> None:
     for allowed in ([], ["builtins:set"], ["__builtin__:list"]):
         with pytest.raises(GlobalRefused):
             load_restricted(data, allowed)
+
+
+def test_leaves_no_bytecode_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The process may write little, so Python would cut the compiled form of a large module short.
+
+    Whoever imports the module after that, in any process, would find it damaged.
+    """
+    module = tmp_path / "a_large_module.py"
+    lines = [f"value_{number} = {number}.5" for number in range(9_000)]
+    module.write_text(
+        "\n".join(
+            [*lines, "class Model:", "    n_features_in_ = 3", "    def predict(self, rows): return ['bolt']"]
+        )
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr("sys.dont_write_bytecode", True)
+    loaded = __import__("a_large_module")
+    assert attempt(loaded.Model()).width == 3
+    assert list(tmp_path.rglob("*.pyc")) == []

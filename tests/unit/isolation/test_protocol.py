@@ -8,13 +8,13 @@ import msgspec
 import pytest
 
 from cadml_core.errors import DimensionMismatch, LimitExceeded, MalformedFile, UnreadableInput
-from cadml_core.isolation.protocol import MAX_FRAME, Answer, Failure, Frames, error_of, failure_of, frame
+from cadml_core.isolation.protocol import Answer, Failure, Frames, error_of, failure_of, message
 from tests.integration.evil_readers import OwnRefusal
 
 
 def through(error):
     """Send an error over the wire."""
-    body = frame(Answer(failure=failure_of(error)))[4:]
+    body = message(Answer(failure=failure_of(error)))[4:]
     failure = msgspec.msgpack.decode(body, type=Answer).failure
     assert isinstance(failure, Failure)
     return error_of(failure)
@@ -68,8 +68,8 @@ def test_a_context_may_hold_any_numbers():
 
 def test_frames_are_put_together_from_any_pieces():
     """A frame may arrive byte by byte."""
-    data = frame(Answer(retires=True))
-    frames = Frames()
+    data = message(Answer(retires=True))
+    frames = Frames(longest=1000)
     assert [frames.feed(data[i : i + 1]) for i in range(len(data) - 1)] == [None] * (len(data) - 1)
     body = frames.feed(data[-1:])
     assert msgspec.msgpack.decode(body, type=Answer) == Answer(retires=True)
@@ -78,4 +78,4 @@ def test_frames_are_put_together_from_any_pieces():
 def test_a_frame_that_claims_too_much_is_refused_at_once():
     """A worker whose memory is damaged cannot make the host allocate gigabytes."""
     with pytest.raises(ValueError, match="a frame of"):
-        Frames().feed((MAX_FRAME + 1).to_bytes(4, "big"))
+        Frames(longest=1000).feed((1001).to_bytes(4, "big"))

@@ -1,55 +1,55 @@
-"""The temporary folders of reader pools: held while in use, swept when nobody holds them."""
+"""The temporary folders of fork servers: held while in use, swept when no process holds them."""
 
 from __future__ import annotations
 
-import tempfile
+import os
+from pathlib import Path
 
-import pytest
-
-from cadml_core.isolation.scratch import PREFIX, Scratch, sweep
-
-
-@pytest.fixture(autouse=True)
-def temporary(tmp_path, monkeypatch):
-    """Use an empty folder."""
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    return tmp_path
+from cadml_core.isolation.scratch import PREFIX, hold, sweep
 
 
-def test_a_folder_in_use_is_left_alone(temporary):
-    """Neither another pool nor a sweep touches it."""
-    one, two = Scratch(), Scratch()
-    (one.path / "file").touch()
-    sweep(temporary)
-    assert (one.path / "file").exists()
-    assert two.path.exists()
-    for scratch in (one, two):
-        scratch.remove()
-        scratch.remove()
-    assert not any(temporary.iterdir())
+def test_a_folder_in_use_is_left_alone(tmp_path: Path) -> None:
+    """Neither another fork server nor a sweep touches it, until it is given up."""
+    one, two = tmp_path / f"{PREFIX}1", tmp_path / f"{PREFIX}2"
+    locks = [hold(one), hold(two)]
+    (one / "file").touch()
+    sweep(tmp_path)
+    assert (one / "file").exists()
+    assert two.exists()
+    for lock in locks:
+        os.close(lock)
+    sweep(tmp_path)
+    assert not any(tmp_path.iterdir())
 
 
-def test_what_a_killed_process_left_is_swept_by_the_next(temporary):
-    """A folder that nobody holds goes, with everything in it."""
-    left = temporary / f"{PREFIX}left"
+def test_what_a_killed_process_left_is_swept_by_the_next(tmp_path: Path) -> None:
+    """A folder that no process holds goes, with everything in it."""
+    left = tmp_path / f"{PREFIX}left"
     (left / "123").mkdir(parents=True)
     (left / "123" / "part.tmp").write_bytes(b"x")
-    scratch = Scratch()
+    lock = hold(tmp_path / f"{PREFIX}new")
     assert not left.exists()
-    scratch.remove()
+    os.close(lock)
 
 
-def test_only_folders_of_that_name_are_swept(temporary):
-    """Other people's files, and links under our name, are none of our business."""
-    (temporary / "other").mkdir()
-    (temporary / "target").mkdir()
-    link = temporary / f"{PREFIX}link"
-    link.symlink_to(temporary / "target")
-    (temporary / f"{PREFIX}file").touch()
-    sweep(temporary)
-    assert sorted(path.name for path in temporary.iterdir()) == [
-        f"{PREFIX}file",
-        f"{PREFIX}link",
-        "other",
-        "target",
-    ]
+def test_a_folder_that_was_swept_before_it_was_held_is_made_again(tmp_path: Path) -> None:
+    """Between making a folder and holding it, another process may take it for a forgotten one."""
+    folder = tmp_path / f"{PREFIX}1"
+    folder.mkdir()
+    sweep(tmp_path)
+    assert not folder.exists()
+    lock = hold(folder)
+    assert folder.is_dir()
+    os.close(lock)
+
+
+def test_only_folders_of_that_name_are_swept(tmp_path: Path) -> None:
+    """Files of others, and links under our name, are left alone."""
+    (tmp_path / "other").mkdir()
+    (tmp_path / "target").mkdir()
+    link = tmp_path / f"{PREFIX}link"
+    link.symlink_to(tmp_path / "target")
+    (tmp_path / f"{PREFIX}file").touch()
+    sweep(tmp_path)
+    found = sorted(path.name for path in tmp_path.iterdir())
+    assert found == [f"{PREFIX}file", f"{PREFIX}link", "other", "target"]

@@ -6,9 +6,8 @@ from pathlib import Path
 
 from cadml_core.contracts.formats import ReadLimits
 from cadml_core.errors import ERROR_CODES
-from cadml_core.isolation.confinement import MIB
-from cadml_core.isolation.protocol import MAX_FRAME
-from cadml_core.isolation.worker import GROWTH_ALLOWED, MAX_TEMPORARY_FILE, PEAK_ALLOWED
+from cadml_core.isolation.limits import MAX_ANSWER, MAX_FILE, MIB
+from cadml_core.isolation.worker import GROWTH_ALLOWED, PEAK_ALLOWED
 from cadml_core.reading.limits import read_limits
 from cadml_core.settings import Settings, setting_specs
 
@@ -42,10 +41,10 @@ def test_the_settings_named_exist_and_change_their_limit():
 def test_codes_and_constants_are_those_of_the_code():
     """Error codes exist; the sizes in the text are the constants."""
     assert all(row[5].split("`")[1] in ERROR_CODES for row in ROWS)
-    assert f"{MAX_FRAME // MIB} MiB" in PAGE
-    assert f"{MAX_TEMPORARY_FILE // (1024 * MIB)} GiB" in PAGE
+    assert f"{MAX_ANSWER // MIB} MiB" in PAGE
+    assert f"{MAX_FILE // (1024 * MIB)} GiB" in PAGE
     isolation = (DOCS / "explanation" / "isolation.md").read_text(encoding="utf-8")
     assert f"more than {GROWTH_ALLOWED // MIB} MiB" in isolation
     assert PEAK_ALLOWED == 0.5
     assert "half of its memory limit" in isolation
-    assert f"larger than {MAX_FRAME // MIB} MiB" in isolation
+    assert f"larger than {MAX_ANSWER // MIB} MiB" in isolation

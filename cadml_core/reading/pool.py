@@ -18,16 +18,27 @@ from cadml_core import metrics
 from cadml_core.contracts.features import FeatureVersion
 from cadml_core.contracts.formats import FormatAdapter, ReadLimits
 from cadml_core.errors import CadmlError
-from cadml_core.isolation.failures import crash, name_of, nonsense, out_of_memory, timeout
-from cadml_core.isolation.processes import Nonsense, OutOfTime, WorkerDied
-from cadml_core.isolation.protocol import Answer, Task, error_of
-from cadml_core.isolation.supervisor import Crew
+from cadml_core.isolation.limits import MIB, Limits
+from cadml_core.isolation.processes import (
+    Closed,
+    ProtocolError,
+    StartFailed,
+    TimeLimitExceeded,
+    WorkerDied,
+    WorkerSpec,
+)
+from cadml_core.isolation.protocol import error_of
+from cadml_core.isolation.workers import Workers
 from cadml_core.plugins.pickling import pickled
 from cadml_core.reading.detection import detect
+from cadml_core.reading.failures import cannot_start, crash, out_of_memory, protocol_error, timeout
 from cadml_core.reading.identity import FileIdentity
+from cadml_core.reading.program import ReaderProgram, Task
 from cadml_core.reading.reading import Reading, feature_version
 
 log = logging.getLogger(__name__)
+
+_readings = msgspec.msgpack.Decoder(Reading)
 
 
 class PoolStatistics(msgspec.Struct, frozen=True):
@@ -45,7 +56,8 @@ class PoolStatistics(msgspec.Struct, frozen=True):
     """Workers that ended after an answer, to give back memory."""
     read: int
     refused: int
-    launcher_pid: int | None
+    server_pid: int | None
+    """The fork server's process id, None where there is none."""
 
 
 class ReaderPool:
@@ -81,7 +93,9 @@ class ReaderPool:
         self.workers = max(1, workers)
         self._formats = formats
         self._features = features
-        self._crew = Crew(pickled(formats, features), limits)
+        program = ReaderProgram(pickled(formats, features), limits)
+        allowed = Limits(seconds=limits.max_seconds, memory=limits.max_memory_mb * MIB)
+        self._workers = Workers(WorkerSpec(program=program, limits=allowed))
         self._queue: queue.SimpleQueue[tuple[Future[Reading], Task] | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._threads: list[threading.Thread] = []
@@ -111,9 +125,12 @@ class ReaderPool:
             RuntimeError: The pool is closed, or was made in another process before a fork.
         """
         self._require_usable()
-        launcher = self._crew.launcher()
-        if wait:
-            launcher.await_ready()
+        try:
+            server = self._workers.server()
+            if wait:
+                server.await_ready()
+        except StartFailed as error:
+            raise cannot_start(error) from error
 
     def submit(
         self,
@@ -146,7 +163,8 @@ class ReaderPool:
         )
         try:
             for name in versions:
-                feature_version(self._features, name)
+                if name not in self._features:
+                    feature_version(self._features, name)  # says what there is
         except CadmlError as error:
             future.set_exception(error)
             return future
@@ -211,9 +229,9 @@ class ReaderPool:
         with self._lock:
             return PoolStatistics(
                 workers=self.workers,
-                alive=self._crew.alive,
-                started=self._crew.started,
-                launcher_pid=self._crew.launcher_pid,
+                alive=self._workers.alive,
+                started=self._workers.started,
+                server_pid=self._workers.server_pid,
                 **self._counts,
             )
 
@@ -232,7 +250,7 @@ class ReaderPool:
         self._cancel_queued()
         for _ in threads:
             self._queue.put(None)
-        self._crew.close()
+        self._workers.close()
         for thread in threads:
             if thread is not threading.current_thread():
                 thread.join()
@@ -263,7 +281,7 @@ class ReaderPool:
             thread.start()
 
     def _serve(self, number: int) -> None:
-        """One thread's life: take a file, have it read, tell the result."""
+        """Take files from the queue and have them read, until the pool is closed. Runs in a thread."""
         while (item := self._queue.get()) is not None:
             future, task = item
             if future.set_running_or_notify_cancel():
@@ -273,7 +291,7 @@ class ReaderPool:
                 except BaseException as error:  # noqa: BLE001
                     future.set_exception(_as_cadml(error, task))
             del item, future, task
-        self._crew.discard(number)
+        self._workers.discard(number)
 
     def _recorded(self, number: int, task: Task) -> Reading:
         """Read a file; metrics and counts are recorded here and nowhere else."""
@@ -292,28 +310,29 @@ class ReaderPool:
 
     def _read(self, number: int, task: Task) -> Reading:
         try:
-            answer = self._crew.ask(number, task)
-        except OutOfTime:
+            answer = self._workers.ask(number, msgspec.msgpack.encode(task))
+            if answer.retires:
+                self._count("retired")
+            if answer.body is not None:
+                return _decoded(answer.body)
+        except TimeLimitExceeded:
             self._count("timed_out")
             raise self._named(task, timeout(task, self.limits)) from None
         except WorkerDied as death:
             self._count("crashed")
             raise self._named(task, crash(task, death, self.limits)) from None
-        except Nonsense as error:
+        except ProtocolError as error:
+            self._workers.discard(number)
             self._count("crashed")
-            raise self._named(task, nonsense(task, error)) from None
-        if answer.retires:
-            self._count("retired")
-        return self._unpacked(task, answer)
-
-    def _unpacked(self, task: Task, answer: Answer) -> Reading:
-        if answer.reading is not None:
-            return answer.reading
-        assert answer.failure is not None
-        if answer.failure.memory:
+            raise self._named(task, protocol_error(task, error)) from None
+        except StartFailed as error:
+            raise cannot_start(error) from error
+        except Closed as error:
+            raise CadmlError("the reader pool was closed", stage="parse") from error
+        if answer.failure is None:
             raise self._named(task, out_of_memory(task, self.limits))
         if answer.failure.traceback:
-            log.warning("reading %s: %s", name_of(task), answer.failure.traceback)
+            log.warning("reading %s: %s", task.name, answer.failure.traceback)
         raise error_of(answer.failure)
 
     def _count(self, what: str) -> None:
@@ -321,10 +340,17 @@ class ReaderPool:
             self._counts[what] += 1
 
     def _named(self, task: Task, error: CadmlError) -> CadmlError:
-        """Add the format that the worker did not live to tell."""
+        """Add the format, which the worker can no longer tell."""
         with contextlib.suppress(CadmlError):
             error.context["format"] = detect(Path(os.fsdecode(task.path)), self._formats).name
         return error
+
+
+def _decoded(body: bytes) -> Reading:
+    try:
+        return _readings.decode(body)
+    except msgspec.MsgspecError as error:
+        raise ProtocolError(str(error)) from error
 
 
 def _outcome(future: Future[Reading]) -> Reading | CadmlError:
@@ -339,5 +365,5 @@ def _outcome(future: Future[Reading]) -> Reading | CadmlError:
 def _as_cadml(error: BaseException, task: Task) -> CadmlError:
     if isinstance(error, CadmlError):
         return error
-    log.error("reading %s failed in the host", name_of(task), exc_info=error)
-    return CadmlError(f"reading {name_of(task)} failed: {type(error).__name__}: {error}", stage="parse")
+    log.error("reading %s failed in the host", task.name, exc_info=error)
+    return CadmlError(f"reading {task.name} failed: {type(error).__name__}: {error}", stage="parse")

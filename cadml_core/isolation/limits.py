@@ -1,0 +1,114 @@
+"""What a worker may take, and how the operating system is told."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import faulthandler
+import os
+import resource
+import signal
+import sys
+import tempfile
+from pathlib import Path
+
+import msgspec
+
+MIB = 1024**2
+MAX_ANSWER = 64 * MIB
+"""A document summary is a few kilobytes."""
+MAX_FILE = 4096 * MIB
+_PR_SET_PDEATHSIG = 1
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """What a worker may take; sizes in bytes, None for no limit."""
+
+    seconds: float
+    """Time for one request, enforced by the host: the worker is killed."""
+    memory: int | None = None
+    """Private memory for one request, on top of what the worker holds before it."""
+    address_space: int | None = None
+    """Of the process, libraries included."""
+    cpu_seconds: int | None = None
+    """Processor time of the worker's whole life."""
+    file_size: int = MAX_FILE
+    """Largest file that it may write."""
+    answer_size: int = MAX_ANSWER
+
+
+def confine(limits: Limits, output: int, folder: Path, parent: int) -> None:
+    """Separate a fresh worker from everything that it could outlive or disturb.
+
+    It leads a process group of its own, so that it can be killed with all its children; it dies with its
+    parent; what it prints goes to ``output``, temporary files to ``folder``; it leaves no core dump.
+    """
+    os.setsid()
+    _die_with(parent)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _limit(resource.RLIMIT_CORE, 0)
+    _limit(resource.RLIMIT_FSIZE, limits.file_size)
+    _limit(resource.RLIMIT_CPU, limits.cpu_seconds)
+    _limit(resource.RLIMIT_AS, limits.address_space)
+    os.dup2(output, 1)
+    os.dup2(output, 2)
+    faulthandler.enable(2)
+    os.environ["TMPDIR"] = tempfile.tempdir = str(folder)
+
+
+def make_folder(folder: Path) -> None:
+    """Make the folder for temporary files; code that needs it reports where that failed."""
+    with contextlib.suppress(OSError):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
+def allow_memory(size: int) -> None:
+    """Let the process take ``size`` bytes on top of what it holds now.
+
+    The soft limit is set anew for each request, so that no request pays for what an earlier one left
+    behind. ``RLIMIT_DATA`` counts private writable memory only: the libraries' text and reserved address
+    space, half a gigabyte for a CAD kernel, do not count.
+    """
+    hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
+    resource.setrlimit(resource.RLIMIT_DATA, (_at_most(data_in_use() + size, hard), hard))
+
+
+def data_in_use() -> int:
+    """Return the bytes of private data that count against ``RLIMIT_DATA``; 0 where unknown."""
+    return _statm(5)
+
+
+def private_resident() -> int:
+    """Return the bytes of private memory in use, with which a forked child starts; 0 where unknown."""
+    return _statm(1) - _statm(2)
+
+
+def peak_resident() -> int:
+    """Return the most bytes of memory that this process ever had in use."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def _statm(column: int) -> int:
+    try:
+        with open("/proc/self/statm", "rb") as file:  # noqa: PTH123 (called for every request)
+            return int(file.read().split()[column]) * resource.getpagesize()
+    except OSError:  # not Linux
+        return 0
+
+
+def _limit(kind: int, value: int | None) -> None:
+    """Set soft and hard limit, so that the process cannot raise it again."""
+    if value is not None:
+        bound = _at_most(value, resource.getrlimit(kind)[1])
+        resource.setrlimit(kind, (bound, bound))
+
+
+def _at_most(value: int, hard: int) -> int:
+    return value if hard == resource.RLIM_INFINITY else min(value, hard)
+
+
+def _die_with(parent: int) -> None:
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # it died before the line above
+        os._exit(0)
