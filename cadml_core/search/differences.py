@@ -7,7 +7,8 @@ import numpy as np
 
 from cadml_core.catalog.store import Catalog
 from cadml_core.contracts.features import FeatureVersion
-from cadml_core.search.similarity import explain
+from cadml_core.documents.arrays import FloatMatrix, FloatVector
+from cadml_core.search.questions import Contribution
 from cadml_core.search.spaces import Space
 
 
@@ -56,3 +57,13 @@ def feature_difference(catalog: Catalog, feature: FeatureVersion, id_a: str, id_
             for slot, item in zip(feature.slots, reasons, strict=True)
         ),
     )
+
+
+def explain(space: Space, query: FloatVector, others: FloatMatrix) -> list[tuple[Contribution, ...]]:
+    """Explain the distances between a raw vector and each of others, slot by slot."""
+    names = [slot.name for slot in space.feature.slots]
+    mine = query.tolist()
+    return [
+        tuple(map(Contribution, names, shares, mine, values))
+        for shares, values in zip(space.shares(query, others).tolist(), others.tolist(), strict=True)
+    ]

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import msgspec
+import numpy as np
 
 from cadml_core.catalog.records import Part, PartFilter
+from cadml_core.contracts.features import FeatureVersion
 from cadml_core.documents.arrays import FloatVector
+from cadml_core.errors import DimensionMismatch, InvalidInput
 from cadml_core.search.filters import SlotRange
 from cadml_core.search.spaces import SpaceName
 
@@ -60,3 +64,22 @@ class SearchResult(msgspec.Struct, frozen=True):
     """Name of the vector backend that answered."""
     degraded: bool = False
     """True where a stand-in answered because the chosen backend could not."""
+
+
+def checked_values(values: FloatVector | Sequence[float], feature: FeatureVersion) -> FloatVector:
+    """Return raw values of this feature version as float64.
+
+    Raises:
+        DimensionMismatch: There are not as many values as slots.
+        InvalidInput: They are not finite numbers.
+    """
+    try:
+        raw = np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise InvalidInput(f"a vector must be a list of numbers: {error}", stage="similarity") from None
+    if raw.shape != (len(feature.slots),):
+        raise DimensionMismatch(expected=len(feature.slots), found=raw.size, stage="similarity")
+    if not np.isfinite(raw).all():
+        slot = feature.slots[int(np.flatnonzero(~np.isfinite(raw))[0])].name
+        raise InvalidInput(f"a vector must be finite; {slot} is not", stage="similarity", slot=slot)
+    return raw

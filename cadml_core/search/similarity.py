@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import threading
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -10,20 +11,25 @@ import numpy as np
 
 from cadml_core.catalog.records import Part, PartFilter
 from cadml_core.catalog.store import Catalog
+from cadml_core.catalog.transactions import PART
 from cadml_core.clock import Clock, SystemClock
 from cadml_core.contracts.features import FeatureVersion
 from cadml_core.contracts.vectors import Hits, VectorBackend
 from cadml_core.documents.arrays import FloatMatrix, FloatVector, Int64Array
-from cadml_core.errors import DimensionMismatch, InvalidInput, NotFound
+from cadml_core.errors import InvalidInput, NotFound
+from cadml_core.search.differences import explain
 from cadml_core.search.filters import Admission, SlotRange
 from cadml_core.search.index.failover import ResilientIndexes
 from cadml_core.search.index.health import RecoveryPolicy
 from cadml_core.search.index.sync import Answer, BackendChoice, backend_config
-from cadml_core.search.parts import PartCache
-from cadml_core.search.questions import Contribution, Hit, Question, SearchResult
+from cadml_core.search.questions import Hit, Question, SearchResult, checked_values
 from cadml_core.search.spaces import Space, SpaceName
 
 MAX_K = 10_000
+_CAPACITY = 100_000
+"""Most parts kept, about 0.7 kB each; when there would be more, all are dropped."""
+_FEW = 1_000
+"""So many changes are dropped one by one; after more than that it is quicker to begin anew."""
 _ALL_PARTS = PartFilter()
 _ATTEMPTS = 3
 
@@ -273,35 +279,6 @@ def _rows_of(answers: Sequence[Answer]) -> set[int]:
     return found - {-1}
 
 
-def explain(space: Space, query: FloatVector, others: FloatMatrix) -> list[tuple[Contribution, ...]]:
-    """Explain the distances between a raw vector and each of others, slot by slot."""
-    names = [slot.name for slot in space.feature.slots]
-    mine = query.tolist()
-    return [
-        tuple(map(Contribution, names, shares, mine, values))
-        for shares, values in zip(space.shares(query, others).tolist(), others.tolist(), strict=True)
-    ]
-
-
-def checked_values(values: FloatVector | Sequence[float], feature: FeatureVersion) -> FloatVector:
-    """Return raw values of this feature version as float64.
-
-    Raises:
-        DimensionMismatch: There are not as many values as slots.
-        InvalidInput: They are not finite numbers.
-    """
-    try:
-        raw = np.asarray(values, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise InvalidInput(f"a vector must be a list of numbers: {error}", stage="similarity") from None
-    if raw.shape != (len(feature.slots),):
-        raise DimensionMismatch(expected=len(feature.slots), found=raw.size, stage="similarity")
-    if not np.isfinite(raw).all():
-        slot = feature.slots[int(np.flatnonzero(~np.isfinite(raw))[0])].name
-        raise InvalidInput(f"a vector must be finite; {slot} is not", stage="similarity", slot=slot)
-    return raw
-
-
 def check_bounds(k: int, min_score: float) -> None:
     """Refuse what no search can mean.
 
@@ -316,3 +293,47 @@ def check_bounds(k: int, min_score: float) -> None:
             stage="similarity",
             min_score=str(min_score),
         )
+
+
+class PartCache:
+    """Looks up parts by row number; what the catalogue has changed is never shown. Thread-safe."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self._catalog = catalog
+        self._lock = threading.Lock()
+        self._known: dict[int, Part] = {}
+        self._change = 0
+
+    def get(self, rows: Collection[int], change: int | None = None) -> dict[int, Part]:
+        """Return the parts of these rows as they are now; those that are gone are left out.
+
+        Args:
+            rows: Their row numbers.
+            change: Show them as they are since this change at least; None: since the newest.
+        """
+        newest = self._change if change == self._change else self._catalog.last_change()
+        with self._lock:
+            self._forget_changed(newest)
+            known = self._known
+            found = {row: known[row] for row in rows if row in known}
+        if len(found) == len(rows):
+            return found
+        fetched = self._catalog.parts_by_row(row for row in rows if row not in found)
+        with self._lock:
+            if self._change == newest:  # else one of them may have changed since it was fetched
+                if len(self._known) + len(fetched) > _CAPACITY:
+                    self._known.clear()
+                self._known.update(fetched)
+        return found | fetched
+
+    def _forget_changed(self, newest: int) -> None:
+        if newest < self._change:  # another thread has seen a newer one; or the database was put back
+            newest = self._catalog.last_change()
+        if newest == self._change:
+            return
+        if 0 < newest - self._change <= _FEW and self._known:
+            for change in self._catalog.changes_since(self._change, PART):
+                self._known.pop(int(change.key), None)
+        else:
+            self._known.clear()
+        self._change = newest

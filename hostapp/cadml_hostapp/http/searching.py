@@ -22,8 +22,7 @@ from litestar.types import ASGIApp, Receive, Scope, Send
 
 from cadml_core.errors import CadmlError
 from cadml_core.runtime import Runtime
-from cadml_core.search.questions import Question, SearchResult
-from cadml_core.search.similarity import checked_values
+from cadml_core.search.questions import Question, SearchResult, checked_values
 from cadml_core.search.spaces import SpaceName
 from cadml_hostapp.http.auth import Gatekeeper
 from cadml_hostapp.http.rate_limit import RateLimit

@@ -9,7 +9,7 @@ from litestar import Request, Response, Router
 from litestar.openapi.datastructures import ResponseSpec
 
 from cadml_core.catalog.store import Catalog
-from cadml_core.search.similarity import checked_values
+from cadml_core.search.questions import checked_values
 from cadml_core.search.statistics import vector_statistics
 from cadml_hostapp.routes.declare import NAMED, json_body, route
 from cadml_hostapp.routes.index.handlers import reload_backend
