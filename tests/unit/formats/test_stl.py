@@ -16,9 +16,8 @@ from cadml_core import CadDocument, CadmlError, LimitExceeded, MalformedFile, Re
 from cadml_core.contracts.formats import MeshRequest
 from cadml_core.documents.document import decode_summary, encode_summary
 from cadml_core.errors import UnreadableInput
-from cadml_plugins.formats.mesh import _topology as _stl_topology
-from cadml_plugins.formats.stl import _ascii as _stl_ascii
-from cadml_plugins.formats.stl import adapter as stl
+from cadml_plugins.formats.mesh import _topology, _welding
+from cadml_plugins.formats.stl import _ascii, _document
 from cadml_plugins.formats.stl.adapter import StlAdapter
 
 Facets = NDArray[np.float64]
@@ -258,7 +257,7 @@ class TestTrust:
         self, path: Path, monkeypatch: pytest.MonkeyPatch, write: Callable[[Facets], bytes | str]
     ) -> None:
         """Beyond the size whose edges are examined, closed is still told from open, and it says so."""
-        monkeypatch.setattr(stl, "MOST_FACETS", 11)
+        monkeypatch.setattr(_document, "MOST_FACETS", 11)
         closed = read(path, write(cube(2)))
         assert closed.facet_quality is None
         assert closed.mass is not None
@@ -295,7 +294,7 @@ class TestBinary:
         assert document.facet_count == 12
 
     def test_trailing_bytes(self, path: Path) -> None:
-        """Bytes after the last facet are passed over with a warning, also behind 'solid'."""
+        """Bytes after the last facet are ignored with a warning, also behind 'solid'."""
         document = read(path, binary(cube(), header=b"solid x") + b"rubbish")
         assert document.facet_count == 12
         assert any("7 bytes after the last facet" in warning for warning in document.warnings)
@@ -317,9 +316,9 @@ class TestBinary:
     @pytest.mark.parametrize(
         ("change", "words", "position"),
         [
-            (lambda data: data[:-1], "promises 12 facets", 683),
+            (lambda data: data[:-1], "states 12 facets", 683),
             (lambda data: data[:83], "binary header alone takes 84", 83),
-            (lambda data: data[:80] + b"\xff\xff\xff\xff" + data[84:], "promises 4,294,967,295", 684),
+            (lambda data: data[:80] + b"\xff\xff\xff\xff" + data[84:], "states 4,294,967,295", 684),
             (lambda data: data[:80] + bytes(4) + data[84:], "12 more follow", 80),
             (lambda data: data + bytes(50), "1 more follow", 80),
             (lambda data: data[:96] + struct.pack("<f", math.nan) + data[100:], "facet 1, at byte 96", 96),
@@ -422,15 +421,15 @@ class TestAscii:
             (lambda text: text.replace("4 0 0", "nan 0 0"), "repair the mesh", 5),
             (lambda text: text.replace("4 0 0", "-inf 0 0"), "repair the mesh", 5),
             (lambda text: text.replace("4 0 0", "1e39 0 0"), "single precision", 5),
-            (lambda text: text.replace("4 0 0", "1_0 0 0"), "no number", 5),
-            (lambda text: text.replace("4 0 0", "0x10 0 0"), "no number", 5),
-            (lambda text: text.replace("4 0 0", "4 0"), "no number", 6),
+            (lambda text: text.replace("4 0 0", "1_0 0 0"), "not a number", 5),
+            (lambda text: text.replace("4 0 0", "0x10 0 0"), "not a number", 5),
+            (lambda text: text.replace("4 0 0", "4 0"), "not a number", 6),
             (lambda text: text.replace("4 0 0", "4 0 0 0"), "expected 'vertex'", 5),
             (lambda text: text.replace("vertex 0 3 0\n", ""), "expected 'vertex'", 6),
             (lambda text: text.replace("endloop", "vertex 1 1 1\nendloop"), "exactly three vertices", 7),
             (lambda text: text.replace("endfacet", "endfact"), "expected 'endfacet'", 8),
             (lambda text: text.replace("outer loop", "outer"), "expected 'loop'", 4),
-            (lambda text: text.replace("4 0 0", "1" * 500_000 + "x 0 0"), "no number", 5),
+            (lambda text: text.replace("4 0 0", "1" * 500_000 + "x 0 0"), "not a number", 5),
             (lambda text: text[:60], "truncated", 5),
             (lambda text: "solid x\n" + "rubbish " * 200_000, "no 'endfacet'", 1),
         ],
@@ -444,7 +443,7 @@ class TestAscii:
 
     def test_a_fault_deep_in_the_file(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """Lines are counted through all the pieces that the file is read in."""
-        monkeypatch.setattr(_stl_ascii, "PIECE_BYTES", 700)
+        monkeypatch.setattr(_ascii, "PIECE_BYTES", 700)
         text = ascii_text(np.concatenate([cube()] * 20))
         lines = text.split("\n")
         lines[1235] = lines[1235].replace("vertex", "vortex")
@@ -459,7 +458,7 @@ class TestAscii:
         """Where the pieces of the file happen to end changes nothing."""
         text = ascii_text(sphere(5), name="one") + ascii_text(cube(), name="two")
         whole = read(path, text)
-        monkeypatch.setattr(_stl_ascii, "PIECE_BYTES", piece_bytes)
+        monkeypatch.setattr(_ascii, "PIECE_BYTES", piece_bytes)
         parts = read(path, text)
         assert parts.entity_counts == whole.entity_counts
         assert parts.layers == whole.layers
@@ -540,14 +539,14 @@ class TestMesh:
 
     def test_comes_also_from_large_files(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """A mesh whose edges are too many to examine is still welded."""
-        monkeypatch.setattr(stl, "MOST_FACETS", 5)
+        monkeypatch.setattr(_document, "MOST_FACETS", 5)
         mesh = read(path, binary(cube(3)), mesh=MeshRequest()).mesh
         assert mesh is not None
         assert mesh.vertices.shape == (8, 3)
 
     def test_survives_colliding_hashes(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """Welding stays exact where different corners share a hash."""
-        monkeypatch.setattr(_stl_topology, "_hash", lambda points: np.zeros(len(points), dtype=np.uint64))
+        monkeypatch.setattr(_welding, "_hash", lambda points: np.zeros(len(points), dtype=np.uint64))
         document = read(path, binary(cube(3)))
         assert document.facet_quality is not None
         assert document.facet_quality.vertices == 8
@@ -559,7 +558,7 @@ class TestMesh:
         """Where vertex numbers are too large to be packed, duplicates are found all the same."""
         content = binary(np.concatenate([cube(), cube()[3:8, [1, 2, 0]], sphere(8)]))
         packed = read(path, content).facet_quality
-        monkeypatch.setattr(_stl_topology, "_PACKED", 1)
+        monkeypatch.setattr(_topology, "_PACKED", 1)
         assert read(path, content).facet_quality == packed
         assert packed is not None
         assert packed.duplicate == 5

@@ -1,4 +1,4 @@
-"""What the ACIS data of a 3DSOLID, BODY, REGION or SURFACE tells without an ACIS kernel."""
+"""What can be read from the ACIS data of a 3DSOLID, BODY, REGION or SURFACE without an ACIS kernel."""
 
 from __future__ import annotations
 
@@ -11,16 +11,18 @@ from ezdxf.acis.sat import parse_sat
 from ezdxf.lldxf.const import DXFError
 from numpy.typing import NDArray
 
-from cadml_plugins.formats.dxf._shapes import conic
+from cadml_plugins.formats.dxf._outlines import conic
 
 _UNREADABLE = (DXFError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError)
+# How many numbers of each record matter, from its start or its end: what else it has depends on the version
+# of the format.
 _SPHERE_NUMBERS, _TORUS_NUMBERS, _ELLIPSE_NUMBERS, _TRANSFORM_NUMBERS = 10, 11, 10, 13
 
 Points = NDArray[np.float64]
 
 
 class Body(NamedTuple):
-    """The faces of a body, 0 where its data cannot be read, and points that bound it."""
+    """The number of faces of a body, 0 where its data cannot be read, and points that bound it."""
 
     faces: int
     points: Points
@@ -30,8 +32,8 @@ class Body(NamedTuple):
 def examine_body(entity: Any) -> Body:
     """Count the faces of a body and find its extents.
 
-    Its vertices, closed circular and elliptic edges, whole spheres and tori bound the body; other
-    curved faces and edges may bulge beyond the box of these.
+    Its vertices, closed circular and elliptic edges, and whole spheres and tori bound the body; other curved
+    faces and edges may extend beyond the box of these.
     """
     try:
         data = entity.sab if entity.has_binary_data else entity.sat
@@ -58,7 +60,7 @@ def _bounds(record: Any) -> Iterator[Points]:
 
 
 def _closed_edge(edge: Any) -> Iterator[Points]:
-    """Yield the points of an edge that is a whole circle or ellipse: both its vertices are one."""
+    """Yield points of an edge that is a whole circle or ellipse: it has the same vertex at both ends."""
     links = [getattr(value, "value", value) for value in edge.data]
     vertices = [link for link in links if getattr(link, "name", "") == "vertex"]
     for curve in links:

@@ -1,4 +1,4 @@
-"""An ASCII DXF as a stream: its sections by their marks, its entities block by block."""
+"""An ASCII DXF as a stream: sections are found by their marks, entities are read block by block."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from cadml_plugins.formats.dxf._tags import Entity, entities
 
 _BLOCK_BYTES = 1 << 20
 _OVERLAP_BYTES = 64
+"""Kept of a block for the next: longer than any mark, which may lie across the border."""
 _MARK = re.compile(rb"\n[ \t]*0[ \t]*\r?\n[ \t]*(SECTION|ENDSEC)[ \t]*\r?(?=\n)")
 _SECTION_NAME = re.compile(rb"\s*2[ \t]*\r?\n[ \t]*(\w+)[ \t]*\r?\n")
 
@@ -55,7 +56,7 @@ class AsciiSource:
 
 
 def _find_sections(file: BinaryIO) -> list[Section]:
-    """Find the sections by their marks, holding no more than a mebibyte of the file."""
+    """Find the sections by their marks, with about a mebibyte of the file in memory."""
     sections: list[Section] = []
     opened: tuple[bytes, int, int] | None = None
     for mark, start, end in _marks(file):
@@ -76,7 +77,7 @@ def _find_sections(file: BinaryIO) -> list[Section]:
 
 
 def _marks(file: BinaryIO) -> Iterator[tuple[bytes, int, int]]:
-    """Yield SECTION and ENDSEC with the places where their two lines begin and end."""
+    """Yield SECTION and ENDSEC, each with the positions where its two lines begin and end."""
     base, tail = -1, b"\n"
     file.seek(0)
     while block := file.read(_BLOCK_BYTES):

@@ -1,4 +1,4 @@
-"""A binary DXF as a stream: its sections by their marks, its entities tag by tag."""
+"""A binary DXF as a stream: sections are found by their marks, entities are read tag by tag."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ from ezdxf.document import Drawing
 from ezdxf.lldxf.tagger import binary_tags_loader
 from ezdxf.lldxf.types import BINARY_DATA, BYTES, DOUBLE, INT16, INT32, INT64, DXFBinaryTag, DXFTag
 
-from cadml_plugins.formats.dxf._load import BINARY_SENTINEL, Loaded, collected_log, describe
+from cadml_plugins.formats.dxf._load import Loaded, collected_log, describe
+from cadml_plugins.formats.dxf._signature import BINARY_SENTINEL
 from cadml_plugins.formats.dxf._stream import NotStreamable, Section, belongs_to_rest
 from cadml_plugins.formats.dxf._tags import Entity
 
 _EXTENDED = 255
+"""Up to R12 this byte announces a group code of two bytes."""
 _FORMATS = {
     code: struct.Struct(layout)
     for codes, layout in ((INT16, "<h"), (INT32, "<i"), (INT64, "<q"), (DOUBLE, "<d"), (BYTES, "<B"))
@@ -37,6 +39,7 @@ class BinarySource:
         file.seek(0)
         self._data = file.read()
         start = len(BINARY_SENTINEL)
+        # The first tag is 0 SECTION: two zero bytes are a wide code, one is followed by the letter S.
         self._wide = self._data[start : start + 2] == bytes(2)
         self.sections = self._find_sections(start)
 
@@ -67,7 +70,7 @@ class BinarySource:
             return describe(self._path, Drawing.load(binary_tags_loader(data)), findings)
 
     def entities(self, section: Section) -> Iterator[Entity]:
-        """Yield the entities of a section; texts and chunks as bytes, numbers as numbers."""
+        """Yield the entities of a section. Texts and binary chunks are bytes, numbers are numbers."""
         kind: bytes | None = None
         codes: list[int] = []
         values: list[Any] = []

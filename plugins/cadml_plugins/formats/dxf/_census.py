@@ -1,4 +1,4 @@
-"""Counting of DXF entities with block content placed, and the places they take."""
+"""Counts DXF entities, with the content of blocks where it is placed, and collects their extents."""
 
 from __future__ import annotations
 
@@ -15,29 +15,17 @@ from ezdxf.math import Vec3
 from cadml_core import LimitExceeded, MalformedFile, ReadLimits
 from cadml_plugins.formats.dxf._acis import examine_body
 from cadml_plugins.formats.dxf._extent import Extent, Points, box_of, reduced, robust_extent
+from cadml_plugins.formats.dxf._kinds import ACIS_SHEETS, ACIS_SOLIDS, GEOMETRY, facets_of
 from cadml_plugins.formats.dxf._load import PARSER_FAILURES
-from cadml_plugins.formats.dxf._shapes import outline
-
-ACIS_SOLIDS = frozenset({"3DSOLID", "BODY"})
-ACIS_SHEETS = frozenset(
-    {"REGION", "SURFACE", "EXTRUDEDSURFACE", "LOFTEDSURFACE", "NURBSURFACE"}
-    | {"PLANESURFACE", "REVOLVEDSURFACE", "SWEPTSURFACE"}
-)
-GEOMETRY = (
-    frozenset({"POINT", "LINE", "RAY", "XLINE", "MLINE", "LWPOLYLINE", "POLYLINE"})
-    | {"ARC", "CIRCLE", "ELLIPSE", "SPLINE", "HELIX"}
-    | {"3DFACE", "SOLID", "TRACE", "HATCH", "MPOLYGON", "MESH"}
-    | ACIS_SOLIDS
-    | ACIS_SHEETS
-)
-"""The kinds that draw a shape. All others annotate, place or depict: TEXT, DIMENSION, IMAGE, ..."""
+from cadml_plugins.formats.dxf._outlines import outline
 
 _MOST_POINTS = 200_000
+"""Points of a block's outline that are collected before they are reduced to what extents need."""
 _MOST_WARNINGS = 50
 
 
 class Tally(NamedTuple):
-    """What a block, or the whole model, holds with its nested blocks placed."""
+    """What a block contains, with its nested blocks placed."""
 
     name: str
     kinds: Counter[str]
@@ -53,9 +41,9 @@ class Tally(NamedTuple):
 class Census:
     """Counts entities one by one.
 
-    A block reference (INSERT) stands for the content of its block, as often as it is placed; where
-    there is no content, it is counted itself. Block content is counted by multiplication, never
-    expanded, so that nested blocks cost what they hold and not what they would draw.
+    A block reference (INSERT) stands for the content of its block, as often as it is placed; one without
+    content is counted itself. Content is counted by multiplication and never expanded: a small file of nested
+    blocks may draw billions of entities.
     """
 
     def __init__(self, blocks: Blocks, *, keep_outlines: bool = False) -> None:
@@ -103,7 +91,7 @@ class Census:
 
     @property
     def has_geometry(self) -> bool:
-        """Whether something else than annotations has a place."""
+        """Whether anything but annotations has a place."""
         return bool(self._boxes)
 
     def add_facets(self, number: int) -> None:
@@ -131,7 +119,7 @@ class Census:
         return robust_extent(np.frombuffer(numbers).reshape(-1, 6)) if numbers else None
 
     def tally(self, name: str) -> Tally:
-        """Return the whole, for a block of that name; needs ``keep_outlines``."""
+        """Return what was counted, as the content of a block of that name; needs ``keep_outlines``."""
         self._condense()
         points = self._outlines[0] if self._outlines else np.empty((0, 3))
         return Tally(name, self.kinds, self.measures, frozenset(self.layers), self.height + 1, points)
@@ -141,7 +129,9 @@ class Census:
             return outline(entity)
         except PARSER_FAILURES as error:
             kind, handle = entity.dxftype(), entity.dxf.get("handle", "?")
-            self._blocks.warn(f"the shape of a {kind} cannot be worked out ({error}), as of #{handle}", kind)
+            self._blocks.warn(
+                f"the shape of a {kind} cannot be computed ({error}), for example of #{handle}", kind
+            )
             return np.empty((0, 3))
 
     def _locate(self, points: Points, entity: Any, geometric: bool) -> None:
@@ -161,7 +151,7 @@ class Census:
                 self._condense()
 
     def _condense(self) -> None:
-        """Put one outline without strays in the place of all so far."""
+        """Replace all outlines so far by one without strays."""
         extent = self.extent() if self._boxes else None
         if extent is None:
             return
@@ -216,23 +206,23 @@ class Blocks:
 
     @property
     def warnings(self) -> list[str]:
-        """What was odd about blocks and shapes."""
+        """What was found about blocks and shapes."""
         return list(self._warnings.values())
 
     def warn(self, sentence: str, subject: str) -> None:
-        """Note something odd, once for each subject."""
+        """Add a warning, once for each subject."""
         if len(self._warnings) < _MOST_WARNINGS:
             self._warnings.setdefault(subject, sentence)
 
     def content(self, name: str) -> Tally | None:
-        """Return what the block holds; None where there is no such block in the file.
+        """Return what the block contains; None where the file does not define it.
 
         Raises:
-            LimitExceeded: It holds too much, or is nested too deeply.
+            LimitExceeded: It contains too much, or is nested too deeply.
         """
         key = name.casefold()
         if key in self._open:
-            self.warn(f"block {name!r} contains itself; the inner reference was passed over", f"cycle {key}")
+            self.warn(f"block {name!r} contains itself; the inner reference was ignored", f"cycle {key}")
             return None
         if key not in self._contents:
             self._open.append(key)
@@ -256,28 +246,28 @@ class Blocks:
         return census.tally(name)
 
     def check_count(self, entities: int) -> None:
-        """Refuse more entities than allowed.
+        """Check the number of entities.
 
         Raises:
-            LimitExceeded: There are.
+            LimitExceeded: There are more than allowed.
         """
         if entities > self._limits.max_entities:
             raise LimitExceeded("max_entities", found=entities, allowed=self._limits.max_entities)
 
     def check_facets(self, facets: int) -> None:
-        """Refuse more facets than allowed.
+        """Check the number of facets.
 
         Raises:
-            LimitExceeded: There are.
+            LimitExceeded: There are more than allowed.
         """
         if facets > self._limits.max_triangles:
             raise LimitExceeded("max_triangles", found=facets, allowed=self._limits.max_triangles)
 
     def check_depth(self, levels: int) -> None:
-        """Refuse deeper nesting than allowed.
+        """Check the levels of blocks.
 
         Raises:
-            LimitExceeded: It is.
+            LimitExceeded: There are more than allowed.
         """
         if levels > self._limits.max_block_depth:
             raise LimitExceeded("max_block_depth", found=levels, allowed=self._limits.max_block_depth)
@@ -291,7 +281,7 @@ def _layer(entity: Any) -> str:
 
 
 def not_finite(kind: str, handle: str | None) -> MalformedFile:
-    """Return the error for an entity that is nowhere."""
+    """Return the error for an entity with a coordinate that is NaN or infinite."""
     kind = kind.encode("ascii", "replace").decode("ascii")
     return MalformedFile(
         f"{kind} #{handle or '?'} has a coordinate that is not a finite number; the exporter failed on it",
@@ -301,7 +291,7 @@ def not_finite(kind: str, handle: str | None) -> MalformedFile:
 
 
 def _placed(points: Points, insert: Any, columns: int, rows: int) -> Points:
-    """Return the outline at the corners of the insert's grid, which decide its extents."""
+    """Return the outline at the four corners of the insert's grid: no other place reaches further."""
     matrix = np.array(list(insert.matrix44())).reshape(4, 4)
     once: Points = points @ matrix[:3, :3] + matrix[3, :3]
     if columns == rows == 1:
@@ -317,30 +307,3 @@ def _placed(points: Points, insert: Any, columns: int, rows: int) -> Points:
         for y in (0.0, across)
     ]
     return np.concatenate([once + np.asarray(offset) for offset in offsets])
-
-
-def facets_of(entity: Any) -> int:
-    """Return how many flat faces of a mesh the entity stands for."""
-    kind = entity.dxftype()
-    if kind == "3DFACE":
-        return 1
-    if kind == "MESH":
-        return len(entity.faces)
-    if kind != "POLYLINE" or not (entity.is_poly_face_mesh or entity.is_polygon_mesh):
-        return 0
-    if entity.is_poly_face_mesh:
-        return sum(1 for vertex in entity.vertices if vertex.is_face_record)
-    return grid_facets(
-        *(
-            entity.dxf.m_count,
-            entity.dxf.n_count,
-            entity.is_m_closed,
-            entity.is_n_closed,
-            len(entity.vertices),
-        )
-    )
-
-
-def grid_facets(m: int, n: int, closed: bool, closed_across: bool, vertices: int) -> int:
-    """Return the faces of a grid of m by n vertices, as far as there are vertices for them."""
-    return min(max(0, m - (not closed)) * max(0, n - (not closed_across)), 2 * vertices)

@@ -13,18 +13,18 @@ import numpy as np
 from cadml_core import BoundingBox, CadDocument, CadmlError, MalformedFile, MeshRequest, ReadLimits
 from cadml_plugins.formats.dxf._ascii import AsciiSource
 from cadml_plugins.formats.dxf._binary import BinarySource
-from cadml_plugins.formats.dxf._census import GEOMETRY, Blocks, Census
+from cadml_plugins.formats.dxf._census import Blocks, Census
+from cadml_plugins.formats.dxf._code_page import code_page
+from cadml_plugins.formats.dxf._kinds import GEOMETRY
 from cadml_plugins.formats.dxf._load import (
-    BINARY_SENTINEL,
     PARSER_FAILURES,
     Loaded,
     audit,
     load,
     plain,
-    refuse_foreign,
 )
 from cadml_plugins.formats.dxf._mesh import triangle_mesh
-from cadml_plugins.formats.dxf._names import code_page
+from cadml_plugins.formats.dxf._signature import BINARY_SENTINEL, refuse_foreign
 from cadml_plugins.formats.dxf._stream import NotStreamable, Source, StreamedModel
 from cadml_plugins.formats.dxf._units import UNITS
 
@@ -33,8 +33,9 @@ STREAM_BYTES = 4 * 1024**2
 _MOST_LAYERS = 10_000
 _LONGEST_NAME = 255
 _FURTHEST = 1e100
-"""Beyond it volumes and moments could not be computed."""
+"""In millimetres. Beyond it, volumes and moments would overflow."""
 _TEXT_SAMPLE = 2000
+"""Names and texts that are looked at to recognise the encoding."""
 
 
 def read_document(path: Path, limits: ReadLimits) -> CadDocument:
@@ -45,16 +46,16 @@ def read_document(path: Path, limits: ReadLimits) -> CadDocument:
         large = path.stat().st_size >= STREAM_BYTES and limits.mesh is None
         if large and (document := read_streamed(path, limits)):
             return document
-        return _read_patiently(path, limits)
+        return _read_whole(path, limits)
     except CadmlError:
         raise
     except PARSER_FAILURES as error:
         reason = plain(f"{type(error).__name__}: {error}")
-        raise MalformedFile(f"a part of the DXF cannot be understood ({reason})") from error
+        raise MalformedFile(f"a part of the DXF cannot be interpreted ({reason})") from error
 
 
-def _read_patiently(path: Path, limits: ReadLimits) -> CadDocument:
-    """Read in memory; where that cannot be opened, as a stream that bears single faults."""
+def _read_whole(path: Path, limits: ReadLimits) -> CadDocument:
+    """Read in memory; a file that cannot be opened so is read as a stream that tolerates single faults."""
     try:
         loaded = load(path)
     except MalformedFile:
@@ -90,7 +91,7 @@ def read_in_memory(loaded: Loaded, limits: ReadLimits) -> CadDocument:
 def read_streamed(path: Path, limits: ReadLimits, *, tolerant: bool = False) -> CadDocument | None:
     """Read with little memory; None where the file is not regular enough for that.
 
-    Where ``tolerant``, entities that cannot be understood are placed by their points, with a warning.
+    Where ``tolerant``, entities that cannot be interpreted are placed by their points, with a warning.
     """
     with path.open("rb") as file:
         binary = file.read(len(BINARY_SENTINEL)) == BINARY_SENTINEL
@@ -127,16 +128,16 @@ def summarise(
     properties: dict[str, str | int | float | bool],
     mesh: MeshRequest | None = None,
 ) -> CadDocument:
-    """Put a document together.
+    """Return the document.
 
     Args:
-        loaded: The ezdxf document; its header and tables are what matters here.
+        loaded: The ezdxf document, of which header and tables are used.
         census: The entities of the model.
         texts: Texts that help to recognise the encoding.
         paper_entities: How many entities lie in paper space.
-        findings: Sentences about the file so far.
-        properties: What is known so far.
-        mesh: The mesh that is wanted; needs a document with its entities.
+        findings: Warnings so far.
+        properties: Properties so far.
+        mesh: The mesh that is wanted; the ezdxf document must have its entities.
     """
     unit = UNITS.get(loaded.insunits)
     millimetres = unit.millimetres if unit else 1.0
@@ -147,7 +148,7 @@ def summarise(
         warnings.append(f"{paper_entities:,} entities in paper space (sheets) are not counted")
     layer_names = {layer.dxf.name for layer in loaded.document.layers} | census.layers
     page = code_page(loaded.encoding, [*layer_names, *texts])
-    if page.lies:
+    if page.wrong:
         warnings.append(f"the text is {page.actual}, though the file declares {page.declared}")
     layers = sorted({page.readable(name)[:_LONGEST_NAME] for name in layer_names})
     if len(layers) > _MOST_LAYERS:
@@ -171,7 +172,7 @@ def summarise(
 
 
 def _counts(census: Census) -> dict[str, int]:
-    """Return the kinds by name; one that is no ASCII, so no kind at all, is made storable."""
+    """Return the kinds by name. Damaged files have names that are not ASCII; these are made storable."""
     counts: Counter[str] = Counter()
     for kind, number in sorted(census.kinds.items()):
         counts[kind.encode("ascii", "replace").decode("ascii")[:_LONGEST_NAME]] += number
@@ -186,14 +187,14 @@ def _bounding_box(census: Census, millimetres: float) -> tuple[BoundingBox | Non
     strays = int(extent.stray.sum()) + census.measures["strays"]
     if strays:
         warnings.append(
-            f"{strays:,} entities lie absurdly far from the rest; the bounding box leaves them out"
+            f"{strays:,} entities lie extremely far from the rest; the bounding box leaves them out"
         )
     with np.errstate(over="ignore"):
         low, high = extent.low * millimetres, extent.high * millimetres
     if max(-low.min(), high.max()) > _FURTHEST:
-        raise MalformedFile(f"the drawing reaches further than {_FURTHEST:g} mm; its coordinates are wrong")
+        raise MalformedFile(f"the drawing extends further than {_FURTHEST:g} mm; its coordinates are wrong")
     if not census.has_geometry:
-        warnings.append("the drawing holds annotations only; the bounding box is that of their positions")
+        warnings.append("the drawing holds only annotations; the bounding box is that of their positions")
     return BoundingBox(tuple(low.tolist()), tuple(high.tolist())), warnings
 
 
@@ -205,7 +206,7 @@ def _extras(census: Census) -> dict[str, str | int | float | bool]:
 
 
 def _paper_entities(document: Any) -> int:
-    """Count what lies on sheets; every sheet has a viewport of its own, which is no content."""
+    """Count what lies on sheets. Every sheet has a viewport of its own, which is not content."""
     sheets = [block for block in document.blocks if block.name.casefold().startswith("*paper_space")]
     return sum(entity.dxftype() != "VIEWPORT" for sheet in sheets for entity in sheet)
 
@@ -213,10 +214,10 @@ def _paper_entities(document: Any) -> int:
 def _texts(document: Any) -> list[str]:
     """Return a sample of the words in a document: block names and texts."""
     names = (block.name for block in document.blocks)
-    return list(islice(chain(names, _written(document)), _TEXT_SAMPLE))
+    return list(islice(chain(names, _model_texts(document)), _TEXT_SAMPLE))
 
 
-def _written(document: Any) -> Iterator[str]:
+def _model_texts(document: Any) -> Iterator[str]:
     for entity in document.modelspace():
         kind = entity.dxftype()
         if kind == "TEXT":

@@ -1,4 +1,4 @@
-"""Extents that a few stray entities cannot decide, and outlines reduced to what extents need."""
+"""Extents that a few stray entities do not decide, and outlines reduced to what extents need."""
 
 from __future__ import annotations
 
@@ -10,14 +10,20 @@ from numpy.typing import NDArray
 Points = NDArray[np.float64]
 
 _BEYOND_ANY_PART = 1e15
+"""In drawing units. CAD programs write 1e20 for a place that is not set."""
 _ENOUGH_TO_JUDGE = 10
+"""Among fewer entities there is no rest to compare with."""
 _FAR = 1e3
+"""Gap between a stray and the rest, over the diagonal of the rest: much larger than any gap that a drawing
+has on purpose, so that nothing of a real part is left out."""
 _IMMENSE = 1e6
+"""The same for an entity that reaches that far without standing apart."""
 _MOST_SPATIAL_POINTS = 20_000
+"""Points of a spatial outline that are kept."""
 
 
 class Extent(NamedTuple):
-    """A box, and which of the entities were left out of it."""
+    """A box, and which entities were left out of it."""
 
     low: Points
     high: Points
@@ -27,9 +33,9 @@ class Extent(NamedTuple):
 def robust_extent(boxes: Points) -> Extent:
     """Return the box around the entities' boxes (n, 6; opposite corners), n > 0, without strays.
 
-    A stray has a coordinate beyond 1e15 (CAD programs write 1e20 for "nowhere"); or, among ten and
-    more entities, it is one of the furthest percent and stands apart from the rest by 1,000
-    diagonals of the rest, or reaches 1,000,000 of them beyond.
+    A stray has a coordinate beyond 1e15. Among ten entities or more, one of the furthest percent is also a
+    stray where it stands apart from the rest by 1,000 diagonals of the rest, or reaches 1,000,000 diagonals
+    away.
     """
     low, high = np.minimum(boxes[:, :3], boxes[:, 3:]), np.maximum(boxes[:, :3], boxes[:, 3:])
     stray: NDArray[np.bool_] = np.maximum(-low.min(axis=1), high.max(axis=1)) > _BEYOND_ANY_PART
@@ -60,10 +66,10 @@ def box_of(points: Points) -> tuple[float, ...]:
 
 
 def reduced(points: Points) -> Points:
-    """Return points with the same extents under any linear map, as few as can be had cheaply.
+    """Return fewer points with the same extents under any linear map.
 
-    Flat outlines become their convex hull. Of spatial ones the repetitions go, and where more than
-    20,000 points remain, the corners of their box stand for them.
+    Flat outlines become their convex hull. Spatial ones lose repeated points; where more than 20,000 remain,
+    the corners of their box replace them, which may be too wide once the block is turned.
     """
     if len(points) < 8:
         return points
@@ -77,16 +83,16 @@ def reduced(points: Points) -> Points:
 
 
 def _hull(points: Points) -> NDArray[np.int64]:
-    """Return the indices of the convex hull of points (n, 2), counter-clockwise (Andrew's monotone
-    chain)."""
+    """Return the indices of the convex hull of points (n, 2), counter-clockwise (A. M. Andrew, "Another
+    efficient algorithm for convex hulls in two dimensions", 1979)."""
     rim = np.flatnonzero(~_inside(points))
     order = rim[np.lexsort((points[rim, 1], points[rim, 0]))]
     return np.array([*_chain(points, order), *_chain(points, order[::-1])])
 
 
 def _inside(points: Points) -> NDArray[np.bool_]:
-    """Mark points strictly within a polygon of extreme points, which the hull cannot need (Akl and
-    Toussaint 1978)."""
+    """Mark points strictly within a polygon of extreme points; none of them is on the hull (S. G. Akl and
+    G. T. Toussaint, "A fast convex hull algorithm", 1978)."""
     angles = np.arange(16) * (np.pi / 8.0)
     extreme = np.array([int(np.argmax(points @ (np.cos(t), np.sin(t)))) for t in angles])
     corners = points[extreme]

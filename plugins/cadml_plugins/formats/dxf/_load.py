@@ -1,4 +1,4 @@
-"""Opening of a DXF document in memory: as it stands first, repaired second."""
+"""Opens a DXF document in memory: as it is first, repaired where that fails."""
 
 from __future__ import annotations
 
@@ -15,79 +15,47 @@ from ezdxf import recover
 from ezdxf.filemanagement import readfile
 from ezdxf.lldxf.const import DXFError
 
-from cadml_core import MalformedFile, UnsupportedContent
+from cadml_core import MalformedFile
+from cadml_plugins.formats.dxf._signature import BINARY_SENTINEL
 
-BINARY_SENTINEL = b"AutoCAD Binary DXF\r\n\x1a\x00"
 PARSER_FAILURES = (
     *(DXFError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError),
     *(AssertionError, RuntimeError, EOFError, StopIteration, struct.error),
 )
-"""What a parser that trusts its input may raise on input that should not be trusted; a recursion
-error is a RuntimeError."""
+"""What ezdxf raises on damaged input beside its own errors. RecursionError is a RuntimeError."""
 
 _MOST_FINDINGS = 50
+"""Findings of one kind that are kept: a damaged file may have as many as it has entities."""
 _UTF8_VERSION = "AC1021"
 """From R2007 on every DXF is UTF-8."""
 _ADDRESS = re.compile(r"\(#\d{12,}\)")
+"""In place of a missing handle ezdxf prints an address in memory, which differs from run to run."""
 _TAIL_BYTES = 1 << 16
 _HEADER_BYTES = 1 << 18
-_MAGIC = re.compile(rb"(?:^|[\r\n])[ \t]*0[ \t]*[\r\n]+[ \t]*(?:SECTION|EOF)[ \t]*(?:[\r\n]|$)")
+"""Where ``$INSUNITS`` is looked for; a header is much shorter."""
 _EOF = re.compile(rb"[\r\n][ \t]*0[ \t]*[\r\n]+[ \t]*EOF[ \t]*(?:[\r\n]|\x1a|\x00|$)")
 _ENDSEC = re.compile(rb"[\r\n][ \t]*0[ \t]*[\r\n]+[ \t]*ENDSEC\s*\Z")
 
 
 class Loaded(NamedTuple):
-    """A document, and what was odd about it."""
+    """An open document, and what was found while opening it."""
 
     document: Any
     recovered: bool
     version: str
     """``$ACADVER`` of the file, as AC1015."""
     encoding: str
-    """What its text was decoded with, undecodable bytes as surrogate escapes."""
+    """What its text was decoded with; undecodable bytes are surrogate escapes."""
     insunits: int
     """``$INSUNITS`` as the file states it, 0 where it does not."""
     findings: list[str]
-
-
-def begins_as_dxf(head: bytes) -> bool:
-    """Tell whether the first bytes are those of a binary or ASCII DXF."""
-    return head.startswith(BINARY_SENTINEL) or (b"\0" not in head and _MAGIC.search(head[:4096]) is not None)
-
-
-def refuse_foreign(head: bytes) -> None:
-    """Say what a file is that is not a DXF.
-
-    Raises:
-        MalformedFile: It is none.
-        UnsupportedContent: It is a DWG, or another file that is known not to be one.
-    """
-    if not head:
-        raise MalformedFile("the file is empty (0 bytes); it was probably never written", position=0)
-    if re.match(rb"AC1[.0-9]|AC2\.|MC0\.", head):
-        raise UnsupportedContent(
-            f"this is a DWG drawing ({head[:6].decode('latin-1')}), not a DXF; save or convert it as DXF",
-            found="DWG",
-        )
-    if head.startswith(BINARY_SENTINEL[:18]) and not head.startswith(BINARY_SENTINEL):
-        raise MalformedFile(
-            "the mark of a binary DXF is damaged, as by a transfer that changes line ends; copy the file"
-            " again in binary mode",
-            position=18,
-        )
-    if not begins_as_dxf(head):
-        raise MalformedFile(
-            "this is no DXF: neither the mark of a binary DXF nor a line '0' followed by 'SECTION' in its"
-            " first 4 KiB",
-            position=0,
-        )
 
 
 def load(path: Path) -> Loaded:
     """Open a document.
 
     Raises:
-        MalformedFile: Neither as it stands nor repaired can it be read; the message has both reasons.
+        MalformedFile: It can be read neither as it is nor repaired; the message has both reasons.
     """
     with collected_log() as findings:
         try:
@@ -108,14 +76,14 @@ def load(path: Path) -> Loaded:
 
 
 def describe(path: Path, document: Any, findings: list[str], *, recovered: bool = False) -> Loaded:
-    """Describe a document that was opened."""
+    """Return what a reader needs to know of a document that was opened."""
     version = plain(document.loaded_dxfversion or document.dxfversion)
     encoding = "utf-8" if version >= _UTF8_VERSION else document.encoding
     return Loaded(document, recovered, version, encoding, _insunits(path, document), findings)
 
 
 def audit(document: Any) -> list[str]:
-    """Return what ezdxf's auditor finds; this repairs the document, so everything else comes first."""
+    """Return what ezdxf's auditor finds. It changes the document, so call it after everything is counted."""
     with collected_log():
         try:
             auditor = document.audit()
@@ -127,14 +95,14 @@ def audit(document: Any) -> list[str]:
 
 
 def _insunits(path: Path, document: Any) -> int:
-    """Return ``$INSUNITS``, unless the library made it up, as it does where there is no header."""
+    """Return ``$INSUNITS`` as the file states it; ezdxf has a default where there is none."""
     with path.open("rb") as file:
         stated = b"$INSUNITS" in file.read(_HEADER_BYTES)
     return int(document.header.get("$INSUNITS", 0)) if stated else 0
 
 
 def _refuse_truncated(path: Path, reason: str) -> None:
-    """Refuse half a file: what is missing cannot be repaired.
+    """Refuse a truncated file: ezdxf's recovery would return what is left of it.
 
     Raises:
         MalformedFile: The text stops within a section.
@@ -176,13 +144,13 @@ def _note(findings: list[str], messages: list[str]) -> None:
 
 
 def plain(message: str) -> str:
-    """Put a message on one line, without the memory addresses that stand in for missing handles."""
+    """Return a message on one line, without memory addresses."""
     text = _ADDRESS.sub("", " ".join(message.split()))[:300]
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 class _Collector(logging.Handler):
-    """Keeps what this thread logs."""
+    """Keeps what this thread logs: other threads may read other files."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
@@ -196,7 +164,7 @@ class _Collector(logging.Handler):
 
 @contextmanager
 def collected_log() -> Iterator[list[str]]:
-    """Turn what ezdxf logs in the meantime into findings; a logger with a handler prints nothing."""
+    """Collect what ezdxf logs within the block as findings. Having a handler, its logger prints nothing."""
     findings: list[str] = []
     logger, collector = logging.getLogger("ezdxf"), _Collector()
     logger.addHandler(collector)

@@ -1,4 +1,4 @@
-"""The flat faces of a DXF model as one triangle mesh, on demand."""
+"""The flat faces of a DXF model as one triangle mesh."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def triangle_mesh(document: Any, millimetres: float, most: int) -> TriangleMesh:
     Args:
         document: The ezdxf document, audited, so that no block contains itself.
         millimetres: The length of a drawing unit.
-        most: Polygons are cut into fans; more triangles than this are refused.
+        most: How many triangles there may be, polygons cut into fans.
 
     Raises:
         LimitExceeded: There are more.

@@ -1,8 +1,8 @@
-"""Reading of a large DXF with little memory: its entities pass by one at a time.
+"""Reads a large DXF with little memory, one entity at a time.
 
-Everything but the entities (header, tables, blocks) is opened by ezdxf as a small document of its own.
-Of the entities, the common kinds are measured from their tags directly (``_tags``); every other
-goes through ezdxf as it would in memory.
+Everything but the entities (header, tables, blocks) is opened by ezdxf as a small document. Entities of the
+common kinds are measured from their tags directly (``_tags``); each other one is loaded by ezdxf as it would
+be in memory.
 """
 
 from __future__ import annotations
@@ -24,16 +24,17 @@ from cadml_plugins.formats.dxf._tags import Entity, TagMeasures
 
 _MOST_WARNINGS = 50
 _COLUMNS = b"ACAD_MTEXT_COLUMN"
+"""Mark of a text whose columns are entities of their own, which ezdxf joins in memory."""
 _MOST_OBJECT_BYTES = 4 << 20
-"""Objects describe images and layouts; where there are more, images in blocks are not counted."""
+"""Objects describe images and layouts. A larger section is left out, and images in blocks are not counted."""
 
 
 class NotStreamable(Exception):
-    """The file is not as regular as a stream needs it; it may still be read in memory."""
+    """The file is not regular enough for a stream; it may still be read in memory."""
 
 
 class Section(NamedTuple):
-    """A section: its name, and where it begins, its entities begin, and it ends in the file."""
+    """A section: its name, and where in the file it begins, its content begins, and it ends."""
 
     name: bytes
     start: int
@@ -42,7 +43,7 @@ class Section(NamedTuple):
 
 
 def belongs_to_rest(section: Section) -> bool:
-    """Tell whether a section is opened as a document, in place of being streamed or left out."""
+    """Tell whether a section is part of the small document, and neither streamed nor left out."""
     if section.name == b"OBJECTS":
         return section.end - section.start <= _MOST_OBJECT_BYTES
     return section.name not in (b"ENTITIES", b"THUMBNAILIMAGE")
@@ -72,16 +73,16 @@ class StreamedModel:
         self._census = census
         self._encoding = loaded.encoding
         self._tolerant = tolerant
-        self._not_understood: Counter[str] = Counter()
+        self._not_interpreted: Counter[str] = Counter()
         self.measures = TagMeasures(census, loaded.encoding, self._load_and_add)
 
     @property
     def warnings(self) -> list[str]:
-        """What was not understood."""
+        """What could not be interpreted."""
         return [
-            f"{number:,} entities of the kind {kind} cannot be understood; they are counted, and placed by"
+            f"{number:,} entities of the kind {kind} cannot be interpreted; they are counted, and placed by"
             " the points they state"
-            for kind, number in sorted(self._not_understood.items())[:_MOST_WARNINGS]
+            for kind, number in sorted(self._not_interpreted.items())[:_MOST_WARNINGS]
         ]
 
     def count(self) -> None:
@@ -89,8 +90,8 @@ class StreamedModel:
 
         Raises:
             NotStreamable: There are none, or they cannot be counted one by one.
-            MalformedFile, LimitExceeded: As ``Census.add``; and whatever ezdxf raises on an entity
-                that cannot be understood.
+            MalformedFile, LimitExceeded: As ``Census.add``. Also whatever ezdxf raises on an entity that
+                it cannot interpret.
         """
         sections = [section for section in self._source.sections if section.name == b"ENTITIES"]
         if not sections:
@@ -109,7 +110,7 @@ class StreamedModel:
         except PARSER_FAILURES:
             if not self._tolerant:
                 raise
-            self._not_understood[entity.kind] += 1
+            self._not_interpreted[entity.kind] += 1
             self.measures.add_by_points(entity)
         else:
             self._census.add(whole)
@@ -120,7 +121,7 @@ class StreamedModel:
             self._source.tag(code, value, self._encoding)
             for code, value in zip(entity.codes, entity.values, strict=True)
         ]
-        tags.append(DXFTag(0, "END"))  # the compiler drops a flat point that nothing follows
+        tags.append(DXFTag(0, "END"))  # the compiler drops a flat point at the very end
         compiled = Tags(tag_compiler(iter(tags)))
         return factory.load(ExtendedTags(Tags(compiled[:-1])), self._document)
 

@@ -1,4 +1,4 @@
-"""Entities as runs of tags, from an ASCII DXF here, and the measures of the most common kinds."""
+"""Entities as lists of tags, read from an ASCII DXF, and the measures of the most common kinds."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, BinaryIO, NamedTuple
 
-from cadml_plugins.formats.dxf._census import GEOMETRY, Census, grid_facets
-from cadml_plugins.formats.dxf._shapes import SPLINE_FRAME_POINT, arc_box, bulged_box
+from cadml_plugins.formats.dxf._census import Census
+from cadml_plugins.formats.dxf._kinds import GEOMETRY, grid_facets
+from cadml_plugins.formats.dxf._outlines import SPLINE_FRAME_POINT, arc_box, bulged_box
 
 _BLOCK_BYTES = 1 << 18
 _MOST_TEXTS = 2000
+"""Texts that are kept to recognise the encoding."""
 _PARTS = frozenset({"VERTEX", "ATTRIB", "SEQEND"})
 """Entities that belong to the one before them."""
 
@@ -20,8 +22,10 @@ Box = Sequence[float]
 
 
 class Entity(NamedTuple):
-    """The tags of an entity after its type: group codes, and values as the file has them, which is
-    bytes in an ASCII file, and numbers or bytes in a binary one."""
+    """The tags of an entity after its type: group codes, and values as the file has them.
+
+    In an ASCII file all values are bytes, in a binary one numbers or bytes.
+    """
 
     kind: str
     codes: list[int]
@@ -29,11 +33,11 @@ class Entity(NamedTuple):
 
 
 class _Codes(dict[bytes, int]):
-    """Group codes by the text that states them."""
+    """Group codes by the text that states them: a lookup is faster than a conversion."""
 
     def __missing__(self, text: bytes) -> int:
         code = int(text)
-        if len(self) < 10_000:
+        if len(self) < 10_000:  # a damaged file may have any number of spellings
             self[text] = code
         return code
 
@@ -42,7 +46,7 @@ def entities(file: BinaryIO, start: int, end: int) -> Iterator[Entity]:
     """Yield the entities between two places of a file.
 
     Raises:
-        ValueError: A group code is no number, or the last tag has no value.
+        ValueError: A group code is not a number, or the last tag has no value.
     """
     cache = _Codes()
     codes: list[int] = []
@@ -65,7 +69,7 @@ def entities(file: BinaryIO, start: int, end: int) -> Iterator[Entity]:
 
 def _entity(codes: list[int], values: list[bytes], first: int, following: int) -> Entity:
     if codes[first] != 0:
-        raise ValueError(f"the section begins with the group code {codes[first]} in place of 0")
+        raise ValueError(f"the section begins with the group code {codes[first]} instead of 0")
     kind = values[first].strip().decode("ascii", "replace")
     return Entity(kind, codes[first + 1 : following], values[first + 1 : following])
 
@@ -90,8 +94,8 @@ def _lines(file: BinaryIO, start: int, end: int) -> Iterator[list[bytes]]:
 class TagMeasures:
     """Counts entities of the common kinds in a census, from their tags alone.
 
-    Whatever is unusual goes to ``load_and_add``: a function that takes the tags of an entity and of
-    its vertices, and counts it in another way.
+    Unusual ones go to ``load_and_add``, which takes the tags of an entity and of its vertices and counts it
+    in another way.
     """
 
     def __init__(
@@ -107,7 +111,7 @@ class TagMeasures:
         self.texts: list[str] = []
 
     def add(self, entity: Entity) -> None:
-        """Count an entity of the model, and apart those of the sheets."""
+        """Count an entity of the model; entities of the sheets are counted separately."""
         if entity.kind not in _PARTS:
             self.finish()
             self._on_paper = _on_paper(entity)
@@ -123,14 +127,14 @@ class TagMeasures:
             self._measure(entity, [])
 
     def finish(self) -> None:
-        """Count the polyline whose vertices have all passed."""
+        """Count the pending polyline, of which all vertices are known now."""
         if self._polyline is not None:
             self._measure(self._polyline, self._vertices)
         self._polyline = None
         self._vertices = []
 
     def add_by_points(self, entity: Entity) -> None:
-        """Count an entity that nobody understands, and bound it by its points (codes 10, 20)."""
+        """Count an entity that cannot be interpreted, and bound it by its points (codes 10 and 20)."""
         self._census.count(entity.kind)
         xs, ys = (
             [value for c, value in zip(entity.codes, entity.values, strict=True) if c == code]
@@ -172,12 +176,12 @@ def _on_paper(entity: Entity) -> bool:
 
 
 def _tags(entity: Entity) -> Tags:
-    """Return the first value of each group code; later ones belong to objects embedded in it."""
+    """Return the first value of each group code; later ones belong to objects embedded in the entity."""
     return dict(zip(reversed(entity.codes), reversed(entity.values), strict=True))
 
 
 def _flat(tags: Tags) -> None:
-    """Refuse what lies in a plane of its own.
+    """Refuse an entity in a plane of its own, so that it is loaded and transformed instead.
 
     Raises:
         ValueError: The extrusion is not the z axis.

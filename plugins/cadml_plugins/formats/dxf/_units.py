@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 _INCH = 25.4
+# The US survey foot is defined as 1200/3937 m, two millionths longer than the international foot.
 _SURVEY_FOOT = 1200.0 / 3937.0 * 1000.0
 
 
@@ -41,4 +42,4 @@ UNITS: dict[int, Unit] = {
     23: Unit("survey yard", 3 * _SURVEY_FOOT),
     24: Unit("survey mile", 5280 * _SURVEY_FOOT),
 }
-"""The DXF reference's values of ``$INSUNITS``; 0 means that the drawing has none."""
+"""The values of ``$INSUNITS`` in the DXF reference; 0 means that the drawing has none."""

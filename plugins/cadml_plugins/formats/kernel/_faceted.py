@@ -10,7 +10,8 @@ from cadml_core import LimitExceeded, ReadLimits
 from cadml_plugins.formats.kernel import _tessellation, _topology
 from cadml_plugins.formats.kernel._occt import Shape
 from cadml_plugins.formats.mesh._measures import FacetMeasures
-from cadml_plugins.formats.mesh._topology import analyse, weld
+from cadml_plugins.formats.mesh._topology import analyse
+from cadml_plugins.formats.mesh._welding import weld
 
 
 def describe(shape: Shape, limits: ReadLimits) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from cadml_core import BoundingBox, LimitExceeded, ReadLimits, TriangleMesh
 from cadml_plugins.formats.kernel import _topology
 from cadml_plugins.formats.kernel._occt import Shape, kernel_class, kernel_function
 from cadml_plugins.formats.mesh._coarsening import coarsen
+from cadml_plugins.formats.mesh._welding import weld_on_grid
 
 _Mesher = kernel_class("BRepMesh_IncrementalMesh")
 _Location = kernel_class("TopLoc_Location")
@@ -66,16 +67,7 @@ def _gather(faces: list[Shape], diagonal: float) -> TriangleMesh:
         points.append(vertices)
         corners.append(facets + offset)
         offset += len(vertices)
-    return _weld(np.concatenate(points), np.concatenate(corners), (diagonal or 1.0) * 1e-9)
-
-
-def _weld(vertices: NDArray[np.float64], facets: NDArray[np.int64], tolerance: float) -> TriangleMesh:
-    """Merge vertices that fall into one cell of the tolerance's grid; drop triangles that collapse."""
-    cells = np.round(vertices / tolerance).astype(np.int64)
-    _, first, index = np.unique(cells, axis=0, return_index=True, return_inverse=True)
-    merged = index.reshape(-1)[facets]
-    a, b, c = merged.T
-    return TriangleMesh(vertices[first], merged[(a != b) & (b != c) & (c != a)].astype(np.int64))
+    return weld_on_grid(np.concatenate(points), np.concatenate(corners), (diagonal or 1.0) * 1e-9)
 
 
 def triangle_count(face: Shape) -> int:

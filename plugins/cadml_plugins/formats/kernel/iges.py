@@ -16,7 +16,7 @@ class IgesAdapter:
     version = "1"
     suffixes: tuple[str, ...] = (".iges", ".igs")
     media_types: tuple[str, ...] = ("model/iges", "application/iges")
-    preload = ("cadml_plugins.formats.kernel._kernel_document", "cadml_plugins.formats.kernel._sewing")
+    preload = ("cadml_plugins.formats.kernel._document", "cadml_plugins.formats.kernel._sewing")
 
     def sniff(self, head: bytes) -> bool:
         """Tell whether the first line ends in the mark of the Start section, S and the number 1."""
@@ -32,9 +32,9 @@ class IgesAdapter:
             UnreadableInput: The file cannot be opened.
         """
         # Imported here, in the worker: loading the kernel takes a second and 235 MB.
-        from cadml_plugins.formats.kernel import _exchange, _kernel_document, _sewing
+        from cadml_plugins.formats.kernel import _document, _exchange, _sewing
 
-        data = _kernel_document.read_bytes(path)
+        data = _document.read_bytes(path)
         sections = _iges_sections.read_sections(data)
         if sections.faces > limits.max_entities:
             raise LimitExceeded("max_entities", found=sections.faces, allowed=limits.max_entities)
@@ -42,10 +42,10 @@ class IgesAdapter:
         warnings = list(sections.warnings)
         if sections.unit is None:
             warnings.append("the file states no unit of length; inches are assumed, as the standard says")
-        shape = _kernel_document.transferred_shape(transfer, sections.faces, warnings)
+        shape = _document.transferred_shape(transfer, sections.faces, warnings)
         if shape is not None:
             shape = _sewing.close(shape, warnings)
-        return _kernel_document.build(
+        return _document.build(
             self.name,
             shape,
             limits,

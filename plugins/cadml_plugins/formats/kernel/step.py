@@ -28,7 +28,7 @@ class StepAdapter:
     version = "1"
     suffixes: tuple[str, ...] = (".step", ".stp", ".p21")
     media_types: tuple[str, ...] = ("model/step", "application/step", "application/x-step")
-    preload = ("cadml_plugins.formats.kernel._kernel_document",)
+    preload = ("cadml_plugins.formats.kernel._document",)
 
     def sniff(self, head: bytes) -> bool:
         """Tell whether the content begins with the part 21 marker, after blanks and comments."""
@@ -43,9 +43,9 @@ class StepAdapter:
             UnreadableInput: The file cannot be opened.
         """
         # Imported here, in the worker: loading the kernel takes a second and 235 MB.
-        from cadml_plugins.formats.kernel import _exchange, _kernel_document
+        from cadml_plugins.formats.kernel import _document, _exchange
 
-        data = _kernel_document.read_bytes(path)
+        data = _document.read_bytes(path)
         skeleton = _part21.read_skeleton(data)
         _check_limits(skeleton, limits)
         bare = data.removeprefix(codecs.BOM_UTF8)  # the kernel stumbles over a byte order mark
@@ -53,8 +53,8 @@ class StepAdapter:
         unit, warnings = _unit(transfer.units)
         if skeleton.other_files:
             warnings.append(f"components in other files are not read: {', '.join(skeleton.other_files)}")
-        shape = _kernel_document.transferred_shape(transfer, skeleton.faces, warnings)
-        return _kernel_document.build(
+        shape = _document.transferred_shape(transfer, skeleton.faces, warnings)
+        return _document.build(
             self.name,
             shape,
             limits,

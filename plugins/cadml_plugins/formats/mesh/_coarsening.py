@@ -1,4 +1,4 @@
-"""The triangle mesh of an STL on demand, coarsened where it has more triangles than wanted."""
+"""Coarsening of triangle meshes that have more triangles than wanted."""
 
 from __future__ import annotations
 
@@ -14,21 +14,24 @@ _FINEST_GRID = 1 << 20
 def coarsen(mesh: TriangleMesh, most: int) -> tuple[TriangleMesh, float]:
     """Merge vertices on the finest grid that leaves at most ``most`` triangles.
 
-    The vertices in one cubic cell become their mean; triangles that collapse or repeat vanish
-    (vertex clustering: Rossignac and Borrel 1993).
+    The vertices in one cubic cell become their mean; triangles that collapse or repeat are dropped (vertex
+    clustering: J. Rossignac and P. Borrel, "Multi-resolution 3D approximations for rendering complex scenes",
+    1993).
 
     Args:
         mesh: At least one triangle.
         most: From 1 on.
 
     Returns:
-        The coarser mesh, and the diagonal of a cell: no vertex moved further than that. Without
+        The coarser mesh, and the diagonal of a cell, which no vertex moved further than. The mesh has no
         triangles where no grid leaves few enough.
     """
     low = mesh.vertices.min(axis=0)
     side = float((mesh.vertices.max(axis=0) - low).max()) or 1.0
     fits, too_fine = 0, _FINEST_GRID
     best = TriangleMesh(mesh.vertices[:0], mesh.triangles[:0])
+    # Bisection for the number of cells, up to 3 %: each step costs a pass over the mesh. The geometric mean
+    # halves the range of magnitudes; the mean would try grids far too fine first.
     while too_fine - fits > max(1, fits // 32):
         cells = max(1, round((max(fits, 1) * too_fine) ** 0.5)) if too_fine > 4 else fits + 1
         cells = min(max(cells, fits + 1), too_fine - 1)

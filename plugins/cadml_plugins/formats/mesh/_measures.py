@@ -11,23 +11,31 @@ from numpy.typing import NDArray
 from cadml_core import BoundingBox, MassProperties
 
 _AXIS_SINE = math.sin(math.radians(1.0))
-STEP_FACETS = 6000
-"""Facets per step: so few that all intermediate columns stay in the processor's cache, and no power of
-two, at which the columns would evict one another."""
+"""A normal within one degree of a plane of the axes counts as lying in it."""
+CHUNK_FACETS = 6000
+"""Facets handled at a time: few enough that all intermediate columns stay in the processor's cache. Not a
+power of two, at which the columns would fall on the same cache lines and evict one another."""
 _COLLINEAR = 1e-12
-"""A facet is degenerate where the sine of its angle falls below this."""
+"""A facet is degenerate where the sine of its angle is below this; rounding may make it larger than 0."""
 
 ORIENTATIONS = (
     *("oblique", "along x", "along y", "+z", "along z", "+y", "+x", "degenerate"),
     *("-x", "-y", "-z"),
 )
-"""Where a facet looks. Its normal is square to an axis within one degree, or not: square to none, it
-is oblique; to one, it runs along that axis (a chamfer, the wall of a bore); to two, it faces the
-third axis, up or down. Quarter turns of the part permute the classes, so that their frequencies stay.
-The first eight are numbered by the axes that the normal is square to: x counts 1, y 2, z 4."""
-_FACING = (6, 5, 3)
-_DEGENERATE = 7
+"""Classes of facets by their direction.
 
+A normal is perpendicular to an axis (within one degree) or not. A facet whose normal is perpendicular to no
+axis is oblique; to one, it runs along that axis (a chamfer, the wall of a bore); to two, it faces the third
+axis in one direction or the other. Quarter turns of a part permute the classes, so their frequencies stay.
+The first eight are numbered by the axes that the normal is perpendicular to: x adds 1, y 2, z 4.
+"""
+_FACING = (6, 5, 3)
+"""The numbers of +x, +y and +z."""
+_DEGENERATE = 7
+"""Perpendicular to all three axes: only a normal of length 0 is."""
+
+# Odd constants with well spread bits, as in common multiplicative hashes (the first is 2⁶⁴ over the golden
+# ratio, after Knuth). Their exact values do not matter, but documents depend on them staying as they are.
 _MIX = (
     np.uint64(0x9E3779B97F4A7C15),
     np.uint64(0xC2B2AE3D27D4EB4F),
@@ -39,8 +47,8 @@ _MODULUS = 1 << 64
 
 
 class _Workspace:
-    """The intermediate columns of a step, allocated once: fresh memory for every step would cost as
-    much as the arithmetic.
+    """The intermediate columns of a chunk, allocated once: new memory for every chunk would cost as much as
+    the arithmetic.
 
     ``columns`` is (9, m), corner by corner, x, y, z; ``weighted`` likewise; ``u``, ``v``, ``normal``,
     ``hashes`` and ``mixed`` are (3, m); ``scratch`` is (m,).
@@ -65,7 +73,7 @@ class FacetMeasures:
 
     def __init__(self) -> None:
         self.facets = 0
-        self._work = _Workspace(STEP_FACETS)
+        self._work = _Workspace(CHUNK_FACETS)
         self._boundary = 0
         self._origin: NDArray[np.float64] | None = None
         self._low = np.full(3, np.inf)
@@ -82,27 +90,28 @@ class FacetMeasures:
             self._origin = corners[0, 0].astype(np.float64)
         self.facets += len(corners)
         rows = corners.reshape(-1, 9)
-        for start in range(0, len(rows), STEP_FACETS):
-            self._add_step(rows[start : start + STEP_FACETS], self._origin)
+        for start in range(0, len(rows), CHUNK_FACETS):
+            self._add_chunk(rows[start : start + CHUNK_FACETS], self._origin)
 
-    def _add_step(self, rows: NDArray[np.floating[Any]], origin: NDArray[np.float64]) -> None:
-        work = self._work if len(rows) == STEP_FACETS else _Workspace(len(rows))
+    def _add_chunk(self, rows: NDArray[np.floating[Any]], origin: NDArray[np.float64]) -> None:
+        work = self._work if len(rows) == CHUNK_FACETS else _Workspace(len(rows))
         np.copyto(work.columns, rows.T)
         points = work.columns.reshape(3, 3, -1)
         np.minimum(self._low, points.min(axis=2).min(axis=0), out=self._low)
         np.maximum(self._high, points.max(axis=2).max(axis=0), out=self._high)
-        points += (0.0 - origin)[:, None]  # added, so that -0.0 becomes 0.0 and equal corners have equal bits
+        # Added rather than subtracted, so that -0.0 becomes 0.0 and equal corners have equal bits.
+        points += (0.0 - origin)[:, None]
         self._add_boundary(points.view(np.uint64), work)
         self._add_normals(points, work)
         self._add_integrals(points[0], work)
 
     def _add_boundary(self, bits: NDArray[np.uint64], work: _Workspace) -> None:
-        """Sum what only the boundary of the surface decides.
+        """Add up signed areas whose sum depends on the boundary of the surface alone.
 
-        Each vertex gets a random number t, a hash of its coordinates, and so a point (t, t²) of the
-        plane. Twice the signed area of a facet there is (b - a)(c - a)(c - b). Over a closed,
-        consistently oriented surface these areas cancel exactly, in integers modulo 2⁶⁴; over any other
-        they leave the area within its boundary, which is 0 only by an accident of the hashes.
+        Each vertex gets a pseudo-random number t, a hash of its coordinates, and with it the point (t, t²)
+        of the plane. Twice the signed area of a facet there is (b - a)(c - a)(c - b). Over a closed,
+        consistently oriented surface these areas cancel exactly, in integers modulo 2⁶⁴. Otherwise the area
+        within the boundary is left, which is 0 only by a coincidence of the hashes.
         """
         hashes = np.multiply(bits[:, 0], _MIX[0], out=work.hashes)
         hashes += np.multiply(bits[:, 1], _MIX[1], out=work.mixed)
@@ -117,7 +126,7 @@ class FacetMeasures:
         self._boundary = (self._boundary + int(areas.sum())) % _MODULUS
 
     def _add_normals(self, points: NDArray[np.float64], work: _Workspace) -> None:
-        """Set ``work.normal`` to twice the area of each facet along its normal, and sum what it tells."""
+        """Set ``work.normal`` to the normals, twice the area long; add up areas and directions."""
         u, v = np.subtract(points[1], points[0], out=work.u), np.subtract(points[2], points[0], out=work.v)
         for i, j, k in ((0, 1, 2), (1, 2, 0), (2, 0, 1)):
             np.multiply(u[j], v[k], out=work.normal[i])
@@ -138,7 +147,7 @@ class FacetMeasures:
     def _degenerate(
         self, u: NDArray[np.float64], v: NDArray[np.float64], double_area: NDArray[np.float64]
     ) -> NDArray[np.bool_] | None:
-        """Mark facets whose sides are parallel; None where all are so large that none can be."""
+        """Mark facets whose sides are parallel; None where all are too large to be degenerate."""
         longest = float(np.linalg.norm(self._high - self._low))
         if double_area.min() > _COLLINEAR * longest * longest:
             return None
@@ -181,8 +190,8 @@ class FacetMeasures:
 
     @property
     def closed(self) -> bool:
-        """Whether every edge is run as often in one direction as in the other, so that the facets
-        enclose their volume; a chance of error below one in a thousand million."""
+        """Whether every edge is used as often in one direction as in the other, so that the facets enclose
+        their volume. Wrongly true with a probability below one in a thousand million."""
         return bool(self.facets) and not self._boundary
 
     @property
@@ -204,7 +213,7 @@ class FacetMeasures:
     def mass(self, *, reliable: bool) -> MassProperties | None:
         """Return volume, centroid and moments; None where no volume is enclosed.
 
-        Facets that face inwards throughout give the same as facets that face outwards.
+        A mesh that faces inwards throughout has the same as one that faces outwards.
         """
         if self._origin is None or not self._encloses_volume():
             return None
@@ -216,7 +225,7 @@ class FacetMeasures:
         return MassProperties(volume, _triple(centre + self._origin), _triple(moments), reliable)
 
     def _encloses_volume(self) -> bool:
-        """Whether the volume stands out from the rounding of the sums."""
+        """Whether the volume is larger than what rounding may leave of a flat surface."""
         diagonal = float(np.linalg.norm(self._high - self._low))
         return abs(self._volume) > 1e-12 * self._area * diagonal
 

@@ -1,25 +1,19 @@
-"""Welding of corners into vertices, and what the edges between facets say about a mesh."""
+"""The edges between the facets of a welded mesh: its components, faults and closed solids."""
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cadml_core import FacetQuality
-
-Corners = NDArray[np.floating[Any]]
-"""(n, 3, 3): facet, corner, coordinate."""
+from cadml_plugins.formats.mesh._welding import Corners
 
 MOST_FACETS = 1 << 19
-"""Largest STL whose edges are analysed, which takes half a second then."""
+"""Largest mesh whose edges are analysed; that takes half a second."""
 _PACKED = 1 << 21
 """Three vertex numbers below this fit into one 63-bit key."""
-
-_MIX = (np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F), np.uint64(0x165667B19E3779F9))
-_SPREAD = np.uint64(0xBF58476D1CE4E5B9)
-_HALF = np.uint64(32)
 
 
 class Topology(NamedTuple):
@@ -27,47 +21,8 @@ class Topology(NamedTuple):
 
     quality: FacetQuality
     closed_components: int
-    """Components without an open, shared or contradictory edge that enclose volume outwards."""
-
-
-def weld(corners: Corners) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Give equal corners one number.
-
-    Corners are equal where their coordinates are, exactly (0 and -0 are the same).
-
-    Args:
-        corners: (n, 3, 3), facet, corner, coordinate; finite.
-
-    Returns:
-        Vertices, float64 (k, 3), and triangles, int64 (n, 3).
-    """
-    points = corners.reshape(-1, 3) + corners.dtype.type(0)
-    keys = _hash(points)
-    order = np.argsort(keys)
-    ordered = keys[order]
-    first = np.concatenate(([True], ordered[1:] != ordered[:-1]))
-    numbers = np.empty(len(points), dtype=np.int64)
-    numbers[order] = np.cumsum(first) - 1
-    vertices = points[order[first]]
-    if not np.array_equal(vertices[numbers], points):  # two points share a hash
-        vertices, inverse = np.unique(points, axis=0, return_inverse=True)
-        numbers = inverse.reshape(-1)
-    return vertices.astype(np.float64), numbers.reshape(-1, 3)
-
-
-def _hash(points: Corners) -> NDArray[np.uint64]:
-    """Hash each row to 64 bits, multiplicatively (Knuth); equal rows have equal hashes."""
-    bits = points.view(np.uint32 if points.dtype == np.float32 else np.uint64)
-    keys = np.zeros(len(points), dtype=np.uint64)
-    for column, factor in zip(bits.T, _MIX, strict=True):
-        word = column.astype(np.uint64)
-        word ^= word >> _HALF  # short numbers differ in their high bits only
-        word *= factor
-        keys += word
-    keys ^= keys >> _HALF
-    keys *= _SPREAD
-    keys ^= keys >> _HALF
-    return keys
+    """Components that enclose volume outwards and have no faulty edge: one that is open, shared by more than
+    two facets, or used twice in one direction."""
 
 
 def analyse(corners: Corners, triangles: NDArray[np.int64], vertices: int, degenerate: int) -> Topology:
@@ -98,7 +53,11 @@ def analyse(corners: Corners, triangles: NDArray[np.int64], vertices: int, degen
 
 
 class _Edges:
-    """The undirected edges of triangles, sorted so that the uses of one edge stand together."""
+    """The undirected edges of triangles, sorted so that the uses of one edge are adjacent.
+
+    ``uses`` counts the triangles at each edge; ``faulty`` marks the edges without exactly two triangles that
+    use them in opposite directions.
+    """
 
     def __init__(self, triangles: NDArray[np.int64], vertices: int) -> None:
         start, end = triangles.reshape(-1), triangles[:, [1, 2, 0]].reshape(-1)
@@ -114,18 +73,21 @@ class _Edges:
         self.faulty = (self.uses != 2) | (backwards != 1)
 
     def neighbours(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Return pairs of facets that share an edge; enough of them to connect all that do."""
+        """Return pairs of facets that share an edge: enough of them to connect all that do."""
         return self._facet[:-1][self._same_as_next], self._facet[1:][self._same_as_next]
 
     def faulty_facets(self) -> NDArray[np.int64]:
-        """Return the facets at an edge that is open, shared by more than two, or run twice one way."""
+        """Return the facets at faulty edges."""
         faulty: NDArray[np.int64] = self._facet[np.repeat(self.faulty, self.uses)]
         return faulty
 
 
 def _components(count: int, one: NDArray[np.int64], other: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Label connected facets with the smallest root: hook roots, halve paths, until nothing changes
-    (Shiloach and Vishkin 1982)."""
+    """Label connected facets with the number of one of them, the root of their component.
+
+    Roots are hooked to smaller ones and paths halved until nothing changes (Y. Shiloach and U. Vishkin, "An
+    O(log n) parallel connectivity algorithm", 1982).
+    """
     parent = np.arange(count)
     while len(one):
         low, high = np.minimum(one, other), np.maximum(one, other)
@@ -141,7 +103,7 @@ def _components(count: int, one: NDArray[np.int64], other: NDArray[np.int64]) ->
 def _closed_components(
     corners: Corners, labels: NDArray[np.int64], roots: NDArray[np.int64], faulty: NDArray[np.int64]
 ) -> int:
-    """Count the components that are closed and, like most of the volume, face outwards.
+    """Count the components that are closed and face the way most of the volume does.
 
     A closed component that faces the other way is the wall of a cavity.
     """

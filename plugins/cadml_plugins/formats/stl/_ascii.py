@@ -1,8 +1,9 @@
-"""ASCII STL, strictly: any case and white space, several solids, and every fault with its line.
+"""ASCII STL: any case and white space, several solids, and every fault with its line.
 
-A regular run of facets is scanned as columns of bytes (``_scan``); one that is not is split into
-words and checked column by column; and what does not fit that mould either is read word by word, which
-accepts a known variation or names the line at fault. All three give the same numbers.
+There are three ways to read facets, from the fastest to the most tolerant. A regular piece is scanned as
+columns of bytes (``_scan``). Otherwise a section is split into words, which are checked column by column.
+What does not have the usual form there is read word by word, which accepts a known variation or names the
+line of the fault. All three give the same numbers.
 """
 
 from __future__ import annotations
@@ -18,9 +19,11 @@ from cadml_core import LimitExceeded, MalformedFile
 from cadml_plugins.formats.stl._scan import COORDINATES, KEYWORDS, WORDS, scan
 
 PIECE_BYTES = 1 << 19
+"""Read at a time: large enough that the cost of a piece does not matter, small enough to bound memory."""
 LONGEST_FACET_BYTES = 1 << 16
+"""A text without an ``endfacet`` in so many bytes is not STL; a facet usually takes about 250."""
 LARGEST = float(np.finfo(np.float32).max)
-"""STL numbers are single precision; what lies beyond it is as good as infinite."""
+"""STL numbers are single precision, so larger ones are infinite there."""
 
 _Fail = Callable[[int, str], NoReturn]
 
@@ -34,7 +37,7 @@ _BODY_IN_HEADER = re.compile(rb"\s(?=facet\s+(normal|outer)\s|endsolid\b)", re.I
 class AsciiFacets:
     """The facets of an open ASCII STL, a piece at a time.
 
-    After the iteration ``names`` holds the name of each solid in order (often empty), and
+    After the iteration ``names`` has the name of each solid in order (often empty), and
     ``oddities`` a sentence for each departure from the format that was accepted.
     """
 
@@ -64,7 +67,7 @@ class AsciiFacets:
             self._accept("the last solid is not closed by 'endsolid'; all its facets are complete")
 
     def _pieces(self) -> Iterator[tuple[int, bytes]]:
-        """Cut the file after an ``endfacet``, so that no facet and no header line is torn apart."""
+        """Cut the file after an ``endfacet``, so that no facet and no header line is split."""
         start, rest = 0, b""
         self._file.seek(0)
         while block := self._file.read(PIECE_BYTES):
@@ -81,19 +84,21 @@ class AsciiFacets:
         if rest:
             yield start, rest
 
-    def _from_mould(self, words: list[bytes], text: bytes, start: int) -> NDArray[np.float64]:
+    def _by_columns(self, words: list[bytes], text: bytes, start: int) -> NDArray[np.float64]:
+        """Convert the coordinates among words that are facets in the usual form."""
         columns = [word for place in COORDINATES for word in words[place::WORDS]]
         try:
             numbers = np.array(list(map(float, columns)))
         except ValueError:
             return self._word_by_word(text, start)
+        # float() accepts 1_000, nan and inf, which STL does not; only the reading by words can tell where.
         if b"_" in text or not max(numbers.max(), -numbers.min()) <= LARGEST:
             return self._word_by_word(text, start)
         self._count(len(words) // WORDS)
         return numbers.reshape(9, -1).T.reshape(-1, 3, 3)
 
     def _by_section(self, text: bytes, start: int) -> Iterator[NDArray[np.float64]]:
-        """Read a piece that has header lines, comments, or facets that do not fit the mould."""
+        """Read a piece that has header lines, comments, or facets in an unusual form."""
         text = self._blank_out(text)
         lowered = text.lower()
         position = 0
@@ -105,22 +110,22 @@ class AsciiFacets:
             if words := section.split():
                 if not self._open:
                     self._accept("facets stand outside of 'solid ... endsolid'")
-                if _fits_mould(words):
-                    yield self._from_mould(words, section, start + position)
+                if _has_usual_form(words):
+                    yield self._by_columns(words, section, start + position)
                 else:
                     yield self._word_by_word(section, start + position)
             position = self._enter(header) if header else end
 
     def _blank_out(self, text: bytes) -> bytes:
-        """Overwrite byte-order marks and comments with blanks; positions stay true."""
+        """Overwrite byte-order marks and comments with blanks, so that positions stay correct."""
         text = text.replace(b"\xef\xbb\xbf", b"   ")
         if b"#" in text and _COMMENT.search(text):
-            self._accept("comments (#), which STL does not have, were passed over")
+            self._accept("comments (#), which STL does not have, were ignored")
             return _COMMENT.sub(lambda match: b" " * len(match[0]), text)
         return text
 
     def _enter(self, header: re.Match[bytes]) -> int:
-        """Note a ``solid`` or ``endsolid``; return where the text after it begins."""
+        """Record a ``solid`` or ``endsolid`` line; return where the text after it begins."""
         name = header[2]
         if body := _BODY_IN_HEADER.search(name):
             name = name[: body.start()]
@@ -159,15 +164,15 @@ class AsciiFacets:
             self.oddities.append(oddity)
 
     def _fail(self, position: int, found: str) -> NoReturn:
-        """Refuse the file; the line is counted only now, when it is needed."""
+        """Refuse the file. Lines are counted only here, as good files need no line numbers."""
         self._file.seek(0)
         before = self._file.read(position)
         line = 1 + (before.count(b"\n") or before.count(b"\r"))
         raise MalformedFile(f"line {line}: {found}", line=line, position=position)
 
 
-def _fits_mould(words: list[bytes]) -> bool:
-    """Tell whether the words are whole facets in the one usual form, keywords in any case."""
+def _has_usual_form(words: list[bytes]) -> bool:
+    """Tell whether the words are whole facets of 21 words each, keywords in any case."""
     if not words or len(words) % WORDS:
         return False
     return all(
@@ -184,7 +189,7 @@ def _decoded(name: bytes) -> str:
 
 
 class _Words:
-    """A cursor over the words of a text that knows where each one stands."""
+    """A cursor over the words of a text, with the position of each."""
 
     def __init__(self, text: bytes, start: int, fail: _Fail) -> None:
         self._words = list(_WORD.finditer(text))
@@ -202,7 +207,7 @@ class _Words:
             self._refuse(f"found {_shown(word)}, expected '{keyword.decode()}'{_hint(word, keyword)}")
 
     def skip_normal(self) -> bool:
-        """Pass over ``normal`` and three words; normals are computed, so any three words will do."""
+        """Skip ``normal`` and three words, whatever they are: normals are computed from the vertices."""
         if not self.more() or self._words[self._next][0].lower() != b"normal":
             return False
         for wanted in ("'normal'", *["a component of the normal"] * 3):
@@ -214,7 +219,7 @@ class _Words:
     def number(self) -> float:
         word = self._take("a number")
         if _NUMBER.fullmatch(word) is None:
-            self._refuse(f"the coordinate {_shown(word)} is no number{_number_hint(word)}")
+            self._refuse(f"the coordinate {_shown(word)} is not a number{_number_hint(word)}")
         value = float(word)
         if not abs(value) <= LARGEST:
             self._refuse(f"the coordinate {_shown(word)} is beyond single precision (±3.4e38)")

@@ -10,11 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cadml_core import LimitExceeded, MalformedFile
-from cadml_plugins.formats.mesh._measures import STEP_FACETS
+from cadml_plugins.formats.mesh._measures import CHUNK_FACETS
 
 HEADER_BYTES = 84
 RECORD_BYTES = 50
 _FOREIGN = (b"ISO-", b"%PDF", b"PK\x03\x04", b"\x89PNG", b"Auto", b"AC10")
+"""Beginnings of STEP, PDF, ZIP, PNG, binary DXF and DWG files, whose bytes may look like numbers."""
 _RECORD = np.dtype(
     {
         "names": ["corners", "attribute"],
@@ -27,15 +28,15 @@ _PROBE = np.dtype({"names": ["numbers"], "formats": ["(12,)<f4"], "offsets": [0]
 
 
 class BinaryLayout(msgspec.Struct, frozen=True):
-    """What the first 84 bytes and the size of the file say."""
+    """What the first 84 bytes and the size of the file tell."""
 
     title: str
     facets: int
     trailing: int
     """Bytes after the last record."""
     colour_style: str
-    """Whose convention the facets' attributes follow, if they carry colours: a header with
-    ``COLOR=`` is Materialise Magics, any other VisCAM and SolidView."""
+    """Whose convention the attributes of the facets follow where they are colours: that of Materialise
+    Magics where the header has ``COLOR=``, else that of VisCAM and SolidView."""
 
 
 def facet_count(head: bytes) -> int:
@@ -49,10 +50,10 @@ def fits_exactly(head: bytes, size: int) -> bool:
 
 
 def looks_binary(head: bytes) -> bool:
-    """Tell from the first 4 KiB whether they may be binary STL.
+    """Tell from the first 4 KiB whether the content may be binary STL.
 
-    They may where most facets in view have a unit or zero normal, or plausible coordinates: foreign
-    bytes read as single-precision numbers have exponents all over the range.
+    It may where at least half of the facets there have a unit or zero normal, or nine in ten coordinates are
+    plausible: arbitrary bytes read as single-precision numbers have exponents over the whole range.
     """
     if len(head) < HEADER_BYTES or b"\0" not in head or head[:4] in _FOREIGN:
         return False
@@ -74,8 +75,8 @@ def check_layout(head: bytes, size: int, max_triangles: int) -> BinaryLayout:
     """Compare the header with the size of the file before anything is read.
 
     Raises:
-        MalformedFile: The file is shorter than the header, or than the facets that it promises, or
-            whole facets follow that the count does not know.
+        MalformedFile: The file is shorter than the header or than the facets that it states, or has more
+            facets than it states.
         LimitExceeded: More facets than ``max_triangles``.
     """
     if size < HEADER_BYTES:
@@ -88,15 +89,16 @@ def check_layout(head: bytes, size: int, max_triangles: int) -> BinaryLayout:
     expected = HEADER_BYTES + RECORD_BYTES * facets
     if size < expected:
         raise MalformedFile(
-            f"the header promises {facets:,} facets, which take {expected:,} bytes, but the file ends"
+            f"the header states {facets:,} facets, which take {expected:,} bytes, but the file ends"
             f" after {size:,} (room for {(size - HEADER_BYTES) // RECORD_BYTES:,}); it is truncated or not"
             " an STL",
             position=size,
         )
     trailing = size - expected
+    # Other trailing bytes are common, and harmless: some programs append their own data.
     if trailing and trailing % RECORD_BYTES == 0:
         raise MalformedFile(
-            f"the header promises {facets:,} facets, but {trailing // RECORD_BYTES:,} more follow; the"
+            f"the header states {facets:,} facets, but {trailing // RECORD_BYTES:,} more follow; the"
             " count at byte 80 is wrong",
             position=80,
         )
@@ -130,16 +132,15 @@ class BinaryFacets:
         """Yield float32 (m, 3, 3): facet, corner, coordinate.
 
         Raises:
-            MalformedFile: A coordinate is NaN or infinite, or the file ended early, though its size
-                promised more.
+            MalformedFile: A coordinate is NaN or infinite, or the file became shorter while it was read.
         """
         self._file.seek(HEADER_BYTES)
-        buffer = bytearray(min(self._layout.facets, STEP_FACETS) * RECORD_BYTES)
-        for start in range(0, self._layout.facets, STEP_FACETS):
-            wanted = min(STEP_FACETS, self._layout.facets - start) * RECORD_BYTES
+        buffer = bytearray(min(self._layout.facets, CHUNK_FACETS) * RECORD_BYTES)
+        for start in range(0, self._layout.facets, CHUNK_FACETS):
+            wanted = min(CHUNK_FACETS, self._layout.facets - start) * RECORD_BYTES
             view = memoryview(buffer)[:wanted]
             if self._file.readinto(view) != wanted:  # type: ignore[attr-defined]
-                raise MalformedFile("the file shrank while it was read", position=self._file.tell())
+                raise MalformedFile("the file became shorter while it was read", position=self._file.tell())
             records = np.frombuffer(view, dtype=_RECORD)
             self.coloured += int(np.count_nonzero(records["attribute"]))
             corners = np.ascontiguousarray(records["corners"]).view("<f4").reshape(-1, 9)

@@ -1,7 +1,7 @@
 """Regular ASCII facets read as columns of bytes, several times as fast as word by word.
 
-Only the plainest text qualifies: 21 words per facet, keywords in place, decimal numbers of at most 15
-digits. What does not is left to the reading by words; what does gives the very same numbers.
+Only plain text qualifies: 21 words per facet, keywords in place, decimal numbers of at most 15 digits. Other
+text is left to the reading by words; for plain text both give exactly the same numbers.
 """
 
 from __future__ import annotations
@@ -27,26 +27,29 @@ KEYWORDS = {
     19: b"endloop",
     20: b"endfacet",
 }
-"""What stands where among the words of a facet."""
+"""Place of each keyword among the words of a facet."""
 
 _MOST_DIGITS = 15
-"""So many decimal digits are an exact integer in double precision."""
+"""Any integer of so many decimal digits is exact in double precision."""
 _MOST_FORMS = 24
+"""Forms of numbers tried on a piece; a program writes all its numbers in a few."""
 _MARGIN = 24
+"""Blanks around the text, so that reading a fixed number of bytes before a word stays inside the array: a
+sign, 15 digits, a point and an exponent of five characters are 22."""
 _NUMBER = re.compile(rb"[+-]?(\d*)(?:(\.)(\d*))?([eE][+-]\d{1,3})?")
 _POWERS = 10.0 ** np.arange(23)
-"""The powers of ten that are exact in double precision: one multiplication or division by them rounds
-once, and so correctly (Clinger 1990)."""
+"""The powers of ten that are exact in double precision. One multiplication or division by them rounds once,
+and so correctly (W. D. Clinger, "How to read floating point numbers accurately", 1990)."""
 _LOWER_CASE = np.uint64(0x2020202020202020)
 _POINT, _MINUS, _PLUS, _ZERO = 46, 45, 43, 48
 
 
 def scan(text: bytes) -> NDArray[np.float64] | None:
-    """Return the corners of the facets, (m, 3, 3), or None where the text is not wholly regular."""
+    """Return the corners of the facets, (m, 3, 3), or None where any part of the text is not regular."""
     padding = b" " * _MARGIN
     data = np.frombuffer(padding + text + padding, dtype=np.uint8)
     blank = data <= 32
-    if data.min() < 9 or (data - np.uint8(14) < 18).any():  # control characters separate no words
+    if data.min() < 9 or (data - np.uint8(14) < 18).any():  # control characters do not separate words
         return None
     places = np.flatnonzero(blank[1:] != blank[:-1]) + 1
     if not len(places) or len(places) % (2 * WORDS):
@@ -72,8 +75,11 @@ def _keywords_fit(data: Bytes, start: Places, end: Places) -> bool:
 
 
 def _numbers(data: Bytes, start: Places, end: Places) -> NDArray[np.float64] | None:
-    """Read the numbers between pairs of places, form by form: a form is where the point stands and
-    how long the exponent is."""
+    """Read the numbers between pairs of places, form by form.
+
+    A form is the number of digits behind the point and the length of the exponent. Numbers of one form are
+    read together, place by place.
+    """
     values = np.empty(len(start))
     pending = np.arange(len(start))
     for _ in range(_MOST_FORMS):
@@ -95,9 +101,9 @@ def _numbers(data: Bytes, start: Places, end: Places) -> NDArray[np.float64] | N
 def _of_form(
     data: Bytes, start: Places, end: Places, decimals: int, exponent_length: int
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Return the values of the numbers of a form, and which of them have it.
+    """Return the values of the numbers read in a form, and which of them have that form.
 
-    ``decimals`` counts the digits behind the point; -1: there is no point.
+    ``decimals`` is the number of digits behind the point, -1 where there is no point.
     """
     last = end - (exponent_length + 1)
     length = last - start + 1

@@ -1,7 +1,7 @@
-"""Where a DXF entity lies: points in world coordinates whose box is the entity's box.
+"""The outline of a DXF entity: points in world coordinates whose box is the entity's box.
 
-Curves are given by their extreme points along the axes, which are exact, and by points every two
-degrees, so that the outline of a block stays right within 0.02 % when it is placed at any angle.
+Curves are represented by their extreme points along the axes, which are exact, and by points every two
+degrees, so that the outline of a block is right within 0.02 % at whatever angle it is placed.
 """
 
 from __future__ import annotations
@@ -21,19 +21,23 @@ Points = NDArray[np.float64]
 Triple = tuple[float, float, float]
 
 _STEP = math.radians(2.0)
+"""Between points of a curve. The arc rises above the chord by 1 - cos 1°, or 0.015 % of the radius."""
 _QUARTER = math.pi / 2.0
 _QUARTER_TURNS = ((1.0, 0.0), (0.0, 1.0), (-1.0, 0.0), (0.0, -1.0))
 _FLAT_BULGE = 1e-9
+"""A segment with a smaller bulge is a line: its arc rises by half the bulge times its length."""
 _MOST_CONTROL_POINTS = 2000
 _HIGHEST_DEGREE = 25
+"""Of splines that are followed. A damaged file may state any degree, at a cost that grows with it."""
 SPLINE_FRAME_POINT = 16
+"""Flag of a polyline's vertex that controls its spline and does not lie on it."""
 
 
 def outline(entity: Any) -> Points:
     """Return points whose box is the entity's box; none where the entity has no place.
 
-    Lines without end (RAY, XLINE) give their base point, texts and other annotations the points
-    that anchor them.
+    Infinite lines (RAY, XLINE) have their base point, texts and other annotations the points that anchor
+    them.
     """
     points = _OUTLINES.get(entity.dxftype(), _anchors)(entity)
     return np.asarray(points, dtype=np.float64).reshape(-1, 3)
@@ -59,7 +63,7 @@ def arc(centre: Triple, radius: float, start: float, end: float) -> Points:
 
 
 def arc_box(centre: Triple, radius: float, start: float, end: float) -> tuple[float, ...]:
-    """Return the box of ``arc`` without making its points."""
+    """Return the box of ``arc`` without computing its points."""
     x, y, z = centre
     span = (end - start) % math.tau or math.tau
     quarters = range(math.ceil(start / _QUARTER), math.floor((start + span) / _QUARTER) + 1)
@@ -72,7 +76,7 @@ def arc_box(centre: Triple, radius: float, start: float, end: float) -> tuple[fl
 def bulged_box(
     vertices: Sequence[tuple[float, float, float]], closed: bool, elevation: float
 ) -> tuple[float, ...]:
-    """Return the box of ``bulged`` without making its points; empty without vertices."""
+    """Return the box of ``bulged`` without computing its points; empty without vertices."""
     if not vertices:
         return ()
     xs, ys, bulges = (list(column) for column in zip(*vertices, strict=True))
@@ -85,8 +89,10 @@ def bulged_box(
 
 
 def bulged(vertices: Sequence[tuple[float, float, float]], closed: bool, elevation: float) -> Points:
-    """Return points of a polyline from (x, y, bulge); a bulge is the tangent of a quarter of the
-    angle of the arc to the next vertex."""
+    """Return points of a polyline of (x, y, bulge).
+
+    The bulge is the tangent of a quarter of the angle of the arc to the next vertex.
+    """
     parts = [np.array([(x, y, elevation) for x, y, _ in vertices]).reshape(-1, 3)]
     parts += [
         arc(*_bulge_arc(*one, *other, bulge, elevation)) for one, other, bulge in _segments(vertices, closed)
@@ -118,7 +124,7 @@ def _bulge_arc(
 
 
 def _to_world(points: Points, entity: Any) -> Points:
-    """Turn points of the entity's own plane (arbitrary axis algorithm) into world coordinates."""
+    """Transform points of the entity's own plane into world coordinates (arbitrary axis algorithm)."""
     extrusion = Vec3(entity.dxf.get("extrusion", (0, 0, 1)))
     if extrusion.is_null or extrusion.isclose((0, 0, 1)):
         return points
@@ -154,7 +160,7 @@ def _ellipse(entity: Any) -> Points:
 
 
 def _spline(entity: Any) -> Points | list[Triple]:
-    """Follow the curve; where it is too long or contradicts itself, its control points bound it."""
+    """Return points of the curve, or its control points where it is too long or inconsistent."""
     control = len(entity.control_points)
     if 2 <= control <= _MOST_CONTROL_POINTS and entity.dxf.degree <= _HIGHEST_DEGREE:
         with suppress(ValueError, ArithmeticError, DXFError):

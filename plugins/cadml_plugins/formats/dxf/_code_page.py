@@ -1,7 +1,7 @@
-"""Readable names from drawings that declare the wrong code page.
+"""Recognises the code page of drawings that declare a wrong one.
 
-Many programs declare ANSI_1252 whatever they write. The bytes tell better: each candidate is scored
-by how much of the text it turns into what people write in that script.
+Many programs declare ANSI_1252 whatever they write. So each candidate is scored by how plausible the text is
+that it decodes the bytes to.
 """
 
 from __future__ import annotations
@@ -13,39 +13,44 @@ import msgspec
 
 _SAMPLE_BYTES = 1 << 16
 _CERTAIN_ENOUGH = 0.5
+"""Least score, of -1 to 1, that another code page than the declared one must have."""
 _MARGIN = 0.15
+"""How much better than the declared one it must score: in doubt the declaration holds."""
 _WESTERN_SIGNS = frozenset("°±²³µ·×÷ØøÅå½¼¾§©®€–—’“”«»ßäöüÄÖÜéèàç")
+"""What technical texts in Western European languages use beyond ASCII."""
 _RUSSIAN_VOWELS = frozenset("АЕЁИОУЫЭЮЯаеёиоуыэюя")
 
 
 class CodePage(msgspec.Struct, frozen=True):
-    """How the text of a drawing was decoded, and how it should have been."""
+    """The encoding that the text of a drawing was decoded with, and the one that it has."""
 
     declared: str
     actual: str
 
     @property
-    def lies(self) -> bool:
-        """Whether names have to be decoded again."""
+    def wrong(self) -> bool:
+        """Whether the declared encoding is not the actual one, so that names must be decoded again."""
         return self.declared != self.actual
 
     def readable(self, name: str) -> str:
-        """Decode a name again; one that cannot be loses only the bytes that make no sense."""
+        """Decode a name again. Bytes that are not valid in the actual encoding become U+FFFD."""
         if name.isascii():
             return name
         try:
             raw = name.encode(self.declared, "surrogateescape")
-        except UnicodeEncodeError:  # it holds characters from \\U+ escapes, which are right
+        except UnicodeEncodeError:  # it has characters from \\U+ escapes, which are right
             return name.encode("utf-8", "replace").decode("utf-8")
         return raw.decode(self.actual, "replace")
 
 
 def code_page(declared: str, names: Iterable[str]) -> CodePage:
-    """Judge by the text itself how it is encoded.
+    """Tell from the text itself how it is encoded.
+
+    Text beyond ASCII that is valid UTF-8 is UTF-8: text in another encoding hardly ever is.
 
     Args:
         declared: The encoding it was decoded with, undecodable bytes as surrogate escapes.
-        names: Layer and block names, texts; the more the better.
+        names: Layer and block names, and texts.
     """
     sample = _sample(declared, names)
     if not sample:
@@ -86,7 +91,7 @@ def _decodes(sample: list[bytes], encoding: str) -> bool:
 
 
 def _score(sample: list[bytes], encoding: str, judge: Callable[[str], float]) -> float:
-    """Return the mean plausibility, -1 to 1, of the text beyond ASCII; undecodable text counts -1."""
+    """Return the mean plausibility, -1 to 1, of the text beyond ASCII; undecodable text has -1."""
     total, weight = 0.0, 0
     for raw in sample:
         high = sum(byte > 0x7F for byte in raw)
@@ -103,8 +108,11 @@ def _mean(values: list[float]) -> float:
 
 
 def _double_byte(encoding: str, common: range, rare: range) -> Callable[[str], float]:
-    """Judge East Asian text by the lead bytes of its characters in the national standard, whose
-    first level holds the characters of everyday use."""
+    """Return a judge of East Asian text.
+
+    It looks at the lead bytes of characters in the national standard: those of the first level are the
+    characters of everyday use.
+    """
 
     def judge(text: str) -> float:
         return _mean([_lead_score(char) for char in text if not char.isascii()])
@@ -112,7 +120,7 @@ def _double_byte(encoding: str, common: range, rare: range) -> Callable[[str], f
     def _lead_score(char: str) -> float:
         raw = char.encode(encoding)
         if len(raw) == 1:
-            return 0.1
+            return 0.1  # a single-byte character, as many arbitrary bytes are: it proves little
         if "\u3040" <= char <= "\u30ff" or raw[0] in common:
             return 1.0
         return 0.3 if raw[0] in rare else -0.5
@@ -121,8 +129,11 @@ def _double_byte(encoding: str, common: range, rare: range) -> Callable[[str], f
 
 
 def _gbk(text: str) -> float:
-    """Judge simplified Chinese: GB 2312 has lead bytes B0-D7 for common, to F7 for rare characters,
-    and no second byte below A1; the rest of GBK is hardly used."""
+    """Judge simplified Chinese.
+
+    GB 2312 has the lead bytes B0 to D7 for common characters and up to F7 for rare ones, and no second byte
+    below A1; the rest of GBK is hardly used.
+    """
     scores = []
     for char in text:
         raw = char.encode("gbk")
