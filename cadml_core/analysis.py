@@ -102,7 +102,7 @@ class Analyzer:
         self._feature = feature
 
     def surely_new(self, file: SourceFile) -> bool:
-        """Tell what is true of most uploads: nobody has sent this content before. One quick query."""
+        """Tell whether this content was never seen before, as with most uploads. One quick query."""
         return not self._catalog.readers_of([file.identity.sha256])
 
     def recognise(self, file: SourceFile) -> Known | None:

@@ -109,7 +109,7 @@ def build_runtime(
     readers = ReaderPool(
         registry.formats, registry.features, limits=read_limits(settings), workers=settings.worker_count
     )
-    blobs = BlobStore(settings.data_path / "uploads", catalog.stored_contents)
+    blobs = BlobStore(settings.data_path / "uploads", catalog.readers_of)
     intake = Intake(catalog, readers, registry.formats, registry.features, blobs)
     search = _search(settings, registry, catalog)
     models = _models(settings, registry, catalog)

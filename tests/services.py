@@ -25,5 +25,5 @@ def intake_over(
     """An intake over a catalogue. Its readers start no process before a file has to be read."""
     formats = formats or {}
     readers = readers or ReaderPool(formats, features, limits=ReadLimits(), workers=1)
-    blobs = BlobStore(uploads or Path(tempfile.gettempdir()) / "no-uploads", catalog.stored_contents)
+    blobs = BlobStore(uploads or Path(tempfile.gettempdir()) / "no-uploads", catalog.readers_of)
     return Intake(catalog, readers, formats, features, blobs)

@@ -8,7 +8,7 @@ import hashlib
 import logging
 import os
 import secrets
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -17,8 +17,8 @@ from cadml_core.errors import CadmlError
 
 log = logging.getLogger(__name__)
 
-StoredContents = Callable[[Iterable[str]], set[str]]
-"""Tells which of these sha256 the catalogue holds: ``Catalog.stored_contents``."""
+StoredContents = Callable[[Iterable[str]], Collection[str]]
+"""Tells which of these sha256 the catalogue holds: ``Catalog.readers_of``."""
 
 
 class UploadTooLarge(CadmlError, ValueError):
@@ -85,10 +85,10 @@ class Incoming:
 class BlobStore:
     """Content-addressed files under one folder, shared by any number of processes.
 
-    A file is put in its place before the catalogue names it, and removed after the catalogue has
-    forgotten it. Whoever does the first shares a lock meanwhile, whoever removes holds it alone, so a
-    file that is about to be named is never taken for one that nobody names. There is a lock for each
-    of the 256 folders, so that removing need not wait for all of a busy server's uploads.
+    A file is put in its place before the catalogue refers to it, and removed after the catalogue no longer
+    does. Storing takes a shared lock, removing an exclusive one, so that a file about to be referred to is
+    never taken for an unused one. There is a lock for each of the 256 folders, so that removing need not
+    wait for all of a busy server's uploads.
     """
 
     def __init__(self, folder: Path, stored: StoredContents) -> None:
@@ -156,7 +156,7 @@ class BlobStore:
         for folder in self._folder.glob("[0-9a-f][0-9a-f]"):
             with self._locked(folder.name, fcntl.LOCK_EX):
                 kept = [path.name for path in folder.iterdir()]
-                for sha256 in set(kept) - self._stored(kept):
+                for sha256 in set(kept).difference(self._stored(kept)):
                     (folder / sha256).unlink(missing_ok=True)
                     removed += 1
         if removed:

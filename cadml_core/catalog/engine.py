@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from sqlalchemy.engine import URL, Connection, Engine
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from cadml_core.catalog.transactions import CHUNK
 from cadml_core.errors import CatalogueUnavailable, InvalidInput, InvalidSetting
 
 ADVISORY_LOCK = 0x6361646D6C  # "cadml"; held while the schema is created or upgraded
@@ -165,7 +166,7 @@ class Database:
         """
         for value in parameters:
             if isinstance(value, str) and not storable(value):
-                raise InvalidInput(f"{value!r} holds a character that is no text", stage="catalogue")
+                raise InvalidInput(f"{value!r} contains a character that cannot be stored", stage="catalogue")
         if not self.sqlite:
             sql = sql.replace("?", "%s")
         try:
@@ -174,6 +175,17 @@ class Database:
             self._forget_reader()
             raise self._unavailable(error) from error
         return rows
+
+    def fetch_in(
+        self, sql: str, values: Iterable[Any], before: tuple[Any, ...] = ()
+    ) -> list[tuple[Any, ...]]:
+        """Run a query that ends in ``IN`` for these values, however many there are."""
+        wanted = list(values)
+        found: list[tuple[Any, ...]] = []
+        for start in range(0, len(wanted), CHUNK):
+            chunk = wanted[start : start + CHUNK]
+            found += self.fetch(f"{sql} ({','.join('?' * len(chunk))})", (*before, *chunk))
+        return found
 
     @property
     def _driver_error(self) -> type[Exception]:

@@ -1,4 +1,4 @@
-"""A lock that all processes on one catalogue share, and that dies with whoever holds it."""
+"""A lock across all processes on one catalogue; it ends with the process that holds it."""
 
 from __future__ import annotations
 

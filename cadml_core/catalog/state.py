@@ -25,7 +25,7 @@ class OperatorState:
         self._database = catalog.database
 
     def get(self, name: str, kind: type[T]) -> T | None:
-        """Return a value, None where nobody has set it.
+        """Return a value, None where it was never set.
 
         Raises:
             msgspec.ValidationError: What is stored is no ``kind``.

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cached_property
-from types import TracebackType
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -15,7 +14,7 @@ import sqlalchemy as sa
 from cadml_core.catalog import schema, transactions, writing
 from cadml_core.catalog.engine import Database, parse_url
 from cadml_core.catalog.records import Change, Content, NewPart, Outcome, Part, PartFilter, Vector
-from cadml_core.catalog.tables import contents, parts, vectors
+from cadml_core.catalog.tables import contents
 from cadml_core.clock import timestamp
 from cadml_core.documents.arrays import FloatMatrix, FloatVector, Int64Array
 from cadml_core.documents.document import decode_summary
@@ -26,7 +25,7 @@ _PART_SQL = (
     " p.created, p.updated FROM parts p LEFT JOIN contents c ON c.sha256 = p.sha256"
 )
 
-
+_PART_FIELDS = Part.__struct_fields__
 _CONTENTS = sa.select(contents).where(transactions.among(contents.c.sha256))
 
 
@@ -43,7 +42,7 @@ class Catalog:
     """
 
     def __init__(self, database: Database, now: Callable[[], str] = _now) -> None:
-        self._database = database
+        self.database = database
         self._now = now
 
     @classmethod
@@ -66,21 +65,14 @@ class Catalog:
             raise
         return cls(database)
 
-    @property
-    def database(self) -> Database:
-        """For those modules of the core that write several tables in one transaction."""
-        return self._database
-
     def close(self) -> None:
         """Close every connection; closing twice is allowed."""
-        self._database.close()
+        self.database.close()
 
     def __enter__(self) -> Catalog:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     # Writing
@@ -93,7 +85,7 @@ class Catalog:
         """
         if not batch:
             return []
-        with self._database.write() as connection:
+        with self.database.write() as connection:
             return writing.BatchWriter(connection, self._now()).apply(batch)
 
     def register_vector(
@@ -109,16 +101,8 @@ class Catalog:
         Raises:
             NotFound: There is no such part.
         """
-        with self._database.write() as connection:
-            numbers = transactions.lock(connection)
-            record = connection.execute(
-                sa.select(parts.c.row, parts.c.sha256).where(parts.c.id == part_id)
-            ).one_or_none()
-            if record is None:
-                raise _no_part(part_id)
-            connection.execute(parts.delete().where(parts.c.row == record.row))
-            writing.delete_orphans(connection, {record.sha256} - {None})
-            transactions.log_changes(connection, numbers, [str(record.row)])
+        with self.database.write() as connection:
+            writing.remove_part(connection, part_id)
 
     def remove_vectors(self, part_id: str) -> None:
         """Delete a part's vectors; the part itself too where it has no file.
@@ -126,19 +110,8 @@ class Catalog:
         Raises:
             NotFound: There is no such part, or it has no vector.
         """
-        with self._database.write() as connection:
-            numbers = transactions.lock(connection)
-            record = connection.execute(
-                sa.select(parts.c.row, parts.c.sha256).where(parts.c.id == part_id)
-            ).one_or_none()
-            if record is None:
-                raise _no_part(part_id)
-            gone = connection.execute(vectors.delete().where(vectors.c.part == record.row)).rowcount
-            if not gone:
-                raise NotFound(f"part {part_id!r} has no vector", stage="catalogue", id=part_id)
-            if record.sha256 is None:
-                connection.execute(parts.delete().where(parts.c.row == record.row))
-            transactions.log_changes(connection, numbers, [str(record.row)])
+        with self.database.write() as connection:
+            writing.remove_vectors(connection, part_id)
 
     # Parts and contents
 
@@ -150,7 +123,7 @@ class Catalog:
         """
         found = self._parts("p.id = ?", (part_id,))
         if not found:
-            raise _no_part(part_id)
+            raise writing.no_part(part_id)
         return found[0]
 
     def parts(
@@ -186,25 +159,16 @@ class Catalog:
     def rows(self, which: PartFilter) -> Int64Array:
         """Return the row numbers of the parts that fit, ascending."""
         condition, values = _condition(which)
-        found = self._database.fetch(
+        found = self.database.fetch(
             "SELECT p.row FROM parts p LEFT JOIN contents c ON c.sha256 = p.sha256"
             f" WHERE {condition} ORDER BY p.row",
             values,
         )
         return np.fromiter((row for (row,) in found), dtype=np.int64, count=len(found))
 
-    def count_parts(self, by: Literal["format", "material", "project", "label"]) -> dict[str, int]:
-        """Return how many parts have each value; those without one count under the empty name."""
-        column = f"coalesce({'c' if by == 'format' else 'p'}.{by}, '')"
-        found = self._database.fetch(
-            f"SELECT {column}, count(*) FROM parts p LEFT JOIN contents c ON c.sha256 = p.sha256"
-            f" GROUP BY {column} ORDER BY 1"
-        )
-        return dict(found)
-
     def contents(self, hashes: Iterable[str]) -> dict[str, Content]:
         """Return the contents of these sha256 that are stored."""
-        with self._database.read() as connection:
+        with self.database.read() as connection:
             records = transactions.select_among(connection, _CONTENTS, set(hashes))
         return {
             record.sha256: Content(
@@ -219,12 +183,10 @@ class Catalog:
 
     def readers_of(self, hashes: Iterable[str]) -> dict[str, tuple[str, str]]:
         """Return name and version of the format adapter that read each of these contents that is stored."""
-        found = self._fetch_in("SELECT sha256, format, adapter_version FROM contents WHERE sha256 IN", hashes)
+        found = self.database.fetch_in(
+            "SELECT sha256, format, adapter_version FROM contents WHERE sha256 IN", hashes
+        )
         return {sha256: (name, version) for sha256, name, version in found}
-
-    def stored_contents(self, hashes: Iterable[str]) -> set[str]:
-        """Return which of these sha256 are stored."""
-        return set(self.readers_of(hashes))
 
     # Vectors
 
@@ -251,7 +213,7 @@ class Catalog:
         Returns:
             Ids (n), each once and in no order, row numbers int64 (n,) and raw values float64 (n, slots).
         """
-        found = self._fetch_in(
+        found = self.database.fetch_in(
             # LEFT keeps SQLite from beginning with the vectors, of which it would read every one.
             "SELECT p.id, p.row, v.raw FROM parts p"
             " LEFT JOIN vectors v ON v.part = p.row AND v.version = ? WHERE p.id IN",
@@ -264,7 +226,7 @@ class Catalog:
 
     def extracted_from(self, sha256: str, version: str) -> FloatVector | None:
         """Return the raw values that were extracted from this content for any part, None where for none."""
-        found = self._database.fetch(
+        found = self.database.fetch(
             "SELECT v.raw FROM parts p JOIN vectors v ON v.part = p.row AND v.version = ?"
             " WHERE p.sha256 = ? AND v.source = 'extracted' LIMIT 1",
             (version, sha256),
@@ -273,7 +235,7 @@ class Catalog:
 
     def versions_extracted_from(self, sha256: str) -> set[str]:
         """Return the feature versions that were extracted from this content for any part."""
-        found = self._database.fetch(
+        found = self.database.fetch(
             "SELECT DISTINCT v.version FROM parts p JOIN vectors v ON v.part = p.row"
             " WHERE p.sha256 = ? AND v.source = 'extracted'",
             (sha256,),
@@ -283,8 +245,8 @@ class Catalog:
     def vectors_of(self, rows: Iterable[int]) -> dict[int, dict[str, Vector]]:
         """Return every vector of these parts, by row and feature version."""
         found: dict[int, dict[str, Vector]] = {}
-        for part, version, source, raw in self._fetch_in(
-            "SELECT part, version, source, raw FROM vectors WHERE part IN", (int(row) for row in rows)
+        for part, version, source, raw in self.database.fetch_in(
+            "SELECT part, version, source, raw FROM vectors WHERE part IN", map(int, rows)
         ):
             found.setdefault(part, {})[version] = Vector(_values(raw), source)
         return found
@@ -293,7 +255,7 @@ class Catalog:
         """Return the feature versions that these parts have vectors of; parts without any are left out."""
         found: dict[int, set[str]] = {}
         query = "SELECT part, version FROM vectors WHERE part IN"
-        for part, version in self._fetch_in(query, (int(row) for row in rows)):
+        for part, version in self.database.fetch_in(query, map(int, rows)):
             found.setdefault(part, set()).add(version)
         return found
 
@@ -309,71 +271,46 @@ class Catalog:
         """
         query = "SELECT part, raw FROM vectors WHERE version = ?"
         if rows is None:
-            records = self._database.fetch(f"{query} ORDER BY part", (version,))
+            records = self.database.fetch(f"{query} ORDER BY part", (version,))
         else:
             wanted = sorted({int(row) for row in rows})
-            records = sorted(self._fetch_in(f"{query} AND part IN", wanted, (version,)))
+            records = sorted(self.database.fetch_in(f"{query} AND part IN", wanted, (version,)))
         return _matrix(version, records)
-
-    def vector_versions(self) -> dict[str, int]:
-        """Return how many vectors there are of each feature version."""
-        found = self._database.fetch(
-            "SELECT version, count(*) FROM vectors GROUP BY version ORDER BY version"
-        )
-        return dict(found)
 
     # Changes
 
     @property
     def local(self) -> bool:
         """True where a query is a call in this process, so that it never waits for a network."""
-        return self._database.sqlite
+        return self.database.sqlite
 
     @cached_property
     def identity(self) -> str:
         """32 hex digits that no other catalogue has, made up when this one was created."""
-        found: str = self._database.fetch("SELECT id FROM identity")[0][0]
+        found: str = self.database.fetch("SELECT id FROM identity")[0][0]
         return found
 
     def last_change(self) -> int:
         """Return the newest committed change number; costs a few microseconds on SQLite."""
-        found: int = self._database.fetch("SELECT change FROM counters")[0][0]
+        found: int = self.database.fetch("SELECT change FROM counters")[0][0]
         return found
 
     def changes_since(self, sequence: int, kind: str | None = None) -> list[Change]:
         """Return the changes above this number, oldest first: of each thing its latest only."""
-        query, values = "SELECT sequence, kind, key FROM changes WHERE sequence > ?", (sequence,)
-        records = (
-            self._database.fetch(f"{query} ORDER BY sequence", values)
-            if kind is None
-            else self._database.fetch(f"{query} AND kind = ? ORDER BY sequence", (*values, kind))
+        query = (
+            "SELECT sequence, kind, key FROM changes"
+            " WHERE sequence > ? AND kind = coalesce(?, kind) ORDER BY sequence"
         )
-        return [Change(*record) for record in records]
+        return [Change(*record) for record in self.database.fetch(query, (sequence, kind))]
 
     # Helpers of the above
 
     def _parts(self, condition: str, values: tuple[Any, ...], tail: str = "") -> list[Part]:
-        records = self._database.fetch(f"{_PART_SQL} WHERE {condition}{tail}", values)
+        records = self.database.fetch(f"{_PART_SQL} WHERE {condition}{tail}", values)
         return [_part(record) for record in records]
 
     def _parts_in(self, column: str, values: Iterable[Any]) -> list[Part]:
-        return [_part(record) for record in self._fetch_in(f"{_PART_SQL} WHERE {column} IN", values)]
-
-    def _fetch_in(
-        self, query: str, values: Iterable[Any], before: tuple[Any, ...] = ()
-    ) -> list[tuple[Any, ...]]:
-        """Run a query that ends in ``IN`` for the values, however many those are."""
-        wanted = list(values)
-        found: list[tuple[Any, ...]] = []
-        for start in range(0, len(wanted), transactions.CHUNK):
-            chunk = wanted[start : start + transactions.CHUNK]
-            marks = ",".join("?" * len(chunk))
-            found += self._database.fetch(f"{query} ({marks})", (*before, *chunk))
-        return found
-
-
-def _no_part(part_id: str) -> NotFound:
-    return NotFound(f"no part {part_id!r} in the catalogue", stage="catalogue", id=part_id)
+        return [_part(record) for record in self.database.fetch_in(f"{_PART_SQL} WHERE {column} IN", values)]
 
 
 def _condition(which: PartFilter | None) -> tuple[str, tuple[str, ...]]:
@@ -387,21 +324,9 @@ def _condition(which: PartFilter | None) -> tuple[str, tuple[str, ...]]:
 
 
 def _part(record: tuple[Any, ...]) -> Part:
-    row, part_id, name, sha256, form, path, material, project, label, meta, created, updated = record
-    return Part(
-        row=row,
-        id=part_id,
-        name=name,
-        sha256=sha256,
-        format=form,
-        path=path,
-        material=material,
-        project=project,
-        label=label,
-        meta={} if meta == "{}" else msgspec.json.decode(meta),
-        created=created,
-        updated=updated,
-    )
+    fields = dict(zip(_PART_FIELDS, record, strict=True))
+    fields["meta"] = {} if fields["meta"] == "{}" else msgspec.json.decode(fields["meta"])
+    return Part(**fields)
 
 
 def _values(raw: bytes) -> FloatVector:

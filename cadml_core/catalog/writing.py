@@ -18,7 +18,7 @@ from cadml_core.catalog.records import Content, NewPart, Outcome, Status, Vector
 from cadml_core.catalog.tables import contents, parts, vectors
 from cadml_core.catalog.transactions import among, delete_among, lock, log_changes, select_among, upsert
 from cadml_core.documents.document import encode_summary
-from cadml_core.errors import InvalidInput
+from cadml_core.errors import InvalidInput, NotFound
 
 _TEXTS = ("name", "path", "material", "project", "label")
 _FACTS = tuple(column.name for column in parts.c if column.name != "row")
@@ -80,7 +80,10 @@ def check_texts(new: NewPart) -> None:
     for field in ("id", *_TEXTS):
         value = getattr(new, field)
         if value is not None and not storable(value):
-            raise InvalidInput(f"{field} {value!r} holds a character that is no text", field=field)
+            raise InvalidInput(
+                f"{field} {value!r} contains a character that cannot be stored (NUL or a lone surrogate)",
+                field=field,
+            )
     if new.id is not None and not new.id.strip():
         raise InvalidInput("an id must not be blank", field="id")
 
@@ -277,6 +280,47 @@ class BatchWriter:
         rows = [(version, row, source, raw) for (row, version), (raw, source) in self._new_vectors.items()]
         if rows:
             upsert(self._connection, vectors, rows)
+
+
+def remove_part(connection: Connection, part_id: str) -> None:
+    """Delete a part, its vectors, and its content where no other part has it.
+
+    Raises:
+        NotFound: There is no such part.
+    """
+    numbers = lock(connection)
+    row, sha256 = _find_part(connection, part_id)
+    connection.execute(parts.delete().where(parts.c.row == row))
+    delete_orphans(connection, [sha256] if sha256 else [])
+    log_changes(connection, numbers, [str(row)])
+
+
+def remove_vectors(connection: Connection, part_id: str) -> None:
+    """Delete a part's vectors; the part itself too where it has no file.
+
+    Raises:
+        NotFound: There is no such part, or it has no vector.
+    """
+    numbers = lock(connection)
+    row, sha256 = _find_part(connection, part_id)
+    if not connection.execute(vectors.delete().where(vectors.c.part == row)).rowcount:
+        raise NotFound(f"part {part_id!r} has no vector", stage="catalogue", id=part_id)
+    if sha256 is None:
+        connection.execute(parts.delete().where(parts.c.row == row))
+    log_changes(connection, numbers, [str(row)])
+
+
+def no_part(part_id: str) -> NotFound:
+    """Return the error for an id that no part has."""
+    return NotFound(f"no part {part_id!r} in the catalogue", stage="catalogue", id=part_id)
+
+
+def _find_part(connection: Connection, part_id: str) -> tuple[int, str | None]:
+    query = sa.select(parts.c.row, parts.c.sha256).where(parts.c.id == part_id)
+    found = connection.execute(query).one_or_none()
+    if found is None:
+        raise no_part(part_id)
+    return found.row, found.sha256
 
 
 def delete_orphans(connection: Connection, hashes: Iterable[str]) -> None:

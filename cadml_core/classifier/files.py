@@ -147,7 +147,7 @@ def _read(descriptor: int, shown: str, max_bytes: int) -> bytes:
 
 
 def _open(root: Path, relative: PurePath) -> int:
-    # One folder after the other, each opened inside the last: nobody can put a link into the path meanwhile.
+    # One folder after the other, each opened inside the last, so that no link can get into the path.
     folder = os.open(root.resolve(), _FOLDER_FLAGS)
     try:
         for part in relative.parts[:-1]:

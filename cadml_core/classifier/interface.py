@@ -58,7 +58,7 @@ def ask(model: Any, row: NDArray[np.floating[Any]]) -> Answer:
         return Answer(str(predicted[0]), _probabilities(model, row))
     except InterfaceProblem:
         raise
-    # The model is a stranger's code: it may raise anything.
+    # The model is third-party code: it may raise anything.
     except Exception as error:  # noqa: BLE001
         raise InterfaceProblem(f"predict raises {type(error).__name__}: {str(error)[:300]}") from None
 

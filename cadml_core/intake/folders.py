@@ -78,7 +78,7 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
 
 
 def _is_file_or_broken(entry: os.DirEntry[str]) -> bool:
-    """Pipes, sockets and devices are no files; a broken link is one that somebody must hear about."""
+    """Pipes, sockets and devices are not files to read; a broken link is reported as a failure."""
     try:
         return stat.S_ISREG(entry.stat().st_mode)
     except OSError:

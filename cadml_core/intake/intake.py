@@ -44,7 +44,7 @@ def source_file(path: Path) -> SourceFile:
 
     Raises:
         NotFound: There is no such file.
-        UnreadableInput: It cannot be read, or is no regular file.
+        UnreadableInput: It cannot be read, or is not a regular file.
     """
     return SourceFile(path, *identify_file(path))
 
@@ -82,7 +82,7 @@ class Intake:
 
     Args:
         catalog: What is known already.
-        readers: Read what is not.
+        readers: Read the rest.
         formats: The format adapters by name.
         features: The feature versions by name.
         blobs: The kept uploads.

@@ -1,8 +1,7 @@
 """The temporary folder of a fork server: held while it is in use, and removed by the next one if need be.
 
 A folder is locked for as long as its fork server or one of its workers lives. Where host and fork server were
-killed together (a container's or a service's end), nobody is left to remove it; the next fork server removes
-all folders that are no longer locked.
+killed together (a container's or a service's end), the next fork server removes what is no longer locked.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ _ATTEMPTS = 1000
 
 
 def hold(folder: Path) -> int:
-    """Lock a folder, made if need be, and remove the ones beside it that nobody holds any more.
+    """Lock a folder, made if need be, and remove those beside it that no process holds.
 
     Returns:
         A descriptor; closing it gives the folder up.
@@ -42,7 +41,7 @@ def hold(folder: Path) -> int:
 
 
 def sweep(parent: Path) -> None:
-    """Remove the folders that nobody holds any more."""
+    """Remove the folders that no process holds."""
     for folder in parent.glob(PREFIX + "*"):
         if (lock := _lock(folder)) is not None:
             shutil.rmtree(folder, ignore_errors=True)

@@ -26,7 +26,7 @@ GROWTH_ALLOWED = 256 * MIB
 """A worker that holds this much more than at its start gives it back by retiring."""
 PEAK_ALLOWED = 0.5
 """So does one that once used this share of its memory limit: the peak of a process never falls, so if it
-died later, nobody could tell whether the last request took the memory."""
+died later, the host could not tell whether the last request took the memory."""
 _OUT_OF_MEMORY = Answer(retires=True)
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from cadml_core.catalog.counts import count_vectors
 from cadml_core.catalog.exclusion import exclusive
 from cadml_core.catalog.tables import parts, vectors
 from cadml_core.catalog.transactions import CHUNK, lock, log_changes, upsert
@@ -106,7 +107,7 @@ class Migrator:
             describe(sources, recomputation, slots),
             to_version=to_version,
             to_migrate=len(rows),
-            by_version=self._catalog.vector_versions(),
+            by_version=count_vectors(self._catalog),
         )
 
     def run(
@@ -155,7 +156,7 @@ class Migrator:
                     for run in runs
                 ]
         running = next((run for run in runs if run.status == "running"), None)
-        return MigrationStatus(running, tuple(runs), self._catalog.vector_versions())
+        return MigrationStatus(running, tuple(runs), count_vectors(self._catalog))
 
     def _towards(self, to_version: str) -> Recomputation:
         target = named(self._features, "feature version", to_version, stage=STAGE)

@@ -1,4 +1,4 @@
-"""Send plugins to the launcher: by name, so that it imports them for itself."""
+"""Send plugins to the fork server: by name, so that it imports them for itself."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from cadml_core.errors import PluginUnavailable
 
 
 def pickled(formats: Mapping[str, FormatAdapter], features: Mapping[str, FeatureVersion]) -> bytes:
-    """Pickle the plugins for the launcher: classes and functions by name, modules too.
+    """Pickle the plugins for the fork server: classes and functions by name, modules too.
 
     Raises:
         PluginUnavailable: One of them cannot be found by name from another process.

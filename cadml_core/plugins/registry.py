@@ -70,7 +70,7 @@ class Table(dict[str, T]):
 def named(items: Mapping[str, T], kind: str, name: str, *, stage: str = "plugins") -> T:
     """Return what a caller named from a table, or from a plain mapping of plugin objects.
 
-    What a caller names and nobody installed is the caller's mistake; what the settings chose, and a plugin
+    A name that is not installed is the caller's mistake; what the settings chose, and a plugin
     that failed, is the host's. Only the latter is PLUGIN_UNAVAILABLE.
 
     Raises:

@@ -27,7 +27,7 @@ def detect(path: Path, formats: Mapping[str, FormatAdapter]) -> FormatAdapter:
 
     Raises:
         NotFound: There is no such file.
-        UnreadableInput: It cannot be opened, or is no regular file.
+        UnreadableInput: It cannot be opened, or is not a regular file.
         FormatMismatch: The content is not what the suffix claims; the message names both.
         UnsupportedContent: No adapter knows the content, or several do and the suffix does not help.
     """
@@ -40,7 +40,7 @@ def open_input(path: Path) -> io.BufferedReader:
 
     Raises:
         NotFound: There is no such file.
-        UnreadableInput: It cannot be opened, or is no regular file.
+        UnreadableInput: It cannot be opened, or is not a regular file.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)

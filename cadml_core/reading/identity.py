@@ -46,7 +46,7 @@ def identify_file(path: Path) -> tuple[FileIdentity, bytes]:
 
     Raises:
         NotFound: There is no such file.
-        UnreadableInput: It cannot be read, or is no regular file.
+        UnreadableInput: It cannot be read, or is not a regular file.
     """
     with open_input(path) as file:
         status = os.fstat(file.fileno())

@@ -287,7 +287,7 @@ class ReaderPool:
             if future.set_running_or_notify_cancel():
                 try:
                     future.set_result(self._recorded(number, task))
-                # A future carries whatever happened to whoever waits for it.
+                # The caller waits on the future, so it must get every outcome.
                 except BaseException as error:  # noqa: BLE001
                     future.set_exception(_as_cadml(error, task))
             del item, future, task

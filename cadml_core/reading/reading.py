@@ -161,7 +161,7 @@ def _read(adapter: FormatAdapter, path: Path, limits: ReadLimits) -> tuple[CadDo
         raise
     except MemoryError:
         raise
-    # A stranger's code may raise anything, or call sys.exit(); the file is refused, whatever it was.
+    # Third-party code may raise anything, or call sys.exit(); the file is refused in every case.
     except (Exception, SystemExit) as error:
         raise AdapterFault(
             f"the {adapter.name} adapter could not read {display(path)}: {type(error).__name__}: {error}",
@@ -230,7 +230,7 @@ def extract_values(version: FeatureVersion, document: CadDocument) -> FloatVecto
         values = np.array(version.extract(document), dtype=np.float64)
     except (CadmlError, MemoryError):
         raise
-    # The same boundary as for adapters: a stranger's code may raise anything.
+    # The same boundary as for adapters: third-party code may raise anything.
     except Exception as error:
         raise _broken(version, f"raised {type(error).__name__}: {error}") from error
     if values.shape != (len(version.slots),):

@@ -62,7 +62,7 @@ class SimilaritySearch:
             backend: Makes the index.
             options: The backend's own, checked against its ``config_type``.
             fallback: Makes the index that stands in when the chosen one fails.
-            recovery: How long to wait between two attempts to mend it.
+            recovery: How long to wait between two attempts to recover it.
             clock: Tells the time.
             probing: Whether a background thread attempts it; where False, ``indexes.tick`` does.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 import numpy as np
 
+from cadml_core.catalog.counts import count_parts, count_vectors
 from cadml_core.catalog.store import Catalog
 from cadml_core.contracts.features import FeatureVersion
 
@@ -36,13 +37,13 @@ class VectorStatistics(msgspec.Struct, frozen=True):
 
 def vector_statistics(catalog: Catalog, feature: FeatureVersion) -> VectorStatistics:
     """Count the catalogue's parts, and describe the raw values of one feature version."""
-    by_format = catalog.count_parts("format")
-    by_version = catalog.vector_versions()
+    by_format = count_parts(catalog, "format")
+    by_version = count_vectors(catalog)
     return VectorStatistics(
         total_parts=sum(by_format.values()),
         total_vectors=sum(by_version.values()),
         by_format=by_format,
-        by_material=catalog.count_parts("material"),
+        by_material=count_parts(catalog, "material"),
         by_version=by_version,
         feature_version=feature.name,
         slots=_slots(catalog, feature),

@@ -18,8 +18,8 @@ def main() -> int:
     for record in loaded.records:
         print(f"{record.name:12} {record.distribution:20} {record.status:8} {record.error or ''}")
     faults = [record for record in loaded.records if (record.status == "failed") != (record.name == "broken")]
-    strangers = {record.distribution for record in loaded.records} - {"cadml"}
-    return 1 if faults or not strangers else 0
+    third_party = {record.distribution for record in loaded.records} - {"cadml"}
+    return 1 if faults or not third_party else 0
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from typing import NamedTuple
 import msgspec
 import pytest
 
+from cadml_core.catalog.counts import count_vectors
 from cadml_core.catalog.paths import text_to_path
 from cadml_core.catalog.records import NewPart
 from cadml_core.catalog.store import Catalog
@@ -185,7 +186,7 @@ def test_another_feature_version_needs_no_reading(runtime: Services, folder: Pat
     run(runtime, folder / "bolts")
     assert counts(run(runtime, folder / "bolts", versions=("v4",))) == (2, 0, 0, 2, 0, 0)
     assert files_read(runtime) == 2
-    assert runtime.catalog.vector_versions() == {"v1": 2, "v4": 2}
+    assert count_vectors(runtime.catalog) == {"v1": 2, "v4": 2}
 
 
 def test_a_newer_reader_reads_again(runtime: Services, folder: Path) -> None:
@@ -199,7 +200,7 @@ def test_a_newer_reader_reads_again(runtime: Services, folder: Path) -> None:
         runtime.catalog.add([NewPart(id=part.id, content=old)])
     assert counts(run(runtime, folder / "bolts")) == (2, 0, 0, 2, 0, 0)
     assert files_read(runtime) == 4
-    assert runtime.catalog.vector_versions() == {"v1": 2, "v2": 2}
+    assert count_vectors(runtime.catalog) == {"v1": 2, "v2": 2}
     assert counts(run(runtime, folder / "bolts")) == (2, 0, 0, 0, 2, 0)
 
 
@@ -244,7 +245,7 @@ def test_many_copies_of_good_and_bad_files(runtime: Services, tmp_path: Path) ->
     summary = run(runtime, folder)
     assert counts(summary) == (160, 80, 0, 0, 0, 80)
     assert len({failure.path for failure in summary.failures}) == 80
-    assert len(runtime.catalog.stored_contents(part.sha256 or "" for part in runtime.catalog.parts())) == 20
+    assert len(runtime.catalog.readers_of(part.sha256 or "" for part in runtime.catalog.parts())) == 20
     assert runtime.readers.statistics.read - runtime.good_before == 20
 
 

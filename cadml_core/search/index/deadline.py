@@ -12,8 +12,8 @@ T = TypeVar("T")
 def call_within(seconds: float, function: Callable[..., T], *arguments: Any) -> T:
     """Return what the function returns, or raise what it raises.
 
-    Python cannot stop a thread, so a call that hangs is left behind on a daemon thread; whoever
-    calls must not use what it worked on again.
+    Python cannot stop a thread, so a call that hangs is left behind on a daemon thread; the
+    caller must not use what it worked on again.
 
     Args:
         seconds: How long to wait.

@@ -1,4 +1,4 @@
-"""Serve from the chosen index while it works, from a stand-in when it fails, and mend it meanwhile.
+"""Serve from the chosen index while it works, from a stand-in when it fails, and recover it meanwhile.
 
 One small state machine. *Healthy*: the chosen backend answers. Its first failure makes it *degraded*:
 the fallback backend, rebuilt from the catalogue, answers this and all further questions, and a probe
@@ -31,7 +31,7 @@ from cadml_core.search.spaces import Space, SpaceName
 log = logging.getLogger(__name__)
 
 _GAUGE_SECONDS = 5.0
-"""How often the gauge of the degraded time is refreshed while nobody asks."""
+"""How often the gauge of the degraded time is refreshed between health requests."""
 
 
 Followers = Mapping[SpaceName, IndexFollower]
@@ -180,7 +180,7 @@ class ResilientIndexes:
             for name, space in self._spaces.items()
         }
 
-    # Mending
+    # Recovery
 
     def tick(self) -> bool:
         """Probe if one is due; returns whether the chosen backend answers afterwards.
@@ -297,7 +297,7 @@ class ResilientIndexes:
                 log.warning("no probe of the vector backend: %s", error.message)
                 self._wake.wait(_GAUGE_SECONDS)
 
-    # Telling
+    # State
 
     def health(self) -> IndexHealth:
         """Return the state now."""

@@ -1,4 +1,4 @@
-"""The state of the vector index as people and monitors see it, and the waits between attempts to mend it."""
+"""The state of the vector index as people and monitors see it, and the waits between recovery attempts."""
 
 from __future__ import annotations
 

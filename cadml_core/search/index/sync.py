@@ -71,7 +71,7 @@ class IndexFollower:
 
     Safe to use from many threads: one of them applies what is new, the others wait for it, so every
     search sees all that was committed before it began, by whichever process. The index is closed
-    when the last search that uses this follower has ended and nobody holds it any more.
+    when the last search that uses this follower has ended and nothing refers to it any more.
 
     A backend may say ``in_process = True``: its index works in this process's memory and cannot
     hang on a network. Calls of all others get a time limit.
@@ -184,7 +184,7 @@ class IndexFollower:
             if seconds is None:
                 return function(*arguments)
             return call_within(seconds, function, *arguments)
-        # A backend may be a stranger's code, and the engine behind it may fail in any way.
+        # A backend is third-party code, and the engine behind it may fail in any way.
         except Exception as error:
             raise IndexFailed(f"{what}: {type(error).__name__}: {error}") from error
 

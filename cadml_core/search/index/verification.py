@@ -25,7 +25,7 @@ def verify(follower: IndexFollower, catalog: Catalog) -> None:
     meanwhile are left out of the comparison.
 
     Raises:
-        IndexFailed: It does not hold what the catalogue holds, or finds what is not near.
+        IndexFailed: It does not hold what the catalogue holds, or its hits are not the nearest.
     """
     before = catalog.last_change()
     follower.catch_up()

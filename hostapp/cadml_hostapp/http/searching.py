@@ -31,7 +31,7 @@ from cadml_hostapp.routes.search.schemas import SearchAnswer, SearchRequest, sea
 IMMEDIATE_SIZE = 20_000
 """Most vectors of an index that is searched on the event loop."""
 _MOST_AT_ONCE = 32
-"""So many searches take two milliseconds together: longer than that nobody on the loop should wait."""
+"""So many searches take two milliseconds together; other requests on the loop should wait no longer."""
 _MAX_BYTES = 64 * 1024
 """Longest body that is answered without the framework."""
 
@@ -92,7 +92,7 @@ class Searcher:
             asyncio.get_running_loop().call_soon(self._answer_waiting)
         try:
             results = self._at_once([waiting.question for waiting in group])
-        # A future carries whatever happened to whoever waits for it.
+        # Each caller waits on a future, so it must get every outcome.
         except Exception as error:  # noqa: BLE001
             for waiting in group:
                 if not waiting.answer.done():

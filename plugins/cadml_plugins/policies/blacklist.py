@@ -26,7 +26,7 @@ _BYTES_MAKERS = frozenset({"builtins:bytes", "builtins:bytearray"})
 class Blacklist:
     """Denies modules, names, opcodes and constructions that ordinary models do without.
 
-    It is no sandbox: a dangerous function that nobody has listed passes. Models from strangers belong
+    It is not a sandbox: a dangerous function that is not listed passes. Models from unknown sources belong
     under the whitelist.
     """
 
