@@ -229,8 +229,7 @@ def fuzz(wanted: argparse.Namespace, registry: Registry, temporary: Path) -> int
         until = time.monotonic() + wanted.seconds
         answers = fuzzer.run(jobs(formats, wanted.count, wanted.seed, until))
         alive = all(
-            pool.submit(path, VERSIONS).exception() is None
-            for path in write_samples(temporary, 1, formats)
+            pool.submit(path, VERSIONS).exception() is None for path in write_samples(temporary, 1, formats)
         )
         statistics = pool.statistics
     for path in temporary.glob("part-*"):
