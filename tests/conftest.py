@@ -1,7 +1,8 @@
-"""Databases for every test that needs one: SQLite always, PostgreSQL where a server can be started."""
+"""Databases for every test that needs one (PostgreSQL where a server can be started), and quiet threads."""
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 import uuid
@@ -11,6 +12,10 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+
+# Threads of OpenMP that have nothing to do sleep, where they would take a core each by spinning. It has to
+# be said before the first library that uses OpenMP is loaded.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 
 @pytest.fixture(scope="session")

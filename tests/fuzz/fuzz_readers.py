@@ -66,7 +66,7 @@ class Seeds:
     def __init__(self, formats: Sequence[str]) -> None:
         self._files: dict[str, list[bytes]] = {name: [] for name in formats}
         with tempfile.TemporaryDirectory() as folder:
-            for path in write_samples(Path(folder), 12):
+            for path in write_samples(Path(folder), 12, formats):
                 self._add(path.suffix[1:], path)
         if corpus := os.environ.get("CADML_CORPUS"):
             for path in sorted(Path(corpus).rglob("*")):
@@ -221,16 +221,15 @@ def fuzz(wanted: argparse.Namespace, registry: Registry, temporary: Path) -> int
     seeds = Seeds(formats)
     print(f"damaging {seeds} files")
     host = psutil.Process()
-    with ReaderPool(registry.formats, registry.features, limits=LIMITS, workers=wanted.workers) as pool:
+    adapters = {name: registry.formats[name] for name in formats}
+    with ReaderPool(adapters, registry.features, limits=LIMITS, workers=wanted.workers) as pool:
         fuzzer = Fuzzer(pool, seeds, temporary, wanted.keep)
         fuzzer.run(jobs(formats, 10, wanted.seed + 1, time.monotonic() + 60))  # so that caches are filled
         memory = host.memory_info().rss
         until = time.monotonic() + wanted.seconds
         answers = fuzzer.run(jobs(formats, wanted.count, wanted.seed, until))
         alive = all(
-            pool.submit(path, VERSIONS).exception() is None
-            for path in write_samples(temporary, 1)
-            if path.suffix[1:] in formats
+            pool.submit(path, VERSIONS).exception() is None for path in write_samples(temporary, 1, formats)
         )
         statistics = pool.statistics
     for path in temporary.glob("part-*"):

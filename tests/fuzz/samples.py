@@ -4,24 +4,28 @@ from __future__ import annotations
 
 import logging
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import ezdxf
 import numpy as np
 
 FORMATS = ("step", "iges", "dxf", "stl")
 
 
-def write_samples(folder: Path, each: int) -> list[Path]:
-    """Write ``each`` files of each format, no two of one format alike; returns them format by format."""
-    _silence()
+def write_samples(folder: Path, each: int, formats: Sequence[str] = FORMATS) -> list[Path]:
+    """Write ``each`` files of each format, no two of one format alike; returns them format by format.
+
+    The CAD kernel is loaded only where STEP or IGES files are asked for.
+    """
+    logging.getLogger("ezdxf").setLevel(logging.ERROR)
+    if {"step", "iges"} & set(formats):
+        _silence_kernel()
     makers: dict[str, Callable[[Path, int], None]] = {
         "step": _step, "iges": _iges, "dxf": _dxf, "stl": _stl,
     }  # fmt: skip
     paths = []
-    for name in FORMATS:
+    for name in formats:
         for number in range(each):
             path = folder / f"part-{number:03}.{name}"
             makers[name](path, number)
@@ -29,11 +33,10 @@ def write_samples(folder: Path, each: int) -> list[Path]:
     return paths
 
 
-def _silence() -> None:
+def _silence_kernel() -> None:
     """Keep reports of success off the terminal."""
     from OCP.Message import Message, Message_PrinterOStream
 
-    logging.getLogger("ezdxf").setLevel(logging.ERROR)
     Message.DefaultMessenger_s().RemovePrinters(Message_PrinterOStream.get_type_descriptor_s())
 
 
@@ -85,6 +88,8 @@ def _iges(path: Path, number: int) -> None:
 
 
 def _dxf(path: Path, number: int) -> None:
+    import ezdxf
+
     versions = ("R12", "R2000", "R2007", "R2010", "R2018")
     version = versions[number % len(versions)]
     drawing = ezdxf.new(version, setup=True, units=0 if version == "R12" else 4)

@@ -15,6 +15,8 @@ from cadml_hostapp.training import train, write_model
 
 pytest.importorskip("sklearn")
 
+TREES = 12
+
 
 def parts(per_label: int = 20, spread: float = 0.3) -> tuple[np.ndarray, list[str]]:
     """Return rows (3 * per_label, 22) around three centres, and their labels."""
@@ -27,7 +29,7 @@ def parts(per_label: int = 20, spread: float = 0.3) -> tuple[np.ndarray, list[st
 def test_learns_what_can_be_learnt() -> None:
     """Separable labels are told apart, far above the share of the most frequent one."""
     values, labels = parts()
-    _, report = train(values, labels, feature_version="v3", trees=30)
+    _, report = train(values, labels, feature_version="v3", trees=TREES)
     assert report.accuracy > 0.9
     assert report.majority_share == pytest.approx(1 / 3)
     assert (report.samples, report.dimension, report.folds) == (60, 22, 5)
@@ -38,7 +40,7 @@ def test_admits_when_there_is_nothing_to_learn() -> None:
     """Labels drawn by lot get an accuracy near chance, though the fitted model knows them all by heart."""
     values, labels = parts()
     drawn = np.random.default_rng(1).permutation(labels).tolist()
-    model, report = train(values, drawn, feature_version="v3", trees=30)
+    model, report = train(values, drawn, feature_version="v3", trees=TREES)
     assert report.accuracy < 0.55
     assert (model.predict(values) == np.array(drawn)).all()
 
@@ -50,14 +52,14 @@ def test_twins_are_not_counted_as_success() -> None:
     drawn = np.random.default_rng(6).permutation(labels).tolist()
     twice, names = np.vstack([noise, noise]), drawn * 2
     groups = [str(index) for index in range(len(drawn))] * 2
-    assert train(twice, names, feature_version="v3", trees=30)[1].accuracy > 0.7
-    assert train(twice, names, feature_version="v3", trees=30, groups=groups)[1].accuracy < 0.55
+    assert train(twice, names, feature_version="v3", trees=TREES)[1].accuracy > 0.7
+    assert train(twice, names, feature_version="v3", trees=TREES, groups=groups)[1].accuracy < 0.55
 
 
 def test_labels_with_one_part_are_left_out() -> None:
     """A label that cannot be tested is not trained, and the report says so."""
     values, labels = parts(per_label=4)
-    _, report = train(np.vstack([values, values[:1]]), [*labels, "lonely"], feature_version="v3", trees=30)
+    _, report = train(np.vstack([values, values[:1]]), [*labels, "lonely"], feature_version="v3", trees=TREES)
     assert report.left_out == {"lonely": 1}
     assert "lonely" not in report.labels
     assert report.folds == 4
@@ -77,13 +79,13 @@ def test_labels_with_one_part_are_left_out() -> None:
 def test_refuses_what_cannot_be_trained(values: np.ndarray, labels: list[str]) -> None:
     """Rows without labels, NaN, or a single label are errors."""
     with pytest.raises(InvalidInput):
-        train(values, labels, feature_version="v3", trees=30)
+        train(values, labels, feature_version="v3", trees=TREES)
 
 
 def test_the_written_model_is_served_in_whitelist_mode(tmp_path: Path) -> None:
     """From labelled rows to an answer: trained, written, admitted by the strictest mode, asked."""
     values, labels = parts()
-    model, report = train(values, labels, feature_version="v3", trees=30)
+    model, report = train(values, labels, feature_version="v3", trees=TREES)
     written = write_model(tmp_path / "models" / "model.pkl", model, report)
     assert sorted(path.name for path in (tmp_path / "models").iterdir()) == ["model.pkl", "model.pkl.json"]
     settings = Settings(model_dir=str(tmp_path / "models"), model_opcode_mode="whitelist")
@@ -99,7 +101,7 @@ def test_the_same_seed_gives_the_same_model(tmp_path: Path) -> None:
     """Training is repeatable to the byte."""
     values, labels = parts(per_label=5)
     hashes = {
-        write_model(tmp_path / name, *train(values, labels, feature_version="v3", trees=30)).sha256
+        write_model(tmp_path / name, *train(values, labels, feature_version="v3", trees=TREES)).sha256
         for name in ("a", "b")
     }
     assert len(hashes) == 1

@@ -14,7 +14,7 @@ from sklearn.dummy import DummyClassifier
 from tests.integration.http.server import ADMIN_HEADERS, LiveServer, tetrahedron
 
 BAD = {"torn.pkl": b"\x80\x04junk", "text.pkl": b"not a pickle", "empty.pkl": b"", "absent.pkl": None}
-REQUESTS = 120
+REQUESTS = 60
 
 
 def write_models(folder: Path) -> None:
