@@ -249,7 +249,7 @@ def test_levels_become_layers(block: bytes, tmp_path: Path) -> None:
 def test_swept_surfaces_are_named_for_what_they_are_and_no_more(
     shape: parts.Shape, kind: str, tmp_path: Path
 ) -> None:
-    """What a line sweeps is elementary where it lies right; a hyperboloid is not taken for a cone."""
+    """A line turned about an axis makes an elementary surface or none; a hyperboloid is no cone."""
     assert read(shape, tmp_path).entity_counts == {kind: 1}
 
 
