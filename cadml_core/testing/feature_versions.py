@@ -124,9 +124,9 @@ class FeatureVersionContract:
             assert np.isfinite(values).all(), f"not finite for a {document.format} document: {values}"
 
     def test_values_follow_from_the_summary_or_need_a_mesh(self, version: FeatureVersion) -> None:
-        """A version that needs a mesh refuses geometry without one, in words: a zero would look like a value.
+        """A version that needs a mesh refuses geometry without one: a zero would look like a value.
 
-        Any other ignores meshes: the catalogue keeps none, and computes the values from the stored summary.
+        Any other version ignores meshes: they are not stored, and its values are computed from the summary.
         """
         for document in sample_documents()[1:]:
             stored = decode_summary(encode_summary(document))

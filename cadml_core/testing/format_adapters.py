@@ -20,7 +20,7 @@ REFUSALS = (MalformedFile, UnsupportedContent, LimitExceeded)
 
 
 def heads(sample: bytes) -> list[bytes]:
-    """Return beginnings of files that a sniff may meet: none, noise, other formats, cut samples."""
+    """Return beginnings of files for a sniff: nothing, noise, other formats, truncated samples."""
     noise = random.Random(SEED)
     return [
         b"",
@@ -63,18 +63,18 @@ class FormatAdapterContract:
         assert pickle.loads(pickle.dumps(adapter)).name == adapter.name
 
     def test_recognises_its_own(self, adapter: FormatAdapter, sample: Path) -> None:
-        """The sniff says yes to a good file."""
+        """The sniff accepts a good file."""
         assert adapter.sniff(sample.read_bytes()[:HEAD]) is True
 
     def test_sniff_never_raises(self, adapter: FormatAdapter, sample: Path) -> None:
-        """The sniff answers with a bool whatever the bytes are, and says no to nothing and to noise."""
+        """The sniff returns a bool whatever the bytes are, and rejects an empty head and noise."""
         answers = [adapter.sniff(head) for head in heads(sample.read_bytes())]
         assert all(isinstance(answer, bool) for answer in answers)
         assert answers[0] is False, "an empty head is no format"
         assert answers[2] is False, "random bytes are no format"
 
     def test_reads_a_good_file(self, adapter: FormatAdapter, sample: Path) -> None:
-        """The document names its format and holds geometry."""
+        """The document names its format and has geometry."""
         document = adapter.read(sample, ReadLimits())
         assert isinstance(document, CadDocument)
         assert document.format == adapter.name
@@ -122,7 +122,7 @@ class FormatAdapterContract:
         assert ((mesh.triangles >= 0) & (mesh.triangles < len(mesh.vertices))).all()
 
     def test_reads_any_name(self, adapter: FormatAdapter, sample: Path) -> None:
-        """Blanks and letters beyond ASCII in a path are as good as any."""
+        """Blanks and letters beyond ASCII in a path make no difference."""
         folder = sample.parent / "Zeichnungen für Ω"
         folder.mkdir()
         renamed = folder / f"Teil № 1{sample.suffix}"
@@ -132,19 +132,19 @@ class FormatAdapterContract:
 
     @pytest.mark.parametrize("kept", [0, 1, 0.1, 0.5, 0.9])
     def test_a_cut_file_is_refused_or_read(self, adapter: FormatAdapter, sample: Path, kept: float) -> None:
-        """What is left of a file is read, or refused in words: no other exception escapes."""
+        """A truncated file is read, or refused with a message: no other exception is raised."""
         data = sample.read_bytes()
         sample.write_bytes(data[: kept if isinstance(kept, int) else int(len(data) * kept)])
         try:
             document = adapter.read(sample, ReadLimits())
         except REFUSALS as refusal:
             if not refusal.message:
-                pytest.fail("the refusal says nothing")
+                pytest.fail("the refusal has no message")
         else:
             assert isinstance(document, CadDocument)
 
     def test_noise_is_refused(self, adapter: FormatAdapter, sample: Path) -> None:
-        """Random bytes are refused with a reason, not read as something."""
+        """Random bytes are refused with a message."""
         sample.write_bytes(random.Random(SEED).randbytes(2000))
         with pytest.raises(REFUSALS) as refusal:
             adapter.read(sample, ReadLimits())

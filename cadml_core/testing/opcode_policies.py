@@ -25,7 +25,7 @@ class OpcodePolicyContract:
         assert isinstance(policy, OpcodePolicy)
 
     def test_signs_its_verdict(self, policy: OpcodePolicy) -> None:
-        """The verdict names the policy, so that an answer can be traced to it."""
+        """The verdict names the policy that gave it."""
         verdict = policy.judge(_scan())
         assert isinstance(verdict, Verdict)
         assert verdict.policy == policy.name

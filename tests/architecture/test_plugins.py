@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import graphlib
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -37,6 +38,17 @@ def product_imports(path: Path) -> Iterator[str]:
             yield from (f"cadml_core:{alias.name}" for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] in PRODUCT:
             yield str(node.module)
+
+
+def imported_modules(path: Path) -> set[str]:
+    """Return every module that a file may import, at its top or in a function."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return found
 
 
 def hooks(path: Path) -> set[str]:
@@ -78,3 +90,13 @@ def test_every_public_module_is_an_entry_point() -> None:
         if not path.name.startswith("_")
     }
     assert set(project["entry-points"]["cadml.v1"].values()) == modules
+
+
+def test_no_built_in_module_imports_itself_through_others() -> None:
+    """Within a room, too, imports have a direction: each module can be read without those above it."""
+    modules = {
+        ".".join(path.relative_to(BUILT_IN.parent).with_suffix("").parts): path
+        for path in BUILT_IN.rglob("*.py")
+    }
+    graph = {name: modules.keys() & imported_modules(path) for name, path in modules.items()}
+    list(graphlib.TopologicalSorter(graph).static_order())  # raises CycleError

@@ -1,8 +1,8 @@
 """The arguments that whitelisted functions of numpy and the standard library may get.
 
-These few functions build every array, type and number in a model. Given other arguments than a pickler
-writes they take any amount of memory, or make arrays whose raw bytes are used as pointers, so each has its
-rule here, by hand. Everything else in the whitelist is described by the generated patterns.
+These few functions build every array, type and number in a model. With arguments that no pickler writes they
+allocate any amount of memory, or make arrays whose raw bytes are used as pointers. So each has a hand-written
+rule here. The rest of the whitelist is described by generated patterns.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from cadml_plugins.policies._dtypes import holds_objects, is_known_code, is_soun
 from cadml_plugins.policies._patterns import canonical
 
 _MAX_ITEMS = 1 << 31
+"""An array must have fewer items."""
 _ARRAY_TYPES = frozenset({"numpy:ndarray", "numpy:matrix", "numpy:recarray"})
 _BYTES_MAKERS = frozenset({"_codecs:encode", "builtins:bytes"})
 
@@ -35,7 +36,7 @@ def _is_object(value: Any, maker: str) -> bool:
 
 
 def _is_list(value: Any, shape: Any) -> bool:
-    """Tell whether this is a list of as many items as the array has: numpy crashes on fewer."""
+    """Tell whether this is a list with as many items as the array has: numpy crashes on fewer."""
     return isinstance(value, Shape) and value.kind == "list" and sum(value.parts) == math.prod(shape)
 
 
@@ -168,7 +169,7 @@ def _empty(call: Call) -> bool:
 
 
 def _factory(call: Call) -> bool:
-    """A defaultdict whose values start as a number, a list or a dict."""
+    """Allow a defaultdict whose values start as a number, a list, a dict or a set."""
     match call.arguments:
         case (
             Shape(
@@ -209,4 +210,4 @@ ARGUMENT_RULES: Mapping[tuple[str, str], Callable[[Call], bool]] = {
     ("collections:defaultdict", "SETITEM"): _any,
     ("collections:defaultdict", "SETITEMS"): _any,
 }
-"""(callee, opcode) -> whether a call is one that a pickler writes."""
+"""(callee, opcode) -> whether a call is one that a pickler writes. Each rule gets the call."""

@@ -1,7 +1,7 @@
-"""Whether the state of a pickled numpy type tells the truth about where references lie.
+"""Checks that the state of a pickled numpy type is consistent about where references lie.
 
-numpy believes the flags and offsets that it finds in the state. A type that hides a reference makes numpy use
-bytes of the file as a pointer; one whose fields lie outside the item makes it read foreign memory.
+numpy does not check the flags and offsets in the state. A type that hides a reference makes numpy use bytes
+of the file as a pointer; one whose fields lie outside of the item makes it read memory beyond the array.
 """
 
 from __future__ import annotations
@@ -15,10 +15,12 @@ from cadml_core import Call, Shape
 _PLAIN_CODE = re.compile(r"[<>|=]?(?:[biufc](?:1|2|4|8|16|32)|[?bBhHiIlLqQefdgFDG]|[mM]8|[SUV][0-9]{1,7})\Z")
 _OBJECT_CODE = re.compile(r"[<>|=]?O[48]?\Z")
 _PLATFORM_SIZES = {"?": 1, "b": 1, "B": 1, "h": 2, "H": 2, "e": 2, "i": 4, "I": 4, "f": 4}
-_OBJECT_TYPE_FLAGS = 63  # what numpy sets for the type O
-_OBJECT_ITEM_FLAGS = frozenset({27, 63})  # what it sets for items and subarrays that hold objects
-_ALIGNED = 128
-_UNKNOWN_SIZE = 1 << 40  # larger than any item
+# Item flags of numpy's PyArray_Descr: 1 reference count, 2 list pickle, 4 pointer, 8 needs initialisation,
+# 16 needs the interpreter, 32 use getitem, 128 aligned struct.
+_OBJECT_TYPE_FLAGS = 63  # the type O
+_OBJECT_ITEM_FLAGS = frozenset({27, 63})  # items and subarrays with objects
+_ALIGNED = 128  # any struct may have it
+_UNKNOWN_SIZE = 1 << 40  # larger than any item, so that it fits nowhere
 _PLAIN_FLAGS = frozenset({0, 8, 16, 24})
 
 
@@ -28,7 +30,7 @@ def is_known_code(code: str) -> bool:
 
 
 def holds_objects(dtype: Any) -> bool | None:
-    """Tell whether items of a type hold references; None where that is not known."""
+    """Tell whether items of a type contain references; None where that is not known."""
     code = _code(dtype)
     if _OBJECT_CODE.match(code):
         return True
@@ -47,7 +49,7 @@ def holds_objects(dtype: Any) -> bool | None:
 
 
 def is_sound_state(call: Call) -> bool:
-    """Tell whether ``BUILD`` gives a type the state that numpy writes for its code."""
+    """Tell whether ``BUILD`` sets the state that numpy writes for the code of the type."""
     match call.arguments, call.receiver:
         case (
             (3 | 4, "<" | ">" | "|" | "=", inner, names, fields, int() as size, int(), int() as flags, *rest),
@@ -92,11 +94,11 @@ def _is_subarray(inner: Any, size: int, flags: int) -> bool:
 
 
 def _are_fields(names: Any, fields: Any, size: int, flags: int) -> bool:
-    """Tell whether the fields lie inside the item, none over another, and the flags own up to references."""
+    """Tell whether the fields lie inside the item without overlap, and the flags declare any references."""
     if not isinstance(names, tuple) or not isinstance(fields, Shape) or fields.kind != "dict":
         return False
     keys = [key for key, _ in fields.parts]
-    # Each name once and each with its field: numpy crashes where one is missing.
+    # Each name once, and each with its field: numpy crashes where one is missing.
     if not len(keys) == len(set(keys)) == len(names) or set(keys) != set(names):
         return False
     spans: list[tuple[int, int]] = []
@@ -121,7 +123,7 @@ def _flags_fit(held: list[bool | None], flags: int) -> bool:
 
 
 def _size(dtype: Shape) -> int:
-    """Return the bytes of one item; where the platform decides, the most it can be."""
+    """Return the size of one item in bytes; the largest possible where it depends on the platform."""
     code = _code(dtype)
     if not is_known_code(code):
         return _UNKNOWN_SIZE

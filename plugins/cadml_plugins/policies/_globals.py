@@ -36,13 +36,13 @@ def denial(module: str, name: str) -> str | None:
     if root in sys.stdlib_module_names or root in lists.denied_packages:
         return f"the module {root} is denied"
     if "." in name:
-        return "it reaches through one object to another"
+        return "its name reaches through one object to another"
     if any(_is_dunder(part) for part in (*module.split("."), name)):
-        return "it names an attribute that Python itself uses"
+        return "it names a special attribute of Python"
     if any(module == denied or module.startswith(f"{denied}.") for denied in lists.denied_modules):
         return f"the module {module} is denied"
     if name in lists.denied_names:
-        return f"the name {name} is denied wherever it comes from"
+        return f"the name {name} is denied in every module"
     if name in sys.stdlib_module_names:
         return f"it is a module ({name}) imported through another"
     return None

@@ -1,6 +1,7 @@
-"""Write down what a call is given, so that an argument that nobody's model ever has is not let through.
+"""Describes the arguments of calls, so that a call with arguments that no known model has can be refused.
 
-The built-in whitelist holds these descriptions; the policy describes each call of a scan and looks it up.
+The built-in whitelist consists of such descriptions; the policy describes each call of a scan and looks it
+up.
 """
 
 from __future__ import annotations
@@ -10,9 +11,10 @@ from typing import Any
 from cadml_core import Shape
 
 LARGEST_INTEGER = 1_000_000
-"""Integers up to here are alike; larger ones (checksums) count one by one: none can size an allocation."""
+"""Integers up to this are described alike. Larger ones are described by their value: a few real models have
+checksums, and no other large number may become the size of an allocation."""
 
-# How arrays and bytes are made depends on the pickle protocol and the numpy version, not on the model.
+# Which function makes an array or bytes depends on the pickle protocol and the numpy version.
 _ARRAY_MAKERS = frozenset({"numpy._core.numeric:_frombuffer", "numpy._core.multiarray:_reconstruct"})
 _ALIASES = {
     "_codecs:encode": "bytes",
@@ -25,12 +27,12 @@ _ALIASES = {
 
 
 def canonical(label: str) -> str:
-    """Return the name that numpy 2 uses for what numpy 1 kept under ``numpy.core``."""
+    """Return the name that numpy 2 uses for what is under ``numpy.core`` in numpy 1."""
     return label.replace("numpy.core.", "numpy._core.", 1) if label.startswith("numpy.core.") else label
 
 
 def pattern(shown: Any) -> str:
-    """Describe what a call shows: ``(int, array, int)``, ``(global numpy:ndarray, (0), bytes)``."""
+    """Describe an argument or a tuple of them, such as ``(global numpy:ndarray, (0), bytes)``."""
     if isinstance(shown, tuple):
         return f"({', '.join(map(pattern, shown))})"
     if isinstance(shown, Shape):

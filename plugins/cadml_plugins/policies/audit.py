@@ -8,7 +8,7 @@ from cadml_core import OpcodePolicy, PickleScan, Verdict, hookimpl
 
 
 class Audit:
-    """Allows every well-formed pickle. The gate asks the other policies too, and reports their answers."""
+    """Allows every well-formed pickle. The gate also asks the other policies, and reports their verdicts."""
 
     name = "audit"
 

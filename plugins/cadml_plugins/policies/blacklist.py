@@ -1,4 +1,4 @@
-"""The policy ``blacklist``: refuses what is known to be dangerous, and lets everything else pass."""
+"""The policy ``blacklist``: refuses what is known to be dangerous, and allows everything else."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ _BYTES_MAKERS = frozenset({"builtins:bytes", "builtins:bytearray"})
 
 
 class Blacklist:
-    """Denies modules, names, opcodes and constructions that ordinary models do without.
+    """Denies modules, names, opcodes and constructions that ordinary models do not need.
 
-    It is not a sandbox: a dangerous function that is not listed passes. Models from unknown sources belong
-    under the whitelist.
+    It is not a sandbox: a dangerous function that is not listed passes. Use the whitelist for models from
+    sources that you do not trust.
     """
 
     name = "blacklist"
@@ -75,13 +75,13 @@ def _call_denial(call: Call) -> str | None:
     ):
         return "is called with another codec than latin1"
     if call.opcode == "BUILD" and isinstance(call.arguments, Shape) and call.arguments.kind == "list":
-        return "is given a list as its state, whose pairs could set any attribute"
+        return "is given a list as its state, which could set any attribute"
     if call.callee == "numpy:dtype" and call.opcode == "BUILD" and not is_sound_state(call):
-        return "is given a state that numpy does not write; bytes of the file may become pointers"
+        return "is given a state that numpy does not write; bytes of the file might be used as pointers"
     if call.callee in _BYTES_MAKERS and arguments and type(arguments[0]) is int:
-        return "is called with a size, which takes that much memory"
+        return "is called with a size, which allocates that much memory"
     if any(isinstance(item, Shape) and item.name == "builtins:range" for item in arguments):
-        return "is given a range, which takes memory without holding data"
+        return "is given a range, which allocates memory without data in the file"
     return None
 
 

@@ -1,4 +1,4 @@
-"""The policy ``whitelist``: exact globals, each with the uses and arguments that real models have."""
+"""The policy ``whitelist``: allows exact globals, each with the uses and arguments that real models have."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class WhitelistData(msgspec.Struct, frozen=True):
 
 
 class Whitelist:
-    """Lets through what real fitted scikit-learn and numpy models consist of, and what the settings add."""
+    """Allows what real fitted scikit-learn and numpy models consist of, and what the settings add."""
 
     name = "whitelist"
 
@@ -62,7 +62,7 @@ class Whitelist:
     def configured(self, entries: tuple[str, ...]) -> Whitelist:
         """Return the policy with the entries of ``MODEL_OPCODE_WHITELIST`` added.
 
-        An entry is an opcode's name or an exact ``module:name``; with ``-`` in front it is taken away from
+        An entry is the name of an opcode or an exact ``module:name``. One with ``-`` in front is removed from
         the built-in list instead.
 
         Raises:
@@ -114,7 +114,7 @@ class Whitelist:
         for call in scan.calls:
             uses = self._uses(call.callee)
             if call.callee in self._extra or (uses is None and call.opcode in _CALLS):
-                continue  # admitted, or refused already as a global
+                continue  # allowed, or refused as a global already
             if not self._admits(call, uses or {}):
                 given = _shorten(pattern(call.arguments))
                 message = f"{call.opcode} on {call.callee} with {given} is not on the whitelist"
@@ -125,13 +125,13 @@ class Whitelist:
         if callee == "copyreg:_reconstructor":
             return self._admits_reconstruction(call)
         if call.opcode == "BUILD" and call.late and not isinstance(call.arguments, Shape):
-            return False  # changes an array or type that something already reads from
+            return False  # changes an array or type that another object refers to already
         if rule := ARGUMENT_RULES.get((callee, call.opcode)):
             return rule(call)
         return pattern(call.arguments) in uses.get(call.opcode, ())
 
     def _admits_reconstruction(self, call: Call) -> bool:
-        """Protocol 0 and 1 make an object so: (class, base, state of the base)."""
+        """Tell whether protocol 0 or 1 may make an object from (class, base, state of the base)."""
         match call.arguments:
             case (Shape(kind="global", name=str() as made), Shape(kind="global", name=base), state):
                 plain = base == "builtins:object" and state is None

@@ -136,7 +136,7 @@ class TestCounting:
         assert document.entity_counts == {"INSERT": 1, "LINE": 1}
         assert any("contains itself" in warning for warning in document.warnings)
 
-    def test_paper_space_is_told_not_counted(self, path: Path) -> None:
+    def test_paper_space_is_a_warning_and_not_counted(self, path: Path) -> None:
         """Sheets are no part of the model; a drawing with nothing else is empty, and says why."""
 
         def draw(document: ezdxf.document.Drawing, _: object) -> None:
@@ -315,7 +315,7 @@ class TestExtents:
 
     @pytest.mark.parametrize(("units", "name", "factor"), [(1, "inch", 25.4), (4, "mm", 1), (6, "m", 1000)])
     def test_lengths_are_millimetres(self, path: Path, units: int, name: str, factor: float) -> None:
-        """The unit of $INSUNITS is told, and lengths are converted."""
+        """The unit of $INSUNITS is in the document, and lengths are converted."""
         drawing(path, lambda _, model: model.add_line((0, 0), (2, 1)), units=units)
         document = read(path)
         assert document.unit == name
@@ -323,7 +323,7 @@ class TestExtents:
         assert not any("unit" in warning for warning in document.warnings)
 
     def test_without_unit(self, path: Path) -> None:
-        """Where no unit is stated, millimetres are assumed and the assumption is told."""
+        """Where no unit is stated, millimetres are assumed, with a warning."""
         path.write_text(text_drawing(LINE))
         document = read(path)
         assert document.unit is None
@@ -360,8 +360,8 @@ class TestNames:
         assert document.properties["encoding"] == encoding
         assert any("though the file declares" in w for w in document.warnings) is (encoding != "cp1252")
 
-    def test_behind_an_honest_code_page(self, path: Path) -> None:
-        """A declared code page that fits is believed."""
+    def test_behind_a_correct_code_page(self, path: Path) -> None:
+        """A declared code page that fits the text is used."""
 
         def draw(document: ezdxf.document.Drawing, model: ezdxf.layouts.Modelspace) -> None:
             document.encoding = "cp1251"
@@ -414,12 +414,12 @@ class TestFiles:
             lambda text: text + b"anything\nat all\n",
         ],
     )
-    def test_oddities_are_borne(self, path: Path, change: Callable[[bytes], bytes]) -> None:
+    def test_oddities_are_tolerated(self, path: Path, change: Callable[[bytes], bytes]) -> None:
         """Any line ends, marks and comments in front, a missing EOF, and rubbish behind are read."""
         path.write_bytes(change(text_drawing(LINE).encode()))
         assert read(path).entity_counts == {"LINE": 1}
 
-    def test_a_repair_is_told(self, path: Path) -> None:
+    def test_a_repair_is_a_warning(self, path: Path) -> None:
         """A file that breaks the rules is repaired where possible; what was wrong is in the warnings."""
         path.write_text(text_drawing(LINE).replace("0\nEOF\n", ""))
         document = read(path)
@@ -427,7 +427,7 @@ class TestFiles:
         assert any("missing EOF" in warning for warning in document.warnings)
 
     def test_an_entity_beyond_repair_is_tolerated(self, path: Path) -> None:
-        """One entity that nobody understands does not hide the others; it is placed by its points."""
+        """One entity that cannot be interpreted does not hide the others; it is placed by its points."""
 
         def draw(_: object, model: ezdxf.layouts.Modelspace) -> None:
             model.add_line((0, 0), (1, 1))

@@ -164,7 +164,7 @@ def test_a_very_deep_tower_of_blocks(path: Path) -> None:
 @pytest.mark.parametrize("version", ["R12", "R2018"])
 @pytest.mark.parametrize("damage", ["bytes", "lines", "cut", "numbers"])
 def test_survives_mutation(path: Path, version: str, damage: str) -> None:
-    """Whatever bytes, lines or numbers change, there is a document or a refusal in words."""
+    """Whatever bytes, lines or numbers change, there is a document or a refusal with a message."""
     document = ezdxf.new(version, units=4)
     model = document.modelspace()
     model.add_line((0, 0), (1, 1), {"layer": "Ä"})

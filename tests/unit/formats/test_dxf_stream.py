@@ -83,10 +83,10 @@ def assert_agree(one: CadDocument | None, other: CadDocument | None) -> None:
     assert other.bounding_box is not None
     assert one.bounding_box.minimum == pytest.approx(other.bounding_box.minimum, rel=1e-12, abs=1e-12)
     assert one.bounding_box.maximum == pytest.approx(other.bounding_box.maximum, rel=1e-12, abs=1e-12)
-    assert told(one) == told(other)
+    assert reported(one) == reported(other)
 
 
-def told(document: CadDocument) -> set[str]:
+def reported(document: CadDocument) -> set[str]:
     """Return the warnings that do not depend on the audit."""
     return {warning for warning in document.warnings if "paper" in warning or "'MISSING'" in warning}
 
@@ -99,7 +99,7 @@ def test_agrees_with_memory(tmp_path: Path, version: str, binary: bool) -> None:
     path = drawing(tmp_path / "part.dxf", version, binary=binary)
     whole = read_in_memory(load(path), ReadLimits())
     assert_agree(read_streamed(path, ReadLimits()), whole)
-    assert len(told(whole)) == 2
+    assert len(reported(whole)) == 2
 
 
 @pytest.mark.parametrize("block_bytes", [64, 100, 1001])
@@ -161,7 +161,7 @@ def test_limits_hold(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("binary", [False, True])
 def test_survives_mutation(tmp_path: Path, binary: bool) -> None:
-    """Whatever bytes change, there is a document, a refusal in words, or None."""
+    """Whatever bytes change, there is a document, a refusal with a message, or None."""
     path = drawing(tmp_path / "part.dxf", "R12", binary=binary)
     data, noise, answers = path.read_bytes(), random.Random(3), set()
     for _ in range(60):

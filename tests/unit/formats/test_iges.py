@@ -100,7 +100,7 @@ def test_curves_alone_are_entities(tmp_path: Path) -> None:
     assert document.surface_count == 0
     assert document.bounding_box is not None
     assert document.bounding_box.extents == pytest.approx((10, 10, 12), abs=1e-5)
-    assert any("only curves" in warning for warning in document.warnings)
+    assert any("curves but no faces" in warning for warning in document.warnings)
 
 
 def test_other_units_become_millimetres(tmp_path: Path) -> None:
@@ -249,7 +249,7 @@ def test_levels_become_layers(block: bytes, tmp_path: Path) -> None:
 def test_swept_surfaces_are_named_for_what_they_are_and_no_more(
     shape: parts.Shape, kind: str, tmp_path: Path
 ) -> None:
-    """What a line sweeps is elementary where it lies right; a hyperboloid is not taken for a cone."""
+    """A line turned about an axis makes an elementary surface or none; a hyperboloid is no cone."""
     assert read(shape, tmp_path).entity_counts == {kind: 1}
 
 

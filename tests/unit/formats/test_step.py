@@ -177,7 +177,7 @@ def test_curves_alone_are_entities(tmp_path: Path) -> None:
     assert document.surface_count == 0
     assert document.bounding_box is not None
     assert document.bounding_box.extents == pytest.approx((10, 10, 12), abs=1e-5)
-    assert any("only curves" in warning for warning in document.warnings)
+    assert any("curves but no faces" in warning for warning in document.warnings)
 
 
 def test_a_tessellated_model_is_described_by_its_facets(tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ def test_a_cut_names_its_line(block: bytes, tmp_path: Path) -> None:
 
 
 def test_the_end_marker_must_be_there(block: bytes, tmp_path: Path) -> None:
-    """A file that lacks only its last line was cut off as well."""
+    """A file without its last line is truncated as well."""
     assert "END-ISO-10303-21" in refusal(block.replace(b"END-ISO-10303-21;", b""), tmp_path).message
 
 
@@ -86,7 +86,7 @@ def test_records_that_break_the_syntax_are_refused(block: bytes, tmp_path: Path)
     assert error.context["reason"] == "syntax"
 
 
-def test_a_missing_face_is_told(block: bytes, tmp_path: Path) -> None:
+def test_a_missing_face_is_a_warning(block: bytes, tmp_path: Path) -> None:
     """With one face record gone the rest is read, and the warning quotes the kernel."""
     record = re.search(rb"#\d+ = ADVANCED_FACE\([^;]*\);", block)
     assert record is not None
@@ -179,7 +179,7 @@ def test_component_names_become_layers(tmp_path: Path) -> None:
     assert read(renamed, tmp_path).layers == ("pair", "螺丝 M8")
 
 
-def test_components_in_other_files_are_told(block: bytes, tmp_path: Path) -> None:
+def test_components_in_other_files_are_a_warning(block: bytes, tmp_path: Path) -> None:
     """An assembly whose parts are in files of their own names them."""
     record = b"#9999 = DOCUMENT_FILE('wheel.stp','','',#1,'',$);\nENDSEC;\nEND-ISO"
     document = read(block.replace(b"ENDSEC;\nEND-ISO", record), tmp_path)

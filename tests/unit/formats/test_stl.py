@@ -209,7 +209,7 @@ class TestTrust:
         assert document.area == pytest.approx(6)
 
     def test_repeated_facets(self, path: Path) -> None:
-        """Every facet twice counts double: the duplicates are told and the volume is not vouched for."""
+        """Every facet twice counts double: the duplicates are a warning, and the volume is not reliable."""
         document = read(path, binary(np.concatenate([cube(), cube()])))
         assert document.facet_quality is not None
         assert document.facet_quality.duplicate == 12
@@ -394,7 +394,7 @@ class TestAscii:
             (lambda text: text.replace("normal 0 0 1", "normal nan nan nan"), ""),
         ],
     )
-    def test_variations_are_told(self, path: Path, change: Callable[[str], str], oddity: str) -> None:
+    def test_variations_are_warnings(self, path: Path, change: Callable[[str], str], oddity: str) -> None:
         """Harmless departures from the format are accepted and named."""
         document = read(path, change(TEXT))
         assert document.facet_count >= 1
@@ -509,7 +509,7 @@ class TestFiles:
         assert StlAdapter().sniff(head) is False
 
     def test_survives_mutation(self, path: Path) -> None:
-        """Whatever bytes change or are missing, there is a document or a refusal in words."""
+        """Whatever bytes change or are missing, there is a document or a refusal with a message."""
         noise = random.Random(7)
         samples = [binary(cube()), ascii_text(cube()).encode(), (TEXT * 3).encode()]
         for _ in range(600):
@@ -565,7 +565,7 @@ class TestMesh:
 
     @pytest.mark.parametrize("most", [20, 100, 500])
     def test_is_coarsened_to_the_bound(self, path: Path, most: int) -> None:
-        """More triangles than wanted are merged to at most that many, within the told distance."""
+        """More triangles than wanted are merged to at most that many, moving vertices as little as stated."""
         facets = sphere(24)
         document = read(path, binary(facets), mesh=MeshRequest(max_triangles=most))
         assert document.mesh is not None

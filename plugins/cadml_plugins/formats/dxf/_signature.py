@@ -28,7 +28,7 @@ def begins_as_dwg(head: bytes) -> bool:
 
 
 def refuse_foreign(head: bytes) -> None:
-    """Refuse a file that is not a DXF, and say what it is where that can be told.
+    """Refuse a file that is not a DXF, and say what it is where that is known.
 
     Raises:
         MalformedFile: It is neither a DXF nor a DWG.

@@ -1,4 +1,4 @@
-"""The distinct parts of an assembly and where each stands, found without expanding it."""
+"""The distinct parts of an assembly and the places of each, found without expanding the assembly."""
 
 from __future__ import annotations
 
@@ -15,20 +15,21 @@ from cadml_plugins.formats.kernel._occt import Shape
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One distinct piece of geometry: a solid, or the loose sub-shapes of one compound."""
+    """A distinct piece of geometry: a solid, or the loose sub-shapes of one compound."""
 
     shapes: tuple[Shape, ...]
     placements: tuple[Placement, ...]
-    """Where it stands, 4 x 4 each; one per occurrence."""
+    """Its places, 4 x 4 each; one per occurrence."""
     solid: bool
 
 
 def find_parts(shape: Shape, limits: ReadLimits) -> list[Part]:
-    """List the distinct parts of a shape and where each stands.
+    """List the distinct parts of a shape with their places.
 
     Raises:
-        LimitExceeded: Compounds nest deeper than ``max_block_depth``, or the placed parts have more
-            than ``max_entities`` faces. Nothing was expanded or measured then.
+        LimitExceeded: Compounds are nested deeper than ``max_block_depth``, or the placed parts have more
+        than
+            ``max_entities`` faces. Both are checked before anything is expanded or measured.
     """
     tree = _Tree(limits)
     root = tree.node(shape, depth=0)
@@ -53,7 +54,7 @@ class _Node:
     solid: bool = False
     children: tuple[tuple[_Node, Placement | None], ...] = ()
     faces: int = 0
-    """Faces of this node with all its children, at least 1 so that empty ones count as well."""
+    """Faces of this node and all its children, at least 1, so that ``max_entities`` bounds empty ones too."""
 
     def occurrences(self, placement: Placement) -> Iterator[tuple[_Node, Placement]]:
         if self.shapes:

@@ -1,4 +1,4 @@
-"""Measures a boundary representation: one walk, each distinct part once, however often it is placed."""
+"""Counts and measures a boundary representation: each distinct part once, however often it is placed."""
 
 from __future__ import annotations
 
@@ -18,12 +18,13 @@ from cadml_plugins.formats.kernel._occt import Failure, Shape
 from cadml_plugins.formats.kernel._recognition import Namer
 
 VALIDITY_FACES = 2_000
-"""Up to this many distinct faces the kernel's validity check runs; it costs half as much as reading."""
+"""The kernel's validity check runs on files of at most so many distinct faces; it adds a fifth to the time of
+reading an ordinary part."""
 
 
 @dataclass(slots=True)
 class Census:
-    """What a shape holds, occurrences multiplied out; a format adapter turns it into a document."""
+    """What a shape consists of, with occurrences multiplied out."""
 
     faces: Counter[str] = field(default_factory=Counter)
     areas: dict[str, float] = field(default_factory=dict)
@@ -34,13 +35,13 @@ class Census:
     facets: int = 0
     distinct_faces: int = 0
     closed: bool = True
-    """Every shell is without a free edge, every face measured."""
+    """Whether no shell has a free edge, and every face could be measured."""
     mass: MassProperties | None = None
     box: BoundingBox | None = None
     warnings: list[str] = field(default_factory=list)
 
     def add(self, other: Census, times: int) -> None:
-        """Count another census in, ``times`` times over."""
+        """Add another census ``times`` times."""
         for own, others in ((self.faces, other.faces), (self.edges, other.edges)):
             for key, count in others.items():
                 own[key] += count * times
@@ -54,7 +55,7 @@ class Census:
         self.warnings += other.warnings
 
     def take(self, face: Shape, integrals: _geometry.FaceIntegrals, namer: Namer) -> bool:
-        """Count a face in; tell whether it could be measured as well."""
+        """Count a face; tell whether it could be measured as well."""
         kind = _geometry.surface_kind(face)
         name = namer.surface(face, kind)
         self.faces[name] += 1
@@ -80,7 +81,7 @@ class Census:
 
 
 def measure(shape: Shape, limits: ReadLimits, namer: Namer) -> Census:
-    """Count and measure everything a shape holds; ``namer`` names faces and edges.
+    """Count and measure everything in a shape; ``namer`` names faces and edges.
 
     Raises:
         LimitExceeded: See ``find_parts``.
@@ -143,7 +144,7 @@ def _distinct(shapes: Sequence[Shape], kind: Any) -> list[Shape]:
 
 
 def _middle(shapes: Sequence[Shape]) -> tuple[float, float, float]:
-    """Return a point amid the shapes: volume integrals about it keep their digits."""
+    """Return the middle of the shapes: integrals about it lose no digits to the distance from the origin."""
     boxes = [box for shape in shapes if (box := _geometry.quick_bounds(shape))]
     if not boxes:
         return (0.0, 0.0, 0.0)

@@ -1,4 +1,4 @@
-"""From a file that Open CASCADE reads to a document: what STEP and IGES have in common."""
+"""From what Open CASCADE has read to the CadDocument: what STEP and IGES have in common."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from cadml_plugins.formats.kernel._occt import Failure, Shape, reason
 
 
 def read_bytes(path: Path) -> bytes:
-    """Return the file's content.
+    """Return the content of a file.
 
     Raises:
         UnreadableInput: The file cannot be opened or read.
@@ -27,15 +27,18 @@ def read_bytes(path: Path) -> bytes:
 
 
 def transferred_shape(transfer: Transfer, faces: int, warnings: list[str]) -> Shape | None:
-    """Return what the kernel built of a file with so many faces, None where it holds no geometry.
+    """Return the shape that the kernel built, None where the file holds no geometry.
 
-    Warnings are appended for what could not be interpreted or built.
+    Args:
+        transfer: What the kernel's reader returned.
+        faces: How many faces the file defines.
+        warnings: Gets a sentence for what could not be interpreted or built.
 
     Raises:
-        MalformedFile: There are faces, and nothing could be built.
+        MalformedFile: The file defines faces, and nothing could be built.
     """
     if transfer.shape is None and faces:
-        why = transfer.faults[0] if transfer.faults else "the kernel gives no reason"
+        why = transfer.faults[0] if transfer.faults else "the kernel states no reason"
         raise MalformedFile(f"no shape could be built of {faces} faces: {why}", reason="no shape")
     if transfer.transferred < transfer.roots:
         missing = transfer.roots - transfer.transferred
@@ -61,8 +64,8 @@ def build(
     """Measure a shape and describe it.
 
     Args:
-        faces_expected: How many distinct faces the file defines, 0 where that is not known. Where
-            the shape has fewer, a warning says so.
+        faces_expected: How many distinct faces the file defines, 0 where that is not known. Where the
+            shape has fewer, a warning says so.
 
     Raises:
         LimitExceeded: A bound of ``limits`` was crossed.
@@ -102,7 +105,7 @@ def _describe(shape: Shape, limits: ReadLimits, faces_expected: int, notes: list
 
 def _exact_fields(census: _brep.Census, notes: list[str]) -> dict[str, Any]:
     if census.facets:
-        notes.append(f"{census.facets:,} facets stand beside the exact faces; they are not measured")
+        notes.append(f"the file has {census.facets:,} facets beside its exact faces; they are not measured")
     return {
         "entity_counts": _entities(census, notes),
         "surface_count": census.faces.total(),
@@ -130,10 +133,10 @@ def _compare(found: int, expected: int, notes: list[str]) -> None:
 
 
 def _entities(census: _brep.Census, notes: list[str]) -> dict[str, int]:
-    """Return the faces by surface; of a wireframe its curves, of a point cloud its points."""
+    """Return the faces by surface; for a wireframe the curves, for a point cloud the points."""
     if census.faces:
         return dict(sorted(census.faces.items()))
     if census.edges:
-        notes.append("the file holds no faces, only curves: entities are counted by curve")
+        notes.append("the file has curves but no faces; entities are counted by curve")
         return dict(sorted(census.edges.items()))
     return {"point": census.points} if census.points else {}

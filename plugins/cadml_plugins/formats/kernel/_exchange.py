@@ -1,4 +1,4 @@
-"""The kernel's own readers: a file in, a shape in millimetres and a list of faults out."""
+"""The kernel's readers for exchange files: from a file to a shape in millimetres and a list of faults."""
 
 from __future__ import annotations
 
@@ -28,16 +28,20 @@ class Transfer(NamedTuple):
     roots: int
     transferred: int
     faults: tuple[str, ...]
-    """What could not be interpreted or built, in the kernel's words, each with its entity number."""
+    """What could not be interpreted or built: the kernel's messages, each with its entity number."""
     units: tuple[str, ...] = ()
-    """Length units that a STEP file states, in the kernel's spelling."""
+    """Length units that a STEP file states, as the kernel spells them."""
 
 
 def read_step(path: Path, instead: bytes | None = None) -> Transfer:
-    """Read a STEP file, or other content in its stead, and transfer all its roots.
+    """Read a STEP file and transfer all its roots.
+
+    Args:
+        path: The file.
+        instead: Content to read instead of the file's.
 
     Raises:
-        MalformedFile: The kernel gave the file up, or threw.
+        MalformedFile: The kernel could not load the file, or threw.
     """
     with _guarded(), _kernel_name(path, instead) as name:
         reader = _StepReader()
@@ -51,10 +55,14 @@ def read_step(path: Path, instead: bytes | None = None) -> Transfer:
 
 
 def read_iges(path: Path, instead: bytes | None = None) -> Transfer:
-    """Read an IGES file, or other content in its stead, and transfer all its roots.
+    """Read an IGES file and transfer all its roots.
+
+    Args:
+        path: The file.
+        instead: Content to read instead of the file's.
 
     Raises:
-        MalformedFile: The kernel gave the file up, or threw.
+        MalformedFile: The kernel could not load the file, or threw.
     """
     with _guarded(), _kernel_name(path, instead) as name:
         _start_iges()
@@ -75,9 +83,12 @@ def _guarded() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _kernel_name(path: Path, instead: bytes | None) -> Iterator[str]:
-    """Yield a name that the kernel can open: it wants UTF-8."""
+    """Yield a name that the kernel can open: it accepts valid UTF-8 only.
+
+    Other content, and a file whose name is not UTF-8, is passed as an open file descriptor.
+    """
     if instead is not None:
-        with tempfile.TemporaryFile() as file:  # has no name, so a crash leaves nothing behind
+        with tempfile.TemporaryFile() as file:  # nameless: a crash leaves no file behind
             file.write(instead)
             file.seek(0)
             yield f"/dev/fd/{file.fileno()}"
@@ -131,5 +142,5 @@ def _faults(checks: Any) -> Iterator[str]:
 def _words(check: Any) -> str:
     try:
         return str(check.CFail(1, True))
-    except UnicodeDecodeError:  # it quotes the file, which is in whatever encoding
+    except UnicodeDecodeError:  # it quotes the file, whose encoding is not known
         return "not readable"

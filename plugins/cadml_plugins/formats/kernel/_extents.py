@@ -1,8 +1,8 @@
 """The bounding box of a shape: quick boxes for all of it, tight ones only for what decides a side.
 
-The kernel's quick box of a free-form or toroidal face is that of its control points, up to a third too
-wide; a tight box for every face costs more than reading the file. So quick boxes come first, and what
-reaches furthest on a side is looked at more closely until what reaches furthest there is known exactly.
+The kernel's quick box of a free-form or toroidal face is that of its control points, up to a third too wide;
+a tight box for every face takes longer than reading the file. So quick boxes come first. On each side, the
+shape that reaches furthest is refined until the furthest one has an exact box.
 """
 
 from __future__ import annotations
@@ -19,18 +19,19 @@ from cadml_plugins.formats.kernel import _geometry, _topology
 from cadml_plugins.formats.kernel._occt import Failure, Shape
 
 TIGHT_BOXES = 200
-"""After so many tight boxes the rest stay quick ones; a warning says so."""
+"""After so many tight boxes the other shapes keep their quick ones; a warning says so."""
 
 SLACK = 1e-6
-"""How far, over the box's diagonal, a quick box may reach beyond an exact one without a closer look."""
+"""How far, over the box's diagonal, a quick box may reach beyond an exact one without being refined."""
 
-_ENDLESS = 1e50
+_UNBOUNDED = 1e50
+"""The kernel gives an infinite plane or line a box that reaches to 1e100."""
 
 
 def bounding_box(shape: Shape, warnings: list[str]) -> BoundingBox | None:
     """Return the box of a shape in millimetres, None where it has no points.
 
-    Warnings are appended for what is unbounded and for sides that stayed quick.
+    Warnings are appended for unbounded shapes, and where sides may be too wide.
     """
     search = _Search()
     search.add([shape])
@@ -38,7 +39,7 @@ def bounding_box(shape: Shape, warnings: list[str]) -> BoundingBox | None:
     if search.unbounded:
         warnings.append(f"{search.unbounded} unbounded shapes are left out of the bounding box")
     if search.tight_boxes >= TIGHT_BOXES:
-        warnings.append("the bounding box may be too wide: too many free-form faces to look at each")
+        warnings.append("the bounding box may be too wide: too many free-form faces to examine each")
     reach = [side for side in sides if side is not None]
     if len(reach) < 6:
         return None
@@ -55,7 +56,11 @@ class _Candidate:
 
 
 class _Search:
-    """One heap per side, sides 0-2 towards -x, -y, -z and 3-5 towards +x, +y, +z; furthest first."""
+    """A best-first search with one heap per side, the furthest shape first.
+
+    Sides 0 to 2 are -x, -y, -z, and 3 to 5 are +x, +y, +z. A reach is the coordinate in the direction of its
+    side, so a larger one is always further out.
+    """
 
     def __init__(self) -> None:
         self._heaps: list[list[tuple[float, int, _Candidate]]] = [[] for _ in range(6)]
@@ -69,7 +74,7 @@ class _Search:
             self._push(_Candidate(shape, exact=False))
 
     def settle(self, side: int) -> float | None:
-        """Return how far the shape reaches towards a side; None where it has no points."""
+        """Return the reach of the shape towards a side; None where it has no points."""
         heap = self._heaps[side]
         exact = -math.inf
         while heap:
@@ -100,7 +105,7 @@ class _Search:
         bounds = _bounds(candidate.shape, tight=candidate.exact)
         if bounds is None:
             return (-math.inf,) * 6
-        if not all(abs(value) < _ENDLESS for value in bounds):
+        if not all(abs(value) < _UNBOUNDED for value in bounds):
             if finer := _finer(candidate.shape):
                 self.add(finer)
             else:
@@ -114,7 +119,7 @@ class _Search:
 
 
 def _finer(shape: Shape) -> list[Shape]:
-    """Return what a shape is made of, down to faces and loose edges; nothing for those."""
+    """Return the parts of a shape, down to faces and loose edges, which have none."""
     kind = _topology.kind(shape)
     if kind in (_topology.COMPOUND, _topology.COMPSOLID):
         return list(_topology.children(shape))

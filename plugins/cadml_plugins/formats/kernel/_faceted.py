@@ -1,4 +1,4 @@
-"""Documents of tessellated models: exchange files that hold triangles in place of exact surfaces."""
+"""Documents of tessellated models: exchange files with triangles instead of exact surfaces."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from cadml_plugins.formats.mesh._welding import weld
 
 
 def describe(shape: Shape, limits: ReadLimits) -> dict[str, Any]:
-    """Return the fields of a document that is nothing but facets, the same as those of an STL file.
+    """Return the fields of a document that has facets only: the same as those of an STL file.
 
     Raises:
         LimitExceeded: There are more facets than ``max_triangles``.

@@ -1,4 +1,4 @@
-"""Faces and edges as geometry: what they are, how large, how far they reach."""
+"""Faces and edges as geometry: their kinds, areas, volume integrals and boxes."""
 
 from __future__ import annotations
 
@@ -57,11 +57,11 @@ _AREA_ERROR = {"plane": _FIXED} | dict.fromkeys(
 _VOLUME_ERROR = {"sphere": _COARSE} | dict.fromkeys(
     ("plane", "cylinder", "cone", "torus", "revolution", "extrusion"), _FIXED
 )
-"""How to integrate over a surface: by quadrature of fixed order, or adaptively until the relative error
-is below a bound; ``_FINE`` where nothing else is said. Chosen by what is right to 1e-6 on real parts and
-quickest: fixed order is wrong by up to 1e-3 on free-form surfaces and 1e-4 on spheres; adaptive
-integration of a volume stops too early on the others, with moments of inertia wrong by ten percent on
-surfaces of revolution, and takes three times as long on a plane."""
+"""How to integrate over a surface: by quadrature of fixed order, or adaptively until the relative error is
+below a bound; ``_FINE`` for kinds that are not listed. Each is the fastest that was right to 1e-6 on real
+parts. Fixed order is wrong by up to 1e-3 on free-form surfaces and 1e-4 on spheres. Adaptive integration of a
+volume stops too early on the others, with moments of inertia wrong by ten percent on surfaces of revolution,
+and takes three times as long on a plane."""
 
 _Surface = kernel_class("BRepAdaptor_Surface")
 _Curve = kernel_class("BRepAdaptor_Curve")
@@ -84,20 +84,20 @@ _add_tight_box = kernel_function("BRepBndLib", "AddOptimal")
 
 
 def has_surface(face: Shape) -> bool:
-    """Tell whether the face has exact geometry; one from a tessellated model has facets only."""
+    """Tell whether the face has exact geometry; those of tessellated models have facets only."""
     surface = _surface(_as_face(face))
     return surface is not None and not (hasattr(surface, "IsNull") and surface.IsNull())
 
 
 def surface_kind(face: Shape) -> str:
-    """Name the face's surface: ``plane``, ``cylinder``, ... ``other``."""
+    """Return the kind of the face's surface: ``plane``, ``cylinder``, ... ``other``."""
     return _SURFACES[_Surface(_as_face(face), False).GetType()]
 
 
 def curve_kind(edge: Shape) -> str | None:
-    """Name the edge's curve; None for a point that only closes a face (the pole of a sphere).
+    """Return the kind of the edge's curve; None for a degenerate edge (the pole of a sphere).
 
-    An edge that lost its curve is ``other``.
+    An edge without a curve is ``other``.
     """
     edge = _as_edge(edge)
     if _is_degenerated(edge):
@@ -109,10 +109,11 @@ def curve_kind(edge: Shape) -> str | None:
 
 
 class FaceIntegrals:
-    """Adds up areas and volume integrals of faces, each face set up once.
+    """Adds up areas and volume integrals of faces; each face is set up once for both.
 
-    The volume is that of the cones from ``reference`` to every face: the enclosed volume where the
-    faces close, a formal number where they do not. A reference near the faces keeps digits.
+    The volume is that of the cones from ``reference`` to every face: the enclosed volume where the faces are
+    closed, a formal number where they are not. A reference near the faces avoids the cancellation of large
+    cones.
     """
 
     def __init__(self, reference: tuple[float, float, float]) -> None:
@@ -120,7 +121,7 @@ class FaceIntegrals:
         self._volume = _Props(self._reference)
 
     def add(self, face: Shape, kind: str) -> float:
-        """Take in a face with a surface of that kind and return its area in mm².
+        """Add a face with a surface of that kind, and return its area in mm².
 
         Raises:
             Failure: The kernel threw.
@@ -128,7 +129,7 @@ class FaceIntegrals:
         face = _as_face(face)
         geometry, domain = _FaceGeometry(face), _Domain(face)
         area = _AreaIntegral(geometry, domain, self._reference, *_AREA_ERROR.get(kind, _FINE))
-        domain.Init()  # the integral has walked it to its end
+        domain.Init()  # an iterator over the edges, which the first integral has exhausted
         error = _VOLUME_ERROR.get(kind, _FINE)
         self._volume.Add(_VolumeIntegral(geometry, domain, self._reference, *error))
         return float(area.Mass())
@@ -143,8 +144,8 @@ class FaceIntegrals:
 def quick_bounds(shape: Shape) -> Bounds | None:
     """Return an axis-aligned box that holds the shape; None where it has no points.
 
-    Exact but for the tolerances of edges where surfaces and curves are simple, up to a third too wide
-    for free-form and toroidal faces. An endless shape reaches to 1e100 and beyond.
+    It is exact but for the tolerances of edges where surfaces and curves are simple, and up to a third too
+    wide for free-form and toroidal faces. An unbounded shape reaches to 1e100 and beyond.
 
     Raises:
         Failure: The kernel threw.
@@ -168,7 +169,7 @@ def tight_bounds(shape: Shape) -> Bounds | None:
     ):
         for edge in _topology.distinct(shape, _topology.EDGE):
             _add_tight_box(edge, box, True, False)
-        for place in _bulges(_as_face(shape)):
+        for place in _extreme_points(_as_face(shape)):
             box.Add(place)
     else:
         _add_tight_box(shape, box, True, False)
@@ -183,12 +184,12 @@ def _corners(box: Any) -> Bounds | None:
     return (low.X(), low.Y(), low.Z(), high.X(), high.Y(), high.Z())
 
 
-def _bulges(face: Shape) -> Iterator[Any]:
+def _extreme_points(face: Shape) -> Iterator[Any]:
     """Yield the points within a spherical or toroidal face where it may reach further than its edges do.
 
-    There the surface is square to an axis of space. The kernel looks for them numerically, at ten
-    milliseconds a torus; a sphere is a torus whose ring has no radius. With the axis (a, b, c) in the
-    frame of the surface, they are at u = atan2(b, a) and opposite, v = ±asin(c) and the supplements.
+    There the surface is perpendicular to a coordinate axis. The kernel searches for them numerically, which
+    takes ten milliseconds for a torus; a sphere is a torus with a ring of radius 0. With the axis (a, b, c)
+    in the frame of the surface, they are at u = atan2(b, a) and opposite, v = ±asin(c) and the supplements.
     """
     surface = _Surface(face, True)
     torus = surface.GetType() == _TORUS
@@ -196,7 +197,7 @@ def _bulges(face: Shape) -> Iterator[Any]:
     x, y, z = (xyz(axis) for axis in (frame.XDirection(), frame.YDirection(), frame.Direction()))
     first, last = surface.FirstUParameter(), surface.LastUParameter()
     for a, b, c in zip(x, y, z, strict=True):
-        # Where the ring lies level, every u will do, and the face may hold only some.
+        # Where the ring is perpendicular to the axis, all u are extreme, and the face may contain only some.
         level = math.hypot(a, b) < 1e-12
         rounds = np.linspace(first, last, 9).tolist() if level else [math.atan2(b, a), math.atan2(-b, -a)]
         v = math.asin(min(max(c, -1.0), 1.0))
@@ -206,7 +207,7 @@ def _bulges(face: Shape) -> Iterator[Any]:
 
 
 def _within(face: Shape, surface: Any, u: float, v: float, *, torus: bool) -> tuple[float, float] | None:
-    """Return the parameters, turned into the face's own range; None where the face is not there."""
+    """Return the parameters moved into the range of the face; None where they are outside of the face."""
     u = _turned(u, surface.FirstUParameter())
     v = _turned(v, surface.FirstVParameter()) if torus else v
     if u > surface.LastUParameter() or not surface.FirstVParameter() <= v <= surface.LastVParameter():
@@ -215,7 +216,7 @@ def _within(face: Shape, surface: Any, u: float, v: float, *, torus: bool) -> tu
 
 
 def _turned(angle: float, start: float) -> float:
-    """Return the angle within one turn from the start."""
+    """Return the angle moved into the turn that begins at ``start``, which rounding may miss by 1e-12."""
     return start + (angle - start + 1e-12) % (2 * math.pi) - 1e-12
 
 

@@ -1,8 +1,8 @@
 """The sections of an IGES file, checked without the kernel.
 
-An IGES file is lines of 80 columns; column 73 names the section: Start, Global, Directory entry,
-Parameter data, Terminate. The last line counts the lines of the others, which is how half a file is
-told from a whole one: the kernel reads the half and keeps quiet.
+An IGES file has lines of 80 columns; column 73 names the section: Start, Global, Directory entry, Parameter
+data, Terminate. The last line counts the lines of the other sections. That tells a truncated file from a
+whole one: the kernel reads what is left without an error.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _UNITS = {
     10: "cm",
     11: "microinch",
 }
-"""Parameter 14 of the global section; 3 means that parameter 15 names the unit."""
+"""Values of parameter 14 of the global section; 3 means that parameter 15 names the unit."""
 
 FACE_TYPES = frozenset({143, 144, 510})
 """Bounded surface, trimmed surface, face."""
@@ -40,7 +40,7 @@ FACE_TYPES = frozenset({143, 144, 510})
 
 @dataclass(frozen=True, slots=True)
 class Sections:
-    """What the text says before the kernel looks at it."""
+    """What the text tells without the kernel."""
 
     globals: tuple[str, ...]
     """Parameters of the global section, in order, '' where defaulted."""
@@ -72,10 +72,10 @@ def looks_like_iges(head: bytes) -> bool:
 
 
 def read_sections(data: bytes) -> Sections:
-    """Check the sections and read what the kernel does not tell.
+    """Check the sections, and read what the kernel does not report.
 
     Raises:
-        MalformedFile: The file is cut off, damaged or not IGES.
+        MalformedFile: The file is truncated, damaged or not IGES.
         UnsupportedContent: It is in the binary or the compressed form.
     """
     lines = _lines(data)
@@ -93,7 +93,7 @@ def read_sections(data: bytes) -> Sections:
 def in_columns(data: bytes) -> bytes | None:
     """Return the content without a byte order mark and without anything beyond column 80.
 
-    The kernel misreads both. None where there is neither, as in nearly every file.
+    The kernel misreads both. None where the file has neither, as nearly all.
     """
     bare = data.removeprefix(codecs.BOM_UTF8)
     lines = bare.splitlines()
@@ -109,7 +109,7 @@ def _lines(data: bytes) -> list[bytes]:
     if position >= 0:
         line = data.count(b"\n", 0, position) + 1
         raise MalformedFile(
-            f"line {line} holds a NUL byte: the file was damaged in transfer or storage; export it again",
+            f"line {line} contains a NUL byte: the file was damaged in transfer or storage; export it again",
             line=line,
             reason="NUL byte",
         )
@@ -126,7 +126,7 @@ def _lines(data: bytes) -> list[bytes]:
 
 
 def _split(lines: Sequence[bytes]) -> dict[str, list[str]]:
-    """Sort the lines by section; refuse sections out of order and lines without one."""
+    """Return the lines of each section; refuse sections out of order and lines without one."""
     found: dict[str, list[str]] = {section: [] for section in SECTIONS}
     current = 0
     for number, line in enumerate(lines, 1):
@@ -135,7 +135,7 @@ def _split(lines: Sequence[bytes]) -> dict[str, list[str]]:
         mark = _MARK.search(line, 60)
         if mark is None:
             raise MalformedFile(
-                f"line {number} names no section in columns 73 to 80: the file is cut off or damaged there",
+                f"line {number} names no section in columns 73 to 80: the file is truncated or damaged there",
                 line=number,
                 reason="truncated" if number == len(lines) else "no section",
             )
@@ -154,11 +154,11 @@ def _split(lines: Sequence[bytes]) -> dict[str, list[str]]:
 
 
 def _check_counts(found: dict[str, list[str]], line: int) -> list[str]:
-    """Compare the sections with what the last line counts; return warnings."""
+    """Compare the sections with the counts in the last line; return warnings."""
     if not found["T"]:
         last = next((section for section in reversed(SECTIONS) if found[section]), "S")
         raise MalformedFile(
-            f"the file is cut off at line {line}, in section {last}: its Terminate line is missing;"
+            f"the file is truncated at line {line}, in section {last}: its Terminate line is missing;"
             " export or copy it again",
             line=line,
             reason="truncated",
@@ -168,19 +168,20 @@ def _check_counts(found: dict[str, list[str]], line: int) -> list[str]:
         actual, stated = len(found[section]), int(count)
         if actual < stated:
             raise MalformedFile(
-                f"section {section} has {actual} lines, the Terminate line counts {stated}: some are missing",
+                f"section {section} has {actual} lines, but the Terminate line states {stated}: some are"
+                " missing",
                 line=line,
                 reason="truncated",
                 found=actual,
                 expected=stated,
             )
         if actual > stated:
-            warnings.append(f"section {section} has {actual} lines, the Terminate line counts {stated}")
+            warnings.append(f"section {section} has {actual} lines, but the Terminate line states {stated}")
     return warnings
 
 
 def _directory(lines: Sequence[str]) -> tuple[Counter[int], set[str]]:
-    """Count entities by type and collect their levels: fields 1 and 5 of every first line of two."""
+    """Count entities by type and collect their levels: fields 1 and 5 in the first line of each entity."""
     types: Counter[int] = Counter()
     levels = set()
     for line in lines[::2]:
@@ -194,8 +195,8 @@ def _directory(lines: Sequence[str]) -> tuple[Counter[int], set[str]]:
 def _parse_globals(text: str) -> tuple[str, ...]:
     """Split the global section at its own delimiters; strings are ``5HHELLO``.
 
-    The first two parameters name the delimiter of parameters and that of the record, which serve from
-    there on; left out, they are a comma and a semicolon.
+    The first two parameters name the delimiters of parameters and of the record, which hold from there on. By
+    default they are a comma and a semicolon.
     """
     named = re.match(r"\s*1H(.)", text)
     delimiter, end = named[1] if named else ",", ";"
@@ -213,7 +214,7 @@ def _parse_globals(text: str) -> tuple[str, ...]:
 
 
 def _parameter(text: str, position: int, stops: str) -> tuple[str, int]:
-    """Return one parameter and the place of the delimiter after it."""
+    """Return one parameter and the position of the delimiter after it."""
     hollerith = re.compile(r"\s*(\d+)H").match(text, position)
     if hollerith:
         start = hollerith.end()

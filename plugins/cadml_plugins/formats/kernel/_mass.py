@@ -1,4 +1,4 @@
-"""Volume, centroid and inertia of bodies, moved about and added up."""
+"""Volume, centroid and inertia of bodies, placed and added up."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ class Mass:
     """(3, 3), about the centroid."""
 
     def placed(self, placement: Placement) -> Mass:
-        """Return the same body elsewhere."""
+        """Return the body in another place."""
         rotation, shift = placement[:3, :3], placement[:3, 3]
         return Mass(self.volume, rotation @ self.centroid + shift, rotation @ self.inertia @ rotation.T)
 
-    def turned(self) -> Mass:
-        """Return the same body with its inside out."""
+    def reversed(self) -> Mass:
+        """Return the body with its inside out."""
         return Mass(-self.volume, self.centroid, -self.inertia)
 
 
@@ -47,8 +47,8 @@ def total_mass(masses: Sequence[Mass]) -> Mass:
 
 
 def mass_properties(masses: Sequence[Mass], *, reliable: bool) -> MassProperties | None:
-    """Add bodies up, those that are inside out turned right; None where a number is not finite."""
-    total = total_mass([mass if mass.volume >= 0.0 else mass.turned() for mass in masses])
+    """Add bodies up, after reversing those that are inside out; None where a number is not finite."""
+    total = total_mass([mass if mass.volume >= 0.0 else mass.reversed() for mass in masses])
     numbers = (total.volume, *total.centroid, *total.inertia.flat)
     if not np.isfinite(numbers).all():
         return None

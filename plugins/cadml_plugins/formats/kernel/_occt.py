@@ -1,9 +1,9 @@
-"""The door to Open CASCADE: the only module that knows whether OCP or pythonocc-core is installed.
+"""Access to Open CASCADE: the only module that knows which binding is installed, OCP or pythonocc-core.
 
-The two bindings wrap the same kernel and differ in spelling: modules (``OCP.gp`` / ``OCC.Core.gp``),
-owners of static methods (``BRepGProp`` / ``brepgprop``), their suffix (``Add_s`` / ``Add``), and the
-names of collections, which also changed between kernels. Names are looked up here; what is looked up
-behaves alike. Importing this loads the kernel, a second and 235 MB; do so in a worker process only.
+Both wrap the same kernel and differ in spelling: modules (``OCP.gp`` / ``OCC.Core.gp``), owners of static
+methods (``BRepGProp`` / ``brepgprop``), their suffix (``Add_s`` / ``Add``), and the names of collections,
+which also changed between kernels. Names are looked up here; what they name behaves the same. Importing this
+module loads the kernel, which takes a second and 235 MB; import it in worker processes only.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import importlib
 from typing import Any
 
 Shape = Any
-"""A TopoDS_Shape of either binding; neither carries types."""
+"""A TopoDS_Shape of either binding; neither has type information."""
 
 
 def _find_binding() -> str:
@@ -36,8 +36,8 @@ BINDING = _find_binding()
 def kernel_class(*names: str) -> Any:
     """Return the first class or constant found.
 
-    The module is the part of a name before its underscore, as everywhere in the kernel, unless it is
-    given with a colon: ``collections:List_TopoDS_Shape``.
+    The module is the part of the name before its underscore, as everywhere in the kernel, unless it is given
+    with a colon: ``collections:List_TopoDS_Shape``.
 
     Raises:
         ImportError: This build of the kernel has none of them.
@@ -83,16 +83,16 @@ def _failures() -> tuple[type[Exception], ...]:
 
 
 Failure = _failures()
-"""What the binding raises where the kernel throws; for ``except``."""
+"""The exceptions that the binding raises where the kernel throws; for ``except``."""
 
 
 def reason(error: BaseException) -> str:
-    """Return a kernel exception's words on one line, or its type where it has none."""
+    """Return the message of a kernel exception on one line, or its type where it has none."""
     return " ".join(str(error).split()) or type(error).__name__
 
 
 def _silence() -> None:
-    """Stop the kernel from writing to standard output, which belongs to the host."""
+    """Stop the kernel from writing to standard output, where the host expects answers only."""
     messenger = kernel_function("Message", "DefaultMessenger")()
     printer = kernel_class("Message_PrinterOStream")
     descriptor = getattr(printer, "get_type_descriptor_s", None) or printer.get_type_descriptor

@@ -1,8 +1,8 @@
-"""The skeleton of a STEP exchange file, checked without the kernel.
+"""The outline of a STEP exchange file, checked without the kernel.
 
-ISO 10303-21 ("part 21") is the clear-text encoding: a header, one or more data sections of
-``#7=NAME(...);`` records, and an end marker. The kernel reads half a file without complaint and can be
-killed by an assembly that holds itself; both are seen here, in one quick look over the bytes.
+ISO 10303-21 ("part 21") is the clear-text encoding: a header, one or more data sections of ``#7=NAME(...);``
+records, and an end marker. The kernel reads a truncated file without an error, and an assembly that contains
+itself can crash it; both are detected here, in one pass over the bytes.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _ARGUMENT = re.compile(rb"'(?:[^']|'')*'|[(),;]|[^'(),;\s]+")
 
 @dataclass(frozen=True, slots=True)
 class Skeleton:
-    """What the text says before the kernel looks at it."""
+    """What the text tells without the kernel."""
 
     schema: str
     originating_system: str
@@ -40,9 +40,9 @@ class Skeleton:
     faces: int
     """Faces that the data sections define, each once; assemblies may place them many times."""
     assembly_depth: int
-    """Longest chain of assemblies within assemblies; 0 for a lone part."""
+    """Longest chain of assemblies within assemblies; 0 for a single part."""
     other_files: tuple[str, ...]
-    """Names of the files that hold components of this assembly."""
+    """Names of other files with components of this assembly."""
 
 
 def looks_like_step(head: bytes) -> bool:
@@ -52,15 +52,15 @@ def looks_like_step(head: bytes) -> bool:
 
 
 def read_skeleton(data: bytes) -> Skeleton:
-    """Check the outline of an exchange file and read what the kernel does not tell.
+    """Check the outline of an exchange file, and read what the kernel does not report.
 
     Raises:
-        MalformedFile: The file is cut off, damaged or not STEP, or an assembly contains itself.
+        MalformedFile: The file is truncated, damaged or not STEP, or an assembly contains itself.
     """
     _check_head(data)
     body = _DATA.search(data)
     if body is None:
-        raise MalformedFile("the file has no DATA section: it is cut off in its header", reason="truncated")
+        raise MalformedFile("the file has no DATA section: it is truncated in its header", reason="truncated")
     _check_end(data, body.end())
     header = _COMMENT.sub(b"", data[: body.start()])
     return Skeleton(
@@ -74,7 +74,7 @@ def read_skeleton(data: bytes) -> Skeleton:
 
 
 def line_of(data: bytes, position: int) -> int:
-    """Return the number, from 1, of the line that holds a byte position."""
+    """Return the number, from 1, of the line with a byte position."""
     return data.count(b"\n", 0, position) + 1
 
 
@@ -90,7 +90,7 @@ def _check_head(data: bytes) -> None:
     if position >= 0:
         line = line_of(data, position)
         raise MalformedFile(
-            f"line {line} holds a NUL byte: the file was damaged in transfer or storage; export it again",
+            f"line {line} contains a NUL byte: the file was damaged in transfer or storage; export it again",
             line=line,
             reason="NUL byte",
         )
@@ -103,7 +103,7 @@ def _check_end(data: bytes, body: int) -> None:
     missing = "ENDSEC" if section_end < 0 else "END-ISO-10303-21"
     line = line_of(data, len(data.rstrip()) - 1)
     raise MalformedFile(
-        f"the file is cut off at line {line}: {missing}; is missing; export or copy it again",
+        f"the file is truncated at line {line}: {missing}; is missing; export or copy it again",
         line=line,
         reason="truncated",
     )
@@ -162,7 +162,7 @@ _EXTENDED = re.compile(
 def decode_string(raw: bytes) -> str:
     """Decode the inside of a part 21 string: doubled quotes and the backslash escapes of the standard.
 
-    Bytes above 127, which the standard does not allow, are read as UTF-8 where they are that, else as
+    Bytes above 127, which the standard does not allow, are read as UTF-8 where they are valid, else as
     Latin-1.
     """
     try:

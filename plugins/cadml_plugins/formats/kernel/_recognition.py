@@ -1,7 +1,7 @@
-"""Elementary geometry in disguise: planes, cylinders, lines, circles and their kin written as something else.
+"""Recognises elementary surfaces and curves that are written as something else.
 
-Writers turn a cylinder into a surface of revolution, or everything into B-splines. A part must count
-the same faces and edges in whatever format it came. Only their names change; their geometry stays.
+Some programs write a cylinder as a surface of revolution, or everything as B-splines. A part must have the
+same counts of faces and edges in every format. Only the names change; the geometry stays as it is.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from cadml_plugins.formats.kernel._geometry import xyz
 from cadml_plugins.formats.kernel._occt import Failure, Shape, kernel_class, kernel_function
 
 TOLERANCE = 1e-4
-"""Millimetres that a free-form face or edge may stand off the elementary one that it is taken for."""
+"""Millimetres that a free-form face or edge may deviate from the elementary one that it is counted as."""
 
 FREE_FORM_FACES = 2_000
 FREE_FORM_EDGES = 10_000
-"""So many of a file are looked at, at up to half a millisecond each; later ones keep their kind."""
+"""So many of a file are examined, at up to half a millisecond each; later ones keep their kind."""
 
 PARALLEL = 1e-6
-"""Sine of the angle up to which two directions are one."""
+"""Sine of the angle up to which two directions are parallel."""
 
 _Surface = kernel_class("BRepAdaptor_Surface")
 _Recognition = kernel_class("ShapeAnalysis_CanonicalRecognition")
@@ -44,13 +44,13 @@ _as_face = kernel_function("TopoDS", "Face")
 
 
 class Namer:
-    """Names the faces and edges of one file, a bounded number of them with a closer look."""
+    """Names the faces and edges of one file. It examines a bounded number of free-form ones."""
 
     def __init__(self) -> None:
         self._faces, self._edges = FREE_FORM_FACES, FREE_FORM_EDGES
 
     def surface(self, face: Shape, kind: str) -> str:
-        """Return the name of an elementary surface where the face is that, else ``kind``."""
+        """Return the name of the elementary surface that the face is, else ``kind``."""
         if kind in _geometry.ELEMENTARY or not self._faces:
             return kind
         self._faces -= 1
@@ -64,7 +64,7 @@ class Namer:
             return kind
 
     def curve(self, edge: Shape, kind: str) -> str:
-        """Return the name of an elementary curve where the edge is that, else ``kind``."""
+        """Return the name of the elementary curve that the edge is, else ``kind``."""
         if kind in _CURVES or not self._edges:
             return kind
         self._edges -= 1
@@ -75,7 +75,7 @@ class Namer:
 
 
 def _recognised(shape: Shape, figures: Mapping[str, Any]) -> str | None:
-    """Try the figures in turn, with the kernel's least squares."""
+    """Fit the figures in turn by the kernel's least squares; return the name of the first that fits."""
     recognition = _Recognition(shape)
     for kind, figure in figures.items():
         if getattr(recognition, f"Is{kind.title()}")(TOLERANCE, figure()):
@@ -84,7 +84,7 @@ def _recognised(shape: Shape, figures: Mapping[str, Any]) -> str | None:
 
 
 def _extruded(surface: Any) -> str | None:
-    """A line sweeps a plane, a circle along its axis a cylinder."""
+    """Return what is extruded: a line makes a plane, a circle along its axis a cylinder."""
     profile, direction = surface.BasisCurve(), xyz(surface.Direction())
     if profile.GetType() == _LINE:
         return "plane"
@@ -94,7 +94,7 @@ def _extruded(surface: Any) -> str | None:
 
 
 def _revolved(surface: Any) -> str | None:
-    """Tell what a line or a circle sweeps when it is turned about an axis."""
+    """Return what a line or a circle makes when it is turned about an axis."""
     profile, axis = surface.BasisCurve(), surface.AxeOfRevolution()
     origin, direction = xyz(axis.Location()), xyz(axis.Direction())
     if profile.GetType() == _LINE:
@@ -114,7 +114,7 @@ def _revolved_line(
         return "cylinder"
     if abs(line @ axis) <= PARALLEL:
         return "plane"
-    # A slanted line that misses the axis sweeps a hyperboloid.
+    # A slanted line that does not meet the axis makes a hyperboloid.
     common = np.cross(line, axis)
     return "cone" if abs(offset @ common) / np.linalg.norm(common) <= TOLERANCE else None
 
@@ -122,7 +122,7 @@ def _revolved_line(
 def _revolved_circle(
     centre: NDArray[np.float64], normal: NDArray[np.float64], axis: NDArray[np.float64]
 ) -> str | None:
-    """The circle must lie in a plane with the axis: a sphere about a point of it, else a torus."""
+    """Return what a circle in a plane with the axis makes: a sphere if centred on it, else a torus."""
     if abs(normal @ axis) > PARALLEL or abs(centre @ normal) > TOLERANCE:
         return None
     distance = np.linalg.norm(centre - (centre @ axis) * axis)

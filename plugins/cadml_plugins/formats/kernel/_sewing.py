@@ -1,4 +1,4 @@
-"""Solids from loose faces: what lies edge to edge is sewn, and what closes becomes a solid."""
+"""Solids from loose faces: faces that meet at edges are sewn, and closed shells become solids."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from cadml_plugins.formats.kernel import _geometry, _topology
 from cadml_plugins.formats.kernel._occt import Failure, Shape
 
 RELATIVE_TOLERANCE = 1e-5
-"""Gap between two faces that is still sewn, over the diagonal of the loose faces' box."""
+"""Largest gap between two faces that is sewn, over the diagonal of the loose faces' box."""
 
 BOUNDS = (1e-6, 0.1)
 """Least and largest tolerance, in millimetres."""
@@ -17,8 +17,8 @@ BOUNDS = (1e-6, 0.1)
 def close(shape: Shape, warnings: list[str]) -> Shape:
     """Return the shape with its loose faces sewn and every closed shell made a solid.
 
-    Solids that are there already, and curves, stay as they are. A shell within another becomes a
-    solid of its own: IGES faces do not tell a cavity from a core.
+    Existing solids and curves stay as they are. A shell within another becomes a solid of its own: from IGES
+    faces a cavity cannot be told from a core.
     """
     loose = _topology.explore(shape, _topology.FACE, outside=_topology.SOLID)
     if not loose:
@@ -31,7 +31,7 @@ def close(shape: Shape, warnings: list[str]) -> Shape:
     parts = _topology.explore(shape, _topology.SOLID)
     parts += _topology.explore(shape, _topology.EDGE, outside=_topology.FACE)
     shells = _topology.explore(sewn, _topology.SHELL)
-    # One face that closes on itself, a ball or a ring, is sewn to nothing and has no shell yet.
+    # A face that is closed by itself, a sphere or a torus, is not sewn to any other and has no shell yet.
     alone = _topology.explore(sewn, _topology.FACE, outside=_topology.SHELL)
     parts += [_solid(shell) for shell in (*shells, *map(_topology.shell_of, alone))]
     return _topology.compound(parts)
@@ -45,7 +45,7 @@ def _tolerance(faces: list[Shape]) -> float:
 
 
 def _solid(shell: Shape) -> Shape:
-    """Return the solid of a closed shell, an open one as it is."""
+    """Return the solid of a closed shell; an open shell stays as it is."""
     try:
         return _topology.solid_of(shell) if _topology.is_closed(shell) else shell
     except Failure:

@@ -1,4 +1,4 @@
-"""Facets of a shape on request, within a bounded deflection and number of triangles."""
+"""The triangle mesh of a shape, within a deflection and a number of triangles."""
 
 from __future__ import annotations
 
@@ -20,22 +20,23 @@ _clean = kernel_function("BRepTools", "Clean")
 _as_face = kernel_function("TopoDS", "Face")
 
 ANGLE = 0.5
-"""Radians between neighbouring facets at most, whatever the deflection; half of it near edges."""
+"""Largest angle between neighbouring facets, in radians, whatever the deflection: small curved faces would
+lose their shape otherwise."""
 
 COARSER = (1.0, 4.0, 16.0)
-"""How often the deflection asked for is relaxed where the facets are too many."""
+"""Factors by which the deflection is relaxed in turn where there are too many facets."""
 
 
 def tessellate(
     shape: Shape, limits: ReadLimits, box: BoundingBox | None, warnings: list[str]
 ) -> TriangleMesh | None:
-    """Return the facets of a shape, placed parts repeated; None where no mesh was asked for or possible.
+    """Return the facets of a shape, in every place of a part; None where no mesh is wanted or possible.
 
-    Vertices that faces share are welded. Where the triangles are too many, the deflection is relaxed
-    and what is then left coarsened, with a warning.
+    Vertices that faces share are welded. Where there are too many triangles, the deflection is relaxed, and
+    the mesh then coarsened if need be, with a warning.
 
     Raises:
-        LimitExceeded: There are more than ``limits.max_triangles`` all the same.
+        LimitExceeded: There are more than ``limits.max_triangles`` even so.
         Failure: The kernel threw.
     """
     request = limits.mesh

@@ -1,4 +1,4 @@
-"""Shapes and how they are made of one another: kinds, children, placements, shells sewn into solids."""
+"""The topology of shapes: kinds, sub-shapes and placements; compounds, shells and solids made of others."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def at_origin(shape: Shape) -> Shape:
 
 
 def is_reversed(shape: Shape) -> bool:
-    """Tell whether the shape is used inside out."""
+    """Tell whether the shape is used with its orientation reversed."""
     return bool(shape.Orientation() == _REVERSED)
 
 
@@ -73,13 +73,13 @@ def children(shape: Shape) -> Iterator[Shape]:
 
 
 class ShapeIndex:
-    """Numbers shapes: one number for every use of the same shape in the same place."""
+    """Numbers shapes; every use of one shape in one place has the same number."""
 
     def __init__(self) -> None:
         self._map = _ShapeMap()
 
     def number(self, shape: Shape) -> int:
-        """Return the shape's number, from 1, a new one where it was not seen before."""
+        """Return the shape's number, from 1; a shape that is new gets the next one."""
         return int(self._map.Add(shape))
 
 
@@ -98,7 +98,7 @@ def count_distinct(shape: Shape, kind: Any) -> int:
 
 
 def explore(shape: Shape, kind: Any, *, outside: Any = _ANY) -> list[Shape]:
-    """Return the sub-shapes of a kind, once for each use, but for those within the kind ``outside``."""
+    """Return the sub-shapes of a kind, once for each use, except those within the kind ``outside``."""
     found = []
     explorer = _Explorer(shape, kind, outside)
     while explorer.More():
@@ -143,7 +143,7 @@ def is_closed(shell: Shape) -> bool:
 
 
 def solid_of(shell: Shape) -> Shape:
-    """Return the solid that a closed shell bounds, the inside inside.
+    """Return the solid that a closed shell bounds, oriented so that its volume is finite.
 
     Raises:
         Failure: The kernel threw.
@@ -154,7 +154,7 @@ def solid_of(shell: Shape) -> Shape:
 
 
 def is_valid(shape: Shape) -> bool:
-    """Tell whether topology and geometry agree, by the kernel's full check.
+    """Tell whether topology and geometry agree, as the kernel's full check does.
 
     Raises:
         Failure: The kernel threw.

@@ -19,14 +19,14 @@ class IgesAdapter:
     preload = ("cadml_plugins.formats.kernel._document", "cadml_plugins.formats.kernel._sewing")
 
     def sniff(self, head: bytes) -> bool:
-        """Tell whether the first line ends in the mark of the Start section, S and the number 1."""
+        """Tell whether the first line ends with the mark of the Start section, S and the number 1."""
         return _iges_sections.looks_like_iges(head)
 
     def read(self, path: Path, limits: ReadLimits) -> CadDocument:
         """Read and measure an IGES file.
 
         Raises:
-            MalformedFile: The file is cut off or damaged, or the kernel cannot build its shapes.
+            MalformedFile: The file is truncated or damaged, or the kernel cannot build its shapes.
             UnsupportedContent: It is in the binary or the compressed form.
             LimitExceeded: A bound of ``limits`` was crossed.
             UnreadableInput: The file cannot be opened.

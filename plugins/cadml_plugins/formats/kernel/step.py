@@ -38,7 +38,7 @@ class StepAdapter:
         """Read and measure a STEP file.
 
         Raises:
-            MalformedFile: The file is cut off or damaged, or the kernel cannot build its shapes.
+            MalformedFile: The file is truncated or damaged, or the kernel cannot build its shapes.
             LimitExceeded: A bound of ``limits`` was crossed.
             UnreadableInput: The file cannot be opened.
         """
@@ -48,7 +48,7 @@ class StepAdapter:
         data = _document.read_bytes(path)
         skeleton = _part21.read_skeleton(data)
         _check_limits(skeleton, limits)
-        bare = data.removeprefix(codecs.BOM_UTF8)  # the kernel stumbles over a byte order mark
+        bare = data.removeprefix(codecs.BOM_UTF8)  # the kernel cannot read a byte order mark
         transfer = _exchange.read_step(path, bare if len(bare) < len(data) else None)
         unit, warnings = _unit(transfer.units)
         if skeleton.other_files:

@@ -46,7 +46,7 @@ class FacetDocument:
         properties: dict[str, str | int | float | bool],
         warnings: list[str],
     ) -> CadDocument:
-        """Return the document; ``layers``, ``properties`` and ``warnings`` are what the text or header told.
+        """Return the document; ``layers``, ``properties`` and ``warnings`` come from the text or the header.
 
         Raises:
             LimitExceeded: No coarser mesh has as few triangles as were asked for.
