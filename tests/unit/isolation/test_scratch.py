@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -10,13 +11,13 @@ from cadml_core.isolation.scratch import PREFIX, Scratch, sweep
 
 
 @pytest.fixture(autouse=True)
-def temporary(tmp_path, monkeypatch):
+def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Use an empty folder."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     return tmp_path
 
 
-def test_a_folder_in_use_is_left_alone(temporary):
+def test_a_folder_in_use_is_left_alone(temporary: Path) -> None:
     """Neither another pool nor a sweep touches it."""
     one, two = Scratch(), Scratch()
     (one.path / "file").touch()
@@ -29,7 +30,7 @@ def test_a_folder_in_use_is_left_alone(temporary):
     assert not any(temporary.iterdir())
 
 
-def test_what_a_killed_process_left_is_swept_by_the_next(temporary):
+def test_what_a_killed_process_left_is_swept_by_the_next(temporary: Path) -> None:
     """A folder that nobody holds goes, with everything in it."""
     left = temporary / f"{PREFIX}left"
     (left / "123").mkdir(parents=True)
@@ -39,7 +40,7 @@ def test_what_a_killed_process_left_is_swept_by_the_next(temporary):
     scratch.remove()
 
 
-def test_only_folders_of_that_name_are_swept(temporary):
+def test_only_folders_of_that_name_are_swept(temporary: Path) -> None:
     """Other people's files, and links under our name, are none of our business."""
     (temporary / "other").mkdir()
     (temporary / "target").mkdir()
