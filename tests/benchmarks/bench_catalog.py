@@ -13,6 +13,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -70,7 +71,7 @@ def fill(url: str, count: int, *, with_document: bool) -> float:
     with Catalog.open(url) as catalog:
         for start in range(0, count, 10_000):
             batch = [part(i, with_document=with_document) for i in range(start, min(start + 10_000, count))]
-            spent += cpu(lambda batch=batch: catalog.add(batch))
+            spent += cpu(partial(catalog.add, batch))
     return spent
 
 

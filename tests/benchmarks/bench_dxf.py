@@ -79,7 +79,7 @@ def cadml_read(path: Path) -> object:
 def report(path: Path) -> None:
     """Print a row per reader."""
     print(f"\n{path.name}: {path.stat().st_size / MIB:.1f} MiB")
-    jobs = {"ezdxf.readfile": ezdxf.readfile, "cadml": cadml_read}
+    jobs: dict[str, Callable[[Path], object]] = {"ezdxf.readfile": ezdxf.readfile, "cadml": cadml_read}
     results = {name: measure(job, path) for name, job in jobs.items()}
     seconds, growth = results["ezdxf.readfile"]
     print(f"{'':16}{'seconds':>9}{'of readfile':>13}{'growth MiB':>12}{'of readfile':>13}")

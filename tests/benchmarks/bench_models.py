@@ -31,6 +31,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from cadml_core.classifier.registry import ModelRegistry
+from cadml_core.contracts.policies import OpcodePolicy
 from cadml_core.errors import CadmlError
 from cadml_core.pickles.scan import scan_pickle
 from cadml_core.settings import Settings
@@ -48,7 +49,7 @@ def scanners() -> dict[str, Scanner]:
     """Return our modes, and the public scanners that are installed."""
     found: dict[str, Scanner] = {}
     for policy in (Whitelist(), Blacklist()):
-        found[f"cadml {policy.name}"] = lambda data, policy=policy: policy.judge(scan_pickle(data)).allowed
+        found[f"cadml {policy.name}"] = _cadml(policy)
     if importlib.util.find_spec("picklescan"):
         found["picklescan"] = _picklescan(strict=False)
         found["picklescan --strict"] = _picklescan(strict=True)
@@ -57,12 +58,16 @@ def scanners() -> dict[str, Scanner]:
     return found
 
 
+def _cadml(policy: OpcodePolicy) -> Scanner:
+    return lambda data: policy.judge(scan_pickle(data)).allowed
+
+
 def _picklescan(*, strict: bool) -> Scanner:
     scanner = importlib.import_module("picklescan.scanner")
 
     def allowed(data: bytes) -> bool:
         result = scanner.scan_pickle_bytes(io.BytesIO(data), "model.pkl", strict=strict)
-        return result.issues_count == 0 and not result.scan_err
+        return bool(result.issues_count == 0 and not result.scan_err)
 
     return allowed
 
@@ -73,7 +78,7 @@ def _fickling() -> Scanner:
 
     def allowed(data: bytes) -> bool:
         severity = analysis.check_safety(pickled.load(io.BytesIO(data))).severity
-        return severity == analysis.Severity.LIKELY_SAFE
+        return bool(severity == analysis.Severity.LIKELY_SAFE)
 
     return allowed
 

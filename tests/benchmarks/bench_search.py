@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -171,6 +172,17 @@ def careful_loop(vectors: np.ndarray[Any, Any], queries: np.ndarray[Any, Any]) -
         nearest[np.argsort(distances[nearest])]
 
 
+def one_by_one(index: Any, queries: np.ndarray[Any, Any]) -> None:
+    """Ask raw Faiss for one query after the other."""
+    for line in range(len(queries)):
+        index.search(queries[line : line + 1], K)
+
+
+def in_threads(index: Any, pieces: Sequence[np.ndarray[Any, Any]], threads: ThreadPoolExecutor) -> None:
+    """Ask raw Faiss from several threads."""
+    list(threads.map(lambda piece: index.search(piece, K), pieces))
+
+
 def batches(folder: str, sizes: Sequence[int], lengths: Sequence[int]) -> Table:
     """Many queries at once; ratios to the loop over raw Faiss."""
     names = (
@@ -202,14 +214,14 @@ def batches(folder: str, sizes: Sequence[int], lengths: Sequence[int]) -> Table:
             ids = [f"p{i}" for i in range(length)]
             halves = np.array_split(queries, 2)
             jobs: list[Job] = [
-                lambda q=queries, e=embedded: naive_loop(e, q),
-                lambda q=queries, e=embedded: careful_loop(e, q),
-                lambda q=queries, i=index: [i.search(q[line : line + 1], K) for line in range(len(q))],
-                lambda h=halves, i=index: list(threads.map(lambda q: i.search(q, K), h)),
-                lambda q=queries, i=index: i.search(q, K),
-                lambda q=queries, i=ours: i.search(q, K),
-                lambda q=queries, i=memory: i.search(q, K),
-                lambda n=ids, s=service: s.similar(n, k=K),
+                partial(naive_loop, embedded, queries),
+                partial(careful_loop, embedded, queries),
+                partial(one_by_one, index, queries),
+                partial(in_threads, index, halves, threads),
+                partial(index.search, queries, K),
+                partial(ours.search, queries, K),
+                partial(memory.search, queries, K),
+                partial(service.similar, ids, k=K),
             ]
             for job in jobs:
                 job()

@@ -502,7 +502,7 @@ class RootedDistance(RightIndex):
     """Returns the distance where its square is promised."""
 
     def distance(self, query: Any, row: Any) -> float:
-        return super().distance(query, row) ** 0.5
+        return float(super().distance(query, row) ** 0.5)
 
 
 class TakesNaN(RightIndex):

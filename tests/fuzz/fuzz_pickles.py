@@ -58,7 +58,7 @@ def split(data: bytes) -> list[bytes]:
     """Return the opcodes of a pickle with their arguments, as far as the disassembler gets."""
     positions: list[int] = []
     try:
-        positions = [position for _, _, position in pickletools.genops(data)]
+        positions = [position or 0 for _, _, position in pickletools.genops(data)]
     except Exception:  # noqa: BLE001  (the seed may be broken by design)
         return [data]
     edges = [*positions, len(data)]

@@ -153,7 +153,7 @@ def _ball(bands: int, radius: float) -> np.ndarray[Any, np.dtype[np.float64]]:
 
 def _normals(facets: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     normals = np.cross(facets[:, 1] - facets[:, 0], facets[:, 2] - facets[:, 0])
-    return normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
+    return np.asarray(normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12))
 
 
 def _binary(facets: np.ndarray[Any, Any]) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from random import Random
 
@@ -21,14 +22,16 @@ SAMPLE = (
 
 
 @pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: mutation.__name__)
-def test_each_mutation_changes_the_file_and_can_be_repeated(mutation):
+def test_each_mutation_changes_the_file_and_can_be_repeated(
+    mutation: Callable[[bytes, Random], bytes],
+) -> None:
     """The same seed makes the same damage, and many seeds make some."""
     results = [mutation(SAMPLE, Random(seed)) for seed in range(50)]
     assert results == [mutation(SAMPLE, Random(seed)) for seed in range(50)]
     assert sum(result != SAMPLE for result in results) >= 10
 
 
-def test_no_good_file_is_taken_for_a_damaged_one():
+def test_no_good_file_is_taken_for_a_damaged_one() -> None:
     """What comes out is never what went in, for the shortest files too."""
     for seed in range(300):
         for data in (SAMPLE, b"xy"):
@@ -37,7 +40,7 @@ def test_no_good_file_is_taken_for_a_damaged_one():
             assert done
 
 
-def test_broken_promises_are_noticed():
+def test_broken_promises_are_noticed() -> None:
     """Readings must be complete, refusals must have a code, and internal errors are none."""
     vectors = {version: [1.0] for version in VERSIONS}
     complete = Reading(
@@ -55,7 +58,7 @@ def test_broken_promises_are_noticed():
     assert judge(complete)[2] == "an incomplete reading"
 
 
-def test_a_short_session_passes():
+def test_a_short_session_passes() -> None:
     """The script runs from the command line, without a kernel, and finds every promise kept."""
     script = Path(__file__).with_name("fuzz_readers.py")
     options = ["--formats", "stl", "--count", "40", "--workers", "2", "--seed", "5"]

@@ -10,17 +10,27 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from cadml_core import BoundingBox, CadDocument, FeatureSlot, MalformedFile, ReadLimits
+from cadml_core import (
+    BoundingBox,
+    CadDocument,
+    FeatureSlot,
+    FeatureVersion,
+    FormatAdapter,
+    MalformedFile,
+    Metric,
+    ReadLimits,
+)
 from cadml_core.documents.arrays import FloatMatrix, FloatVector
 from cadml_core.errors import CadmlError
 
 BOX = BoundingBox((0.0, 0.0, 0.0), (1.0, 2.0, 3.0))
 
 
-def document(name: str, **fields: object) -> CadDocument:
+def document(name: str, **fields: Any) -> CadDocument:
     """A small document."""
     return CadDocument(format=name, **{"entity_counts": {"LINE": 4}, "bounding_box": BOX, **fields})
 
@@ -29,11 +39,11 @@ class Evil:
     """An adapter for files that begin with its name."""
 
     version = "1"
-    media_types = ()
+    media_types: tuple[str, ...] = ()
 
     def __init__(self, name: str, deed: Callable[[Path, ReadLimits], CadDocument]) -> None:
         self.name = name
-        self.suffixes = (f".{name}",)
+        self.suffixes: tuple[str, ...] = (f".{name}",)
         self.deed = deed
 
     def sniff(self, head: bytes) -> bool:
@@ -187,7 +197,7 @@ def breeds(path: Path, limits: ReadLimits) -> CadDocument:
 
 def nothing(path: Path, limits: ReadLimits) -> CadDocument:
     """Return no document."""
-    return None
+    return None  # type: ignore[return-value]
 
 
 def infinite(path: Path, limits: ReadLimits) -> CadDocument:
@@ -228,13 +238,13 @@ DEEDS = (
     babbles, verbose, stubborn, refuses, chatters, peeks, litters, breeds, nothing, infinite, countless,
     quotes, surrogate, touches, grows,
 )  # fmt: skip
-FORMATS = {deed.__name__: Evil(deed.__name__, deed) for deed in DEEDS}
+FORMATS: dict[str, FormatAdapter] = {deed.__name__: Evil(deed.__name__, deed) for deed in DEEDS}
 
 
 class Version:
     """A feature version that returns what it was made with."""
 
-    metric = "l2"
+    metric: Metric = "l2"
     slots = tuple(FeatureSlot(name, "geometric", "v1", "mm", "A length.") for name in ("width", "height"))
 
     def __init__(self, name: str, values: list[float], needs_mesh: bool = False) -> None:
@@ -259,7 +269,7 @@ class Raising(Version):
         raise CadmlError("no") if self.values else ZeroDivisionError("by zero")
 
 
-FEATURES = {
+FEATURES: dict[str, FeatureVersion] = {
     version.name: version
     for version in (
         Version("flat", [1.0, 2.0]),

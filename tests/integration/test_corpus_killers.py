@@ -20,7 +20,7 @@ pytestmark = [
 ]
 
 
-def test_killers_cost_only_themselves():
+def test_killers_cost_only_themselves() -> None:
     """Each file that kills the kernel is refused with a code; the good files between them are read."""
     killers = sorted((CORPUS / "robust" / "fuzz_crash").iterdir())
     good = sorted((CORPUS / "crossformat").rglob("*.stl"))[:5]

@@ -45,7 +45,7 @@ class Line:
     """One slot, embedded as it is."""
 
     name = "line"
-    slots = (FeatureSlot("x", "geometric", "line", "mm", "x"),)
+    slots: tuple[FeatureSlot, ...] = (FeatureSlot("x", "geometric", "line", "mm", "x"),)
     needs_mesh = False
     metric: Metric = "l2"
 

@@ -200,7 +200,10 @@ def test_11_upgrade_and_downgrade_change_the_dimension_by_name(registry: Registr
 class FailingAdapter:
     """Refuses every file."""
 
-    name, version, suffixes, media_types = "failing", "1", (".stl",), ("model/stl",)
+    name = "failing"
+    version = "1"
+    suffixes: tuple[str, ...] = (".stl",)
+    media_types: tuple[str, ...] = ("model/stl",)
 
     def sniff(self, head: bytes) -> bool:
         """Claim everything."""
@@ -214,7 +217,7 @@ class FailingAdapter:
 def test_12_a_failing_adapter_falls_back_to_an_error_not_to_zeros(registry: Registry, tmp_path: Path) -> None:
     """Where the adapter fails there is a structured error and no vector; the next file is untouched."""
     part = write_facet(tmp_path / "part.stl")
-    wanted = {"features": registry.features, "versions": ["v4"], "limits": ReadLimits()}
+    wanted: dict[str, Any] = {"features": registry.features, "versions": ["v4"], "limits": ReadLimits()}
     with pytest.raises(MalformedFile) as refusal:
         read_file(part, formats={"failing": FailingAdapter()}, **wanted)
     problem = msgspec.to_builtins(refusal.value.problem())

@@ -34,7 +34,9 @@ def fill(catalog: Catalog, **counts: int) -> None:
     """Register so many vectors of each version, without documents."""
     catalog.add(
         [
-            NewPart(id=f"{version}-{i}", vectors={version: Vector(np.arange(SLOTS[version]), "registered")})
+            NewPart(
+                id=f"{version}-{i}", vectors={version: Vector(np.arange(float(SLOTS[version])), "registered")}
+            )
             for version, count in counts.items()
             for i in range(count)
         ]

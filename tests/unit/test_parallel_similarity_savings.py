@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from prometheus_client import REGISTRY
@@ -60,7 +61,7 @@ class SlowBackend:
     """Opens slow indexes."""
 
     name = "slow"
-    config_type = MemoryConfig
+    config_type: type[msgspec.Struct] = MemoryConfig
 
     def open(self, config: Any, *, key: IndexKey, dimension: int, metric: Metric) -> VectorIndex:
         """Open one."""

@@ -22,7 +22,7 @@ from typing import Any
 import httpx
 import psutil
 
-from tests.integration.http.server import HEADERS, KEY, LiveServer, tetrahedron
+from tests.integration.http.server import HEADERS, KEY, WITHOUT_KERNEL, LiveServer, tetrahedron
 
 CONNECTIONS = 8
 GROWTH = 1.10
@@ -85,8 +85,11 @@ def main() -> int:
     parser.add_argument("--requests", type=int, default=10_000)
     parser.add_argument("--big-file", type=Path)
     arguments = parser.parse_args()
-    environ = {"CADML_PLUGINS_DISABLE": ""} if arguments.big_file else {}
-    with tempfile.TemporaryDirectory() as folder, LiveServer(Path(folder), **environ) as server:
+    disabled = "" if arguments.big_file else ",".join(WITHOUT_KERNEL)
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        LiveServer(Path(folder), CADML_PLUGINS_DISABLE=disabled) as server,
+    ):
         with server.client() as client:
             files = {"file": ("first.stl", tetrahedron(2))}
             client.post("/api/v1/analyze", files=files, data={"id": "first"}).raise_for_status()

@@ -230,7 +230,7 @@ class Schedule(RuleBasedStateMachine):
 def test_any_schedule_of_faults(server: Server) -> None:
     """After every schedule the answers were right, nothing is lost, and the events balance."""
     Schedule.server = server
-    run_state_machine_as_test(  # type: ignore[no-untyped-call]
+    run_state_machine_as_test(
         Schedule,
         settings=settings(
             max_examples=SCHEDULES,

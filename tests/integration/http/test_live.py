@@ -30,8 +30,7 @@ UPLOADS = int(os.environ.get("CADML_TEST_UPLOADS", "40"))
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
     """A server with a short time limit for bodies and a small one for files."""
     folder = tmp_path_factory.mktemp("live")
-    limits = {"UPLOAD_TIMEOUT_SECONDS": "0.5", "ANALYSIS_MAX_FILE_MB": "1"}
-    with LiveServer(folder, **limits) as found:
+    with LiveServer(folder, UPLOAD_TIMEOUT_SECONDS="0.5", ANALYSIS_MAX_FILE_MB="1") as found:
         yield found
 
 

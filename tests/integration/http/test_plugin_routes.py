@@ -112,7 +112,8 @@ def test_routes_that_cannot_be_used_are_left_out(client: TestClient[Litestar]) -
 
 def test_commands_are_registered_by_name(loaded: LoadedPlugins) -> None:
     """A click command is one as it is; its plugin's record says so."""
-    assert loaded.registry.commands["tally"] is tally
+    command: object = loaded.registry.commands["tally"]
+    assert command is tally
     record = next(record for record in loaded.records if record.name == "third_party")
     assert record.kinds == ("command", "routes")
     assert msgspec.structs.asdict(record)["provides"] == ("shop", "tally")

@@ -72,7 +72,7 @@ def test_no_key_and_a_wrong_key_are_refused(client: Client, operations: list[Ope
     assert unprotected == {"/health", "/ready", "/api/v1/health"}
     for method, path, _ in protected(operations):
         for wrong in ("", "wrong", "a-test-ke", "ÿ", "a-test-key,a-test-key"):
-            response = client.request(method, path, headers={"X-API-Key": wrong.encode("latin-1")})
+            response = client.request(method, path, headers={b"X-API-Key": wrong.encode("latin-1")})
             assert check(response, "AUTH_FAILED", 401)["stage"] == "auth"
         del client.headers["X-API-Key"]
         try:
@@ -223,7 +223,7 @@ def test_every_answer_carries_the_security_headers(client: Client) -> None:
 def test_a_strange_request_id_is_replaced(client: Client) -> None:
     """What goes into the log cannot be chosen freely."""
     for strange in ("a b", "x" * 65, "é", "<script>", ""):
-        response = client.get("/health", headers={"X-Request-ID": strange.encode()})
+        response = client.get("/health", headers={b"X-Request-ID": strange.encode()})
         assert response.headers["x-request-id"] != strange
         assert len(response.headers["x-request-id"]) == 16
 

@@ -65,7 +65,7 @@ def test_together_and_alone_are_the_same(filled: Litestar) -> None:
     async def job(client: httpx.AsyncClient) -> list[Any]:
         await client.post(SEARCH, json={**bodies()[40], "k": 1})  # builds the index of the other metric
         responses = await asyncio.gather(*(client.post(SEARCH, json=body) for body in bodies()))
-        compared = []
+        compared: list[tuple[Any, Any]] = []
         for body, response in zip(bodies(), responses, strict=True):
             named = {key: body[key] for key in ("k", "metric", "min_score") if key in body}
             if "material" in body or "explain" in body:

@@ -267,7 +267,9 @@ def test_pages_go_through_everything_once(client: Client) -> None:
     seen: list[str] = []
     cursor: str | None = None
     while True:
-        query = {"limit": 2, "project": "paging"} | ({"cursor": cursor} if cursor else {})
+        query: dict[str, str | int] = {"limit": 2, "project": "paging"}
+        if cursor:
+            query["cursor"] = cursor
         page = client.get("/api/v1/parts", params=query).json()
         seen += [item["name"] for item in page["items"]]
         cursor = page["next_cursor"]

@@ -133,8 +133,7 @@ def test_sweeping_spares_what_is_being_received(blobs: BlobStore, names: Names, 
         assert len(files(tmp_path)) == 1
     finally:
         os.kill(process.pid, signal.SIGKILL)
-        process.wait()
-        process.stdout.close()
+        process.communicate()
     orphan = blobs.path(SHA_OF_ABC)
     orphan.parent.mkdir(exist_ok=True)
     orphan.write_bytes(b"abc")

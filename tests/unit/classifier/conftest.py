@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from cadml_core.classifier.registry import ModelRegistry
+from cadml_core.contracts.features import Metric
 from cadml_core.contracts.policies import OpcodePolicy
 from cadml_core.documents.features import FeatureSlot
 from cadml_core.settings import Settings
@@ -26,7 +27,7 @@ class PlainFeatures:
     """A feature version whose embedding has one number more than its values."""
 
     needs_mesh = False
-    metric = "l2"
+    metric: Metric = "l2"
 
     def __init__(self, name: str, length: int) -> None:
         self.name = name

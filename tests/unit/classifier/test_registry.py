@@ -126,17 +126,16 @@ def test_metadata_that_does_not_fit_is_refused(
     assert registry.version().current is None
 
 
-def test_a_model_that_fails_later_is_an_error_of_the_request(registry_of: MakeRegistry, models: Path) -> None:
+def test_a_model_that_fails_later_is_an_error_of_the_request(
+    registry_of: MakeRegistry, models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What a serving model raises becomes an error with a code."""
     write(models, "good.pkl", Constant("bolt", 3))
     registry = registry_of()
     registry.reload("good.pkl")
-    Constant.predict, original = Raising.predict, Constant.predict  # type: ignore[method-assign]
-    try:
-        with pytest.raises(ModelRejected) as caught:
-            registry.predict(np.zeros(3))
-    finally:
-        Constant.predict = original  # type: ignore[method-assign]
+    monkeypatch.setattr(Constant, "predict", Raising.predict)
+    with pytest.raises(ModelRejected) as caught:
+        registry.predict(np.zeros(3))
     assert caught.value.code == "MODEL_INTERFACE_INVALID"
 
 

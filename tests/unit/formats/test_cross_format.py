@@ -5,7 +5,10 @@ from __future__ import annotations
 import csv
 import os
 from collections import defaultdict
+from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -15,7 +18,7 @@ from cadml_plugins.formats.kernel import iges, step
 from cadml_plugins.formats.stl import adapter as stl
 from tests.unit.formats import kernel_parts as parts
 
-SHAPES = {
+SHAPES: dict[str, Callable[[], Any]] = {
     "block": parts.box,
     "cylinder": parts.cylinder,
     "cone": parts.cone,
@@ -30,10 +33,10 @@ SHAPES = {
 DEFLECTION = 0.01
 
 
-def read(module: object, path: Path) -> CadDocument:
+def read(module: ModuleType, path: Path) -> CadDocument:
     """Read a file with the one adapter of a plugin module."""
     adapter: FormatAdapter
-    (adapter,) = module.cadml_format_adapters()  # type: ignore[attr-defined]
+    (adapter,) = module.cadml_format_adapters()
     return adapter.read(path, ReadLimits())
 
 

@@ -10,7 +10,7 @@ from cadml_plugins.formats.dxf._extent import reduced, robust_extent
 
 def reach(points: np.ndarray, directions: np.ndarray) -> np.ndarray:
     """Return how far the points reach in each direction."""
-    return (points @ directions.T).max(axis=0)
+    return np.asarray((points @ directions.T).max(axis=0))
 
 
 @pytest.mark.parametrize("trial", range(60))

@@ -163,7 +163,8 @@ def test_limits_hold(tmp_path: Path) -> None:
 def test_survives_mutation(tmp_path: Path, binary: bool) -> None:
     """Whatever bytes change, there is a document, a refusal with a message, or None."""
     path = drawing(tmp_path / "part.dxf", "R12", binary=binary)
-    data, noise, answers = path.read_bytes(), random.Random(3), set()
+    data, noise = path.read_bytes(), random.Random(3)
+    answers: set[type] = set()
     for _ in range(60):
         mutated = bytearray(data)
         for _ in range(noise.randint(1, 10)):

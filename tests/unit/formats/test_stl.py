@@ -32,7 +32,7 @@ def cube(side: float = 1.0, corner: tuple[float, float, float] = (0, 0, 0)) -> F
     points = np.array([(x, y, z) for x in (0, 1) for y in (0, 1) for z in (0, 1)], dtype=np.float64)
     quads = [(0, 1, 3, 2), (4, 6, 7, 5), (0, 4, 5, 1), (2, 3, 7, 6), (0, 2, 6, 4), (1, 5, 7, 3)]
     triangles = [triangle for a, b, c, d in quads for triangle in ((a, b, c), (a, c, d))]
-    return points[np.array(triangles)] * side + np.array(corner)
+    return np.asarray(points[np.array(triangles)] * side + np.array(corner))
 
 
 def sphere(rings: int = 24, radius: float = 10.0) -> Facets:
@@ -97,8 +97,8 @@ class TestMeasures:
         assert document.mass.reliable
         assert document.area == pytest.approx(24)
         assert document.bounding_box is not None
-        assert document.bounding_box.minimum == (10, 20, 30)
-        assert document.bounding_box.maximum == (12, 22, 32)
+        assert document.bounding_box.minimum == (10.0, 20.0, 30.0)
+        assert document.bounding_box.maximum == (12.0, 22.0, 32.0)
         assert document.facet_quality is not None
         assert document.facet_quality.vertices == 8
         assert document.facet_quality.watertight

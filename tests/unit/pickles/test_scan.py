@@ -54,6 +54,7 @@ def test_agrees_with_the_standard_disassembler(value: Any, protocol: int) -> Non
     assert scan.malformed == ()
     assert sum(scan.opcode_counts.values()) == len(opcodes)
     for name, position in opcodes:
+        assert position is not None
         assert scan.opcode_positions[name] <= position
     assert {name for name, _ in opcodes} == scan.opcode_counts.keys()
 

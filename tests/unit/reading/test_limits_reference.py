@@ -18,14 +18,14 @@ ROWS = [
 ]
 
 
-def test_every_limit_is_documented_with_its_default():
+def test_every_limit_is_documented_with_its_default() -> None:
     """The table has one row for each field, in order, with the value that the code has."""
     limits = ReadLimits()
     expected = [(f"`{field}`", str(getattr(limits, field))) for field in ReadLimits.__struct_fields__]
     assert [(row[0], row[2]) for row in ROWS] == expected
 
 
-def test_the_settings_named_exist_and_change_their_limit():
+def test_the_settings_named_exist_and_change_their_limit() -> None:
     """A setting in the table is one, and its default is the limit's."""
     fields = {spec.env: spec.field for spec in setting_specs()}
     named = {row[0].strip("`"): row[1].strip("`") for row in ROWS if row[1]}
@@ -38,7 +38,7 @@ def test_the_settings_named_exist_and_change_their_limit():
         assert getattr(changed, limit) != getattr(read_limits(Settings()), limit)
 
 
-def test_codes_and_constants_are_those_of_the_code():
+def test_codes_and_constants_are_those_of_the_code() -> None:
     """Error codes exist; the sizes in the text are the constants."""
     assert all(row[5].split("`")[1] in ERROR_CODES for row in ROWS)
     assert f"{MAX_ANSWER // MIB} MiB" in PAGE

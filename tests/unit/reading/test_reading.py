@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
 import pytest
 
-from cadml_core.contracts.formats import ReadLimits
+from cadml_core.contracts.formats import FormatAdapter, ReadLimits
+from cadml_core.documents.document import CadDocument
 from cadml_core.errors import (
     CadmlError,
     EmptyDocument,
@@ -30,12 +33,14 @@ def sample(folder: Path, name: str) -> Path:
     return path
 
 
-def read(path: Path, *versions: str, formats=FORMATS, **limits) -> Reading:
+def read(
+    path: Path, *versions: str, formats: Mapping[str, FormatAdapter] = FORMATS, **limits: Any
+) -> Reading:
     """Read a file here."""
     return read_file(path, formats=formats, features=FEATURES, versions=versions, limits=ReadLimits(**limits))
 
 
-def test_a_reading_tells_everything_about_one_file(tmp_path):
+def test_a_reading_tells_everything_about_one_file(tmp_path: Path) -> None:
     """Hash, size, format, document and vectors come together."""
     path = sample(tmp_path, "good")
     reading = read(path, "flat")
@@ -48,14 +53,14 @@ def test_a_reading_tells_everything_about_one_file(tmp_path):
     assert (identity.sha256, identity.size, head) == (reading.sha256, 5, b"good\n")
 
 
-def test_a_mesh_is_made_only_where_a_version_needs_it(tmp_path):
+def test_a_mesh_is_made_only_where_a_version_needs_it(tmp_path: Path) -> None:
     """Tessellating costs; nobody pays who did not ask."""
     path = sample(tmp_path, "good")
     assert read(path, "flat").document.properties["mesh"] is False
     assert read(path, "flat", "meshed").document.properties["mesh"] is True
 
 
-def test_size_is_checked_before_an_adapter_is_called(tmp_path):
+def test_size_is_checked_before_an_adapter_is_called(tmp_path: Path) -> None:
     """A file of exactly the limit is read; one byte more is refused, and no adapter has seen the file."""
     calls = []
 
@@ -71,7 +76,7 @@ def test_size_is_checked_before_an_adapter_is_called(tmp_path):
     assert calls == [path]
 
 
-def test_an_unknown_feature_version_is_refused_before_reading(tmp_path):
+def test_an_unknown_feature_version_is_refused_before_reading(tmp_path: Path) -> None:
     """The message lists what is installed; the file need not even exist."""
     with pytest.raises(NotFound, match=r"'v9'; installed: flat"):
         read(tmp_path / "none", "v9")
@@ -85,7 +90,7 @@ def test_an_unknown_feature_version_is_refused_before_reading(tmp_path):
         ("raising", "raised ZeroDivisionError: by zero"),
     ],
 )
-def test_a_broken_feature_version_is_blamed_not_the_file(tmp_path, version, fault):
+def test_a_broken_feature_version_is_blamed_not_the_file(tmp_path: Path, version: str, fault: str) -> None:
     """It is an internal error that names the version and what it did."""
     with pytest.raises(CadmlError, match=f"feature version {version} {fault}") as caught:
         read(sample(tmp_path, "good"), version)
@@ -103,19 +108,21 @@ def test_a_broken_feature_version_is_blamed_not_the_file(tmp_path, version, faul
         ("refuses", "line 7: no such entity"),
     ],
 )
-def test_whatever_an_adapter_does_the_file_is_refused_with_its_name(tmp_path, name, fault):
+def test_whatever_an_adapter_does_the_file_is_refused_with_its_name(
+    tmp_path: Path, name: str, fault: str
+) -> None:
     """Foreign exceptions and impossible documents become PARSE_FAILED."""
     with pytest.raises(MalformedFile, match=fault) as caught:
         read(sample(tmp_path, name))
     assert caught.value.context["format"] == name
 
 
-def test_badly_decoded_text_is_made_encodable(tmp_path):
+def test_badly_decoded_text_is_made_encodable(tmp_path: Path) -> None:
     """A lone surrogate in a layer name must not stop the document from being stored."""
     assert read(sample(tmp_path, "surrogate")).document.layers == ("caf?",)
 
 
-def test_an_empty_document_says_so(tmp_path):
+def test_an_empty_document_says_so(tmp_path: Path) -> None:
     """It is read with a warning, and refused where geometry is required."""
     empty = Evil("void", lambda path, limits: document("void", bounding_box=None, entity_counts={}))
     reading = read(sample(tmp_path, "void"), formats={"void": empty})
@@ -126,16 +133,16 @@ def test_an_empty_document_says_so(tmp_path):
     assert full.require_geometry() is full
 
 
-def test_a_file_that_changes_while_it_is_read_is_refused(tmp_path):
+def test_a_file_that_changes_while_it_is_read_is_refused(tmp_path: Path) -> None:
     """What was hashed and what was read would not be the same content."""
     with pytest.raises(UnreadableInput, match="changed while it was being read"):
         read(sample(tmp_path, "touches"))
 
 
-def test_a_file_that_vanishes_while_it_is_read_is_refused(tmp_path):
+def test_a_file_that_vanishes_while_it_is_read_is_refused(tmp_path: Path) -> None:
     """The same, where it is gone afterwards."""
 
-    def vanish(path: Path, limits: ReadLimits):
+    def vanish(path: Path, limits: ReadLimits) -> CadDocument:
         path.unlink()
         return document("vanish")
 
@@ -143,7 +150,7 @@ def test_a_file_that_vanishes_while_it_is_read_is_refused(tmp_path):
         read(sample(tmp_path, "vanish"), formats={"vanish": Evil("vanish", vanish)})
 
 
-def test_reading_changes_no_descriptor(tmp_path):
+def test_reading_changes_no_descriptor(tmp_path: Path) -> None:
     """Neither success nor refusal leaves a file open."""
     before = len(list(Path("/proc/self/fd").iterdir()))
     read(sample(tmp_path, "good"))
@@ -155,7 +162,7 @@ def test_reading_changes_no_descriptor(tmp_path):
     assert len(list(Path("/proc/self/fd").iterdir())) == before
 
 
-def test_a_reading_survives_the_wire(tmp_path):
+def test_a_reading_survives_the_wire(tmp_path: Path) -> None:
     """It is equal after msgpack, as it comes from a worker."""
     reading = read(sample(tmp_path, "good"), "flat")
     assert msgspec.msgpack.decode(msgspec.msgpack.encode(reading), type=Reading) == reading

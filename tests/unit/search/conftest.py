@@ -31,7 +31,7 @@ class Box:
 
     def embed(self, values: FloatMatrix) -> FloatMatrix:
         """Divide the third column by 100."""
-        return (values / np.array([1.0, 1.0, 100.0])).astype(np.float32)
+        return np.asarray(values / np.array([1.0, 1.0, 100.0]), dtype=np.float32)
 
 
 @pytest.fixture

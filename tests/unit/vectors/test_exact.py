@@ -38,7 +38,8 @@ def truth(vectors: np.ndarray[Any, Any], query: np.ndarray[Any, Any], k: int) ->
     """The k nearest in float64, ties by id."""
     rows, q = vectors.astype(np.float32).astype(np.float64), query.astype(np.float32).astype(np.float64)
     distances = ((rows - q) ** 2).sum(axis=1).astype(np.float32)
-    return np.lexsort((np.arange(len(vectors)), distances))[:k].tolist()
+    nearest: list[int] = np.lexsort((np.arange(len(vectors)), distances))[:k].tolist()
+    return nearest
 
 
 @pytest.mark.parametrize("name", BACKENDS)

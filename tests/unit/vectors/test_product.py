@@ -29,8 +29,9 @@ def test_none_of_the_nearest_is_missing(
 ) -> None:
     """For any number of rows, queries and allowed rows, also where most distances tie."""
     rng = np.random.default_rng(data.draw(st.integers(0, 2**32)))
-    rows = rng.normal(size=(size, width)) * 100.0 if not grid else rng.integers(0, 3, size=(size, width))
-    rows, asked = rows.astype(np.float32), rows[rng.integers(0, size, queries)].astype(np.float32)
+    drawn = rng.normal(size=(size, width)) * 100.0 if not grid else rng.integers(0, 3, size=(size, width))
+    rows = drawn.astype(np.float32)
+    asked = rows[rng.integers(0, size, queries)]
     allowed = None
     if share is not None:  # in one piece, so that whole groups of rows have none
         count = max(1, round(share * size))
