@@ -361,9 +361,8 @@ def collect(folder: Path) -> None:
     """Scan every pickle of the folder and write the whitelist."""
     from cadml_core.pickles.grammar import CODE_OF
     from cadml_core.pickles.scan import scan_pickle
-    from cadml_plugins.policies._arguments import ARGUMENT_RULES
-    from cadml_plugins.policies._globals import denial
-    from cadml_plugins.policies._patterns import canonical, pattern
+    from cadml_plugins.policies._arguments import ARGUMENT_RULES, canonical, pattern
+    from cadml_plugins.policies.blacklist import denial
 
     scans = [(path, scan_pickle(path.read_bytes())) for path in sorted(folder.glob("*.pkl"))]
     unreviewed = {g.label for _, scan in scans for g in scan.globals if runs_unread_code(g.module, g.name)}

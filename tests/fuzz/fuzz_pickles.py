@@ -34,7 +34,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 from cadml_core.contracts.policies import PickleScan
 from cadml_core.pickles.loader import RestrictedUnpickler, scanned_globals
 from cadml_core.pickles.scan import scan_pickle
-from cadml_plugins.policies._patterns import canonical
+from cadml_plugins.policies._arguments import canonical
 from cadml_plugins.policies.whitelist import Whitelist, builtin_whitelist
 from tests.unit.classifier.hostile import HOSTILE, MALFORMED
 

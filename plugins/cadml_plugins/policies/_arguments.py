@@ -1,8 +1,9 @@
-"""The arguments that whitelisted functions of numpy and the standard library may get.
+"""Which arguments a call in a pickle may have: descriptions of them, and hand-written rules.
 
-These few functions build every array, type and number in a model. With arguments that no pickler writes they
-allocate any amount of memory, or make arrays whose raw bytes are used as pointers. So each has a hand-written
-rule here. The rest of the whitelist is described by generated patterns.
+The built-in whitelist consists of descriptions, such as ``(global numpy:ndarray, (0), bytes)``; the policy
+describes each call of a scan and looks it up. The few functions of numpy and the standard library that build
+every array, type and number have hand-written rules instead: with arguments that no pickler writes they
+allocate any amount of memory, or make arrays whose raw bytes are used as pointers.
 """
 
 from __future__ import annotations
@@ -13,12 +14,30 @@ from typing import Any
 
 from cadml_core import Call, Shape
 from cadml_plugins.policies._dtypes import holds_objects, is_known_code, is_sound_state
-from cadml_plugins.policies._patterns import canonical
 
 _MAX_ITEMS = 1 << 31
 """An array must have fewer items."""
 _ARRAY_TYPES = frozenset({"numpy:ndarray", "numpy:matrix", "numpy:recarray"})
 _BYTES_MAKERS = frozenset({"_codecs:encode", "builtins:bytes"})
+LARGEST_INTEGER = 1_000_000
+"""Integers up to this are described alike. Larger ones are described by their value: a few real models have
+checksums, and no other large number may become the size of an allocation."""
+
+# Which function makes an array or bytes depends on the pickle protocol and the numpy version.
+_ARRAY_MAKERS = frozenset({"numpy._core.numeric:_frombuffer", "numpy._core.multiarray:_reconstruct"})
+_ALIASES = {
+    "_codecs:encode": "bytes",
+    "builtins:bytes": "bytes",
+    "builtins:bytearray": "bytearray",
+    "builtins:set": "set",
+    "builtins:frozenset": "frozenset",
+    "builtins:complex": "complex",
+}
+
+
+def canonical(label: str) -> str:
+    """Return the name that numpy 2 uses for what is under ``numpy.core`` in numpy 1."""
+    return label.replace("numpy.core.", "numpy._core.", 1) if label.startswith("numpy.core.") else label
 
 
 def _is_count(value: Any) -> bool:
@@ -211,3 +230,25 @@ ARGUMENT_RULES: Mapping[tuple[str, str], Callable[[Call], bool]] = {
     ("collections:defaultdict", "SETITEMS"): _any,
 }
 """(callee, opcode) -> whether a call is one that a pickler writes. Each rule gets the call."""
+
+
+def pattern(shown: Any) -> str:
+    """Describe an argument or a tuple of them, such as ``(global numpy:ndarray, (0), bytes)``."""
+    if isinstance(shown, tuple):
+        return f"({', '.join(map(pattern, shown))})"
+    if isinstance(shown, Shape):
+        return _shape_pattern(shown)
+    if isinstance(shown, int):
+        return "int" if abs(shown) <= LARGEST_INTEGER else f"int {shown}"
+    return repr(shown)
+
+
+def _shape_pattern(shape: Shape) -> str:
+    if shape.kind == "global":
+        return f"global {canonical(shape.name or '')}"
+    if shape.kind != "object" or shape.name is None:
+        return shape.kind
+    maker = canonical(shape.name)
+    if maker in _ARRAY_MAKERS:
+        return "array"
+    return _ALIASES.get(maker, f"object {maker}")

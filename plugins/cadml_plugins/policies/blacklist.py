@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import functools
+import sys
+import tomllib
 from collections.abc import Iterable, Iterator
+from importlib import resources
+
+import msgspec
 
 from cadml_core import Call, Finding, OpcodePolicy, PickleScan, Shape, Verdict, hookimpl
 from cadml_plugins.policies._dtypes import is_sound_state
-from cadml_plugins.policies._globals import denial, deny_lists
 
 # Rules of the scan that no ordinary model breaks.
 _DENIED_ODDITIES = frozenset(
@@ -21,6 +26,23 @@ _DENIED_ODDITIES = frozenset(
     }
 )
 _BYTES_MAKERS = frozenset({"builtins:bytes", "builtins:bytearray"})
+
+
+class DenyLists(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The content of ``_blacklist.toml``."""
+
+    denied_packages: frozenset[str]
+    denied_modules: tuple[str, ...]
+    denied_names: frozenset[str]
+    allowed_standard: frozenset[str]
+    denied_opcodes: dict[str, str]
+
+
+@functools.cache
+def deny_lists() -> DenyLists:
+    """Return the lists."""
+    text = resources.files("cadml_plugins.policies").joinpath("_blacklist.toml").read_text(encoding="utf-8")
+    return msgspec.convert(tomllib.loads(text), DenyLists)
 
 
 class Blacklist:
@@ -83,6 +105,31 @@ def _call_denial(call: Call) -> str | None:
     if any(isinstance(item, Shape) and item.name == "builtins:range" for item in arguments):
         return "is given a range, which allocates memory without data in the file"
     return None
+
+
+def denial(module: str, name: str) -> str | None:
+    """Return why the blacklist denies a global, None where it does not."""
+    lists = deny_lists()
+    if f"{module}:{name}" in lists.allowed_standard:
+        return None
+    root = module.partition(".")[0]
+    if root in sys.stdlib_module_names or root in lists.denied_packages:
+        return f"the module {root} is denied"
+    if "." in name:
+        return "its name reaches through one object to another"
+    if any(_is_dunder(part) for part in (*module.split("."), name)):
+        return "it names a special attribute of Python"
+    if any(module == denied or module.startswith(f"{denied}.") for denied in lists.denied_modules):
+        return f"the module {module} is denied"
+    if name in lists.denied_names:
+        return f"the name {name} is denied in every module"
+    if name in sys.stdlib_module_names:
+        return f"it is a module ({name}) imported through another"
+    return None
+
+
+def _is_dunder(part: str) -> bool:
+    return len(part) > 4 and part.startswith("__") and part.endswith("__")
 
 
 @hookimpl

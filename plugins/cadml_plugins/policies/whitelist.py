@@ -20,9 +20,8 @@ from cadml_core import (
     Verdict,
     hookimpl,
 )
-from cadml_plugins.policies._arguments import ARGUMENT_RULES
-from cadml_plugins.policies._globals import denial
-from cadml_plugins.policies._patterns import canonical, pattern
+from cadml_plugins.policies._arguments import ARGUMENT_RULES, canonical, pattern
+from cadml_plugins.policies.blacklist import denial
 
 OPCODES = frozenset(opcode.name for opcode in pickletools.opcodes)
 _CALLS = frozenset({"REDUCE", "NEWOBJ", "NEWOBJ_EX"})
