@@ -1,4 +1,4 @@
-"""The pool of reader processes against adapters that crash, hang, grow, lie and litter."""
+"""The pool of reader processes against adapters that crash, hang, grow, send garbage and leave files."""
 
 from __future__ import annotations
 
