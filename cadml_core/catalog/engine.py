@@ -1,52 +1,43 @@
-"""Connections to the database: how each dialect begins, locks, waits, and what its errors mean."""
+"""Connections to the database, and what its transactions share: the lock, the change log, rows in bulk."""
 
 from __future__ import annotations
 
 import os
 import threading
 import weakref
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import sqlalchemy as sa
-from sqlalchemy.engine import URL, Connection, Engine
+from sqlalchemy.dialects import postgresql, registry, sqlite
+from sqlalchemy.engine import URL, Connection, Dialect, Engine
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from cadml_core.catalog.transactions import CHUNK
+from cadml_core.catalog.failures import unavailable
+from cadml_core.catalog.tables import changes, counters
 from cadml_core.errors import CatalogueUnavailable, InvalidInput, InvalidSetting
 
 ADVISORY_LOCK = 0x6361646D6C  # "cadml"; held while the schema is created or upgraded
 _WRITE = "cadml_write"
+PART = "part"
+"""The kind of change that says: the part with this row number was added, changed or removed."""
+CHUNK = 5_000
+"""Most values of one IN list; SQLite takes 32,766 parameters, PostgreSQL 65,535."""
+_BY_POSITION: dict[str, Dialect] = {
+    "sqlite": registry.load("sqlite")(paramstyle="qmark"),
+    "postgresql": registry.load("postgresql.psycopg")(paramstyle="format"),
+}
 
-_ADVICE: tuple[tuple[tuple[str, ...], str], ...] = (
-    (
-        ("database is locked", "database table is locked", "lock timeout", "locknotavailable"),
-        "another process keeps the database locked; wait for it or end it, then try again",
-    ),
-    (
-        ("database or disk is full", "disk full", "no space left", "diskfull"),
-        "the disk is full; free some space, then try again",
-    ),
-    (
-        ("readonly", "read-only"),
-        "the database is read-only; make the file and its folder writable for this user",
-    ),
-    (
-        ("not a database", "malformed", "disk image", "corrupt"),
-        "the file is damaged or no cadml catalogue; restore it from a copy, or move it away and ingest again",
-    ),
-    (
-        ("unable to open", "disk i/o error"),
-        "check that the folder exists and is writable, and that its disk is healthy and not full",
-    ),
-    (
-        ("connection", "could not translate", "server closed", "timeout expired", "starting up"),
-        "check that the database server runs and that host, port, user and password are right",
-    ),
-)
+
+# Statements are built once, here and where they are used: building one takes several times as long as
+# the database needs for the few rows of one part.
+_LOCK = sa.select(counters.c.change, counters.c.part).with_for_update()
+_COUNT = counters.update().values(change=sa.bindparam("last_change"), part=sa.bindparam("last_part"))
 
 
 def parse_url(text: str) -> URL:
@@ -173,7 +164,7 @@ class Database:
             rows: list[tuple[Any, ...]] = self.reader().execute(sql, parameters).fetchall()
         except self._driver_error as error:
             self._forget_reader()
-            raise self._unavailable(error) from error
+            raise unavailable(self.shown, error) from error
         return rows
 
     def fetch_in(
@@ -205,15 +196,7 @@ class Database:
         try:
             yield
         except (DBAPIError, PoolTimeout) as error:
-            raise self._unavailable(error) from error
-
-    def _unavailable(self, error: Exception) -> CatalogueUnavailable:
-        reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
-        return CatalogueUnavailable(
-            f"the catalogue {self.shown} cannot be used: {reason}; {_advice(error)}",
-            database=self.shown,
-            reason=reason,
-        )
+            raise unavailable(self.shown, error) from error
 
     def close(self) -> None:
         """Close every connection; closing twice is allowed."""
@@ -231,15 +214,6 @@ class _Reader:
     def __init__(self, raw: Any) -> None:
         self.raw = raw
         self.close = weakref.finalize(self, raw.close)
-
-
-def _advice(error: Exception) -> str:
-    original = getattr(error, "orig", None) or error
-    text = f"{type(original).__name__} {original}".lower()
-    for signs, advice in _ADVICE:
-        if any(sign in text for sign in signs):
-            return advice
-    return "see the reason given"
 
 
 def _make_folder(url: URL) -> None:
@@ -273,3 +247,70 @@ def _sqlite_connect(lock_timeout: float) -> Callable[[Any, Any], None]:
 def _sqlite_begin(connection: Connection) -> None:
     immediate = connection.get_execution_options().get(_WRITE, False)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+
+
+class Counters(msgspec.Struct):
+    """The last change number and the last row number in use."""
+
+    change: int
+    part: int
+
+
+def lock(connection: Connection) -> Counters:
+    """Take the lock that all writers share, and the numbers it guards.
+
+    Held until the transaction ends, so numbers are committed in their own order: a follower that
+    has seen change n will never meet a later commit that is numbered below n.
+    """
+    return Counters(*connection.execute(_LOCK).one())
+
+
+def log_changes(connection: Connection, numbers: Counters, keys: Iterable[str], kind: str = PART) -> None:
+    """Give each key a change number, and write the counters back."""
+    rows = [(kind, key, sequence) for sequence, key in enumerate(keys, numbers.change + 1)]
+    if rows:
+        numbers.change += len(rows)
+        upsert(connection, changes, rows)
+        connection.execute(_COUNT, {"last_change": numbers.change, "last_part": numbers.part})
+
+
+def upsert(connection: Connection, table: sa.Table, rows: Sequence[tuple[Any, ...]]) -> None:
+    """Insert rows, each with every column in the table's order; one whose primary key is there already
+    takes its place.
+
+    The statement is compiled here and handed to the driver as it is: for thousands of rows SQLAlchemy
+    would spend more time on their parameters than the database on the rows.
+    """
+    connection.exec_driver_sql(_upsert_statement(table, connection.dialect.name), list(rows))
+
+
+@lru_cache(maxsize=32)
+def _upsert_statement(table: sa.Table, dialect: str) -> str:
+    """Its parameters go by position, as both drivers can take them."""
+    insert = (sqlite if dialect == "sqlite" else postgresql).insert(table)
+    replace = insert.on_conflict_do_update(
+        index_elements=list(table.primary_key),
+        set_={column.name: insert.excluded[column.name] for column in table.c if not column.primary_key},
+    )
+    return str(replace.compile(dialect=_BY_POSITION[dialect]))
+
+
+def among(column: sa.Column[Any]) -> sa.ColumnElement[bool]:
+    """A condition that a column has one of the values given to ``select_among`` or ``delete_among``."""
+    return column.in_(sa.bindparam("among", expanding=True))
+
+
+def select_among(connection: Connection, query: sa.Select[Any], values: Iterable[Any]) -> list[Any]:
+    """Run a query that has the condition ``among`` for these values, however many they are."""
+    wanted = list(values)
+    found: list[Any] = []
+    for start in range(0, len(wanted), CHUNK):
+        found += connection.execute(query, {"among": wanted[start : start + CHUNK]}).all()
+    return found
+
+
+def delete_among(connection: Connection, statement: sa.Delete, values: Iterable[Any]) -> None:
+    """Run a deletion that has the condition ``among`` for these values, however many they are."""
+    wanted = sorted(values)
+    for start in range(0, len(wanted), CHUNK):
+        connection.execute(statement, {"among": wanted[start : start + CHUNK]})

@@ -8,7 +8,7 @@ from typing import TypeVar
 import msgspec
 import sqlalchemy as sa
 
-from cadml_core.catalog import transactions
+from cadml_core.catalog.engine import lock, log_changes, upsert
 from cadml_core.catalog.store import Catalog
 from cadml_core.catalog.tables import operator_state
 
@@ -40,12 +40,12 @@ class OperatorState:
             The new value; durable.
         """
         with self._database.write() as connection:
-            numbers = transactions.lock(connection)
+            numbers = lock(connection)
             before = connection.execute(
                 sa.select(operator_state.c.value).where(operator_state.c.name == name)
             ).scalar_one_or_none()
             value = change(None if before is None else msgspec.json.decode(before, type=kind))
             row = (name, msgspec.json.encode(value).decode())
-            transactions.upsert(connection, operator_state, [row])
-            transactions.log_changes(connection, numbers, [name], STATE)
+            upsert(connection, operator_state, [row])
+            log_changes(connection, numbers, [name], STATE)
         return value

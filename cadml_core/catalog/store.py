@@ -11,8 +11,8 @@ import msgspec
 import numpy as np
 import sqlalchemy as sa
 
-from cadml_core.catalog import schema, transactions, writing
-from cadml_core.catalog.engine import Database, parse_url
+from cadml_core.catalog import schema, writing
+from cadml_core.catalog.engine import Database, among, parse_url, select_among
 from cadml_core.catalog.records import Change, Content, NewPart, Outcome, Part, PartFilter, Vector
 from cadml_core.catalog.tables import contents
 from cadml_core.clock import timestamp
@@ -26,7 +26,7 @@ _PART_SQL = (
 )
 
 _PART_FIELDS = Part.__struct_fields__
-_CONTENTS = sa.select(contents).where(transactions.among(contents.c.sha256))
+_CONTENTS = sa.select(contents).where(among(contents.c.sha256))
 
 
 def _now() -> str:
@@ -169,7 +169,7 @@ class Catalog:
     def contents(self, hashes: Iterable[str]) -> dict[str, Content]:
         """Return the contents of these sha256 that are stored."""
         with self.database.read() as connection:
-            records = transactions.select_among(connection, _CONTENTS, set(hashes))
+            records = select_among(connection, _CONTENTS, set(hashes))
         return {
             record.sha256: Content(
                 sha256=record.sha256,

@@ -12,11 +12,10 @@ import numpy as np
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from cadml_core.catalog.engine import storable
+from cadml_core.catalog.engine import among, delete_among, lock, log_changes, select_among, storable, upsert
 from cadml_core.catalog.paths import text_to_path
 from cadml_core.catalog.records import Content, NewPart, Outcome, Status, Vector
 from cadml_core.catalog.tables import contents, parts, vectors
-from cadml_core.catalog.transactions import among, delete_among, lock, log_changes, select_among, upsert
 from cadml_core.documents.document import encode_summary
 from cadml_core.errors import InvalidInput, NotFound
 

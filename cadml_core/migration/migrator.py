@@ -11,9 +11,9 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from cadml_core.catalog.counts import count_vectors
+from cadml_core.catalog.engine import CHUNK, lock, log_changes, upsert
 from cadml_core.catalog.exclusion import exclusive
 from cadml_core.catalog.tables import parts, vectors
-from cadml_core.catalog.transactions import CHUNK, lock, log_changes, upsert
 from cadml_core.clock import Clock, SystemClock, timestamp
 from cadml_core.contracts.features import FeatureVersion
 from cadml_core.errors import CadmlError, InvalidInput, NotFound

@@ -9,9 +9,9 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from cadml_core.catalog.engine import PART
 from cadml_core.catalog.records import Part, PartFilter
 from cadml_core.catalog.store import Catalog
-from cadml_core.catalog.transactions import PART
 from cadml_core.clock import Clock, SystemClock
 from cadml_core.contracts.features import FeatureVersion
 from cadml_core.contracts.vectors import Hits, VectorBackend

@@ -13,8 +13,8 @@ from typing import Any, NamedTuple, TypeVar
 import msgspec
 import numpy as np
 
+from cadml_core.catalog.engine import PART
 from cadml_core.catalog.store import Catalog
-from cadml_core.catalog.transactions import PART
 from cadml_core.contracts.vectors import DurableIndex, Hits, IndexKey, VectorBackend, VectorIndex
 from cadml_core.documents.arrays import FloatMatrix, Int64Array
 from cadml_core.errors import InvalidSetting

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from cadml_core.catalog.engine import PART
 from cadml_core.catalog.store import Catalog
-from cadml_core.catalog.transactions import PART
 from cadml_core.documents.arrays import FloatMatrix, FloatVector, Int64Array
 from cadml_core.search.index.sync import IndexFailed, IndexFollower
 from cadml_core.search.spaces import ExactDistances
