@@ -8,7 +8,7 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 
-from cadml_core.catalog.records import Part, PartFilter
+from cadml_core.catalog.records import PartFilter
 from cadml_core.contracts.features import FeatureVersion
 from cadml_core.documents.arrays import FloatVector
 from cadml_core.errors import DimensionMismatch, InvalidInput
@@ -45,16 +45,22 @@ class Contribution(msgspec.Struct, frozen=True):
 class Hit(msgspec.Struct, frozen=True, gc=False):
     """One similar part. Made by the thousand and in no cycle, so nothing for the garbage collector."""
 
-    part: Part
+    id: str
     score: float
     """In [0, 1]; 1.0 is identical."""
     distance: float
     """Euclidean distance of the embeddings, or ``1 - cosine`` for angles."""
+    name: str
+    format: str | None
+    path: str | None
+    material: str | None
+    project: str | None
+    label: str | None
     explanation: tuple[Contribution, ...] | None = None
     """In the order of the slots; None where none was asked for."""
 
 
-class SearchResult(msgspec.Struct, frozen=True):
+class SearchResult(msgspec.Struct, frozen=True, gc=False):
     """Hits by descending score; equal scores by ascending row number, so the order is always the same."""
 
     hits: tuple[Hit, ...]

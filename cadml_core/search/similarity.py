@@ -22,7 +22,7 @@ from cadml_core.search.filters import Admission, SlotRange
 from cadml_core.search.index.failover import ResilientIndexes
 from cadml_core.search.index.health import RecoveryPolicy
 from cadml_core.search.index.sync import Answer, BackendChoice, backend_config
-from cadml_core.search.questions import Hit, Question, SearchResult, checked_values
+from cadml_core.search.questions import Contribution, Hit, Question, SearchResult, checked_values
 from cadml_core.search.spaces import Space, SpaceName
 
 MAX_K = 10_000
@@ -150,7 +150,7 @@ class SimilaritySearch:
         distance = space.distance(one, other)
         [explanation] = explain(space, one, other[np.newaxis, :])
         score = float(space.scores(np.array(distance)))
-        return Hit(self.catalog.part(id_b), score, distance, explanation)
+        return _hit(self.catalog.part(id_b), score, distance, explanation)
 
     def space(self, metric: SpaceName) -> Space:
         """Return a space by the name of its metric.
@@ -238,12 +238,10 @@ class SimilaritySearch:
         return answers, self._parts.get(_rows_of(answers))
 
     def _explained(self, space: Space, raw: FloatVector, hits: Sequence[Hit]) -> tuple[Hit, ...]:
-        rows, values = self.catalog.vectors(self.feature.name, [hit.part.row for hit in hits])
-        reasons = dict(zip(rows.tolist(), explain(space, raw, values), strict=True)) if len(rows) else {}
+        ids, _, values = self.catalog.values_of([hit.id for hit in hits], self.feature.name)
+        reasons = dict(zip(ids, explain(space, raw, values), strict=True)) if ids else {}
         return tuple(
-            msgspec.structs.replace(hit, explanation=reasons[hit.part.row])
-            if hit.part.row in reasons
-            else hit
+            msgspec.structs.replace(hit, explanation=reasons[hit.id]) if hit.id in reasons else hit
             for hit in hits
         )
 
@@ -264,11 +262,18 @@ def _hits(
     """Return the first k of a line that are as similar as wanted, without the row to be left out."""
     least, exclude = question.min_score, question.exclude
     hits = [
-        Hit(parts[row], score, distance)
+        _hit(parts[row], score, distance)
         for row, score, distance in zip(*line, strict=True)
         if score >= least and row != exclude and row in parts
     ]
     return tuple(hits[: question.k])
+
+
+def _hit(
+    part: Part, score: float, distance: float, explanation: tuple[Contribution, ...] | None = None
+) -> Hit:
+    facts = (part.name, part.format, part.path, part.material, part.project, part.label)
+    return Hit(part.id, score, distance, *facts, explanation)
 
 
 def _rows_of(answers: Sequence[Answer]) -> set[int]:

@@ -67,7 +67,7 @@ def test_the_next_search_knows(database_url: str, backend: VectorBackend, elsewh
 
         def nearest(width: float) -> str | None:
             hits = search.by_values(np.array([1, width, 0, 0, 0, 0, 0]), k=1).hits
-            return hits[0].part.id if hits else None
+            return hits[0].id if hits else None
 
         elsewhere(f"open {database_url}")
         assert nearest(10.0) is None

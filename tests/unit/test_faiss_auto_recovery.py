@@ -105,7 +105,7 @@ class Scene:
 
     def nearest(self, x: float, **options: Any) -> list[str]:
         """Ids of the hits."""
-        return [hit.part.id for hit in self.search.by_values([x], k=3, **options).hits]
+        return [hit.id for hit in self.search.by_values([x], k=3, **options).hits]
 
     def close(self) -> None:
         """Let go of everything."""
@@ -137,7 +137,7 @@ def test_the_failing_search_itself_is_answered(scene: Scene, operation: Any, fau
     """Whatever fails, the caller gets the right hits from the stand-in, and is told so."""
     scene.plan.fail(operation, fault)
     result = scene.search.by_values([7.2], k=3)
-    assert [hit.part.id for hit in result.hits] == ["p7", "p8", "p6"]
+    assert [hit.id for hit in result.hits] == ["p7", "p8", "p6"]
     assert (result.degraded, result.backend) == (True, "memory")
     health = scene.search.indexes.health()
     assert (health.available, health.degraded, health.backend) == (False, True, "memory")

@@ -59,13 +59,12 @@ def search(
     A file that is in the catalogue itself comes first, with score 1.
     """
     from cadml_core.catalog.records import PartFilter
-    from cadml_hostapp.routes.search.schemas import search_answer
 
     which = PartFilter(format=format_name, material=material, project=project, label=label)
     with options.runtime(version=version_name) as runtime:
         result = _find(runtime, query, k, metric, which, explain)
     if as_json:
-        print_json(search_answer(result))
+        print_json(result)
     else:
         _show(query, result)
 
@@ -98,14 +97,13 @@ def _show(query: str, result: SearchResult) -> None:
     shown = table("", "score", "part", "format", "label")
     shown.add_column("path", overflow="fold")
     for rank, hit in enumerate(result.hits, start=1):
-        part = hit.part
         shown.add_row(
             str(rank),
             f"{hit.score:.3f}",
-            escape(part.name),
-            part.format or "",
-            escape(part.label or ""),
-            escape(part.path or part.id),
+            escape(hit.name),
+            hit.format or "",
+            escape(hit.label or ""),
+            escape(hit.path or hit.id),
         )
         if hit.explanation is not None:
             shown.add_row("", "", "", "", "", f"[dim]{escape(_why(hit))}[/]")

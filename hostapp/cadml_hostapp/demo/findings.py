@@ -48,7 +48,7 @@ def _look(runtime: Runtime, pair: Planted, ids: Mapping[str, str]) -> Finding:
     if pair.query not in ids or pair.partner not in ids:  # one of the files could not be read
         return Finding(pair.relation, pair.query, pair.partner, None, None)
     hits = runtime.search.by_id(ids[pair.query], k=SEARCHED).hits
-    scores = {hit.part.id: round(hit.score, 6) for hit in hits}
+    scores = {hit.id: round(hit.score, 6) for hit in hits}
     score = scores.get(ids[pair.partner])
     rank = None if score is None else 1 + sum(other > score for other in scores.values())
     return Finding(pair.relation, pair.query, pair.partner, rank, score)

@@ -26,7 +26,7 @@ from cadml_core.search.questions import Question, SearchResult, checked_values
 from cadml_core.search.spaces import SpaceName
 from cadml_hostapp.http.auth import Gatekeeper
 from cadml_hostapp.http.rate_limit import RateLimit
-from cadml_hostapp.routes.search.schemas import SearchAnswer, SearchRequest, search_answer
+from cadml_hostapp.routes.search.schemas import SearchRequest
 
 IMMEDIATE_SIZE = 20_000
 """Most vectors of an index that is searched on the event loop."""
@@ -59,7 +59,7 @@ class Searcher:
         self._threads = threads
         self._waiting: list[_Waiting] = []
 
-    async def search(self, body: SearchRequest) -> SearchAnswer:
+    async def search(self, body: SearchRequest) -> SearchResult:
         """Return what a search finds.
 
         Raises:
@@ -67,14 +67,14 @@ class Searcher:
         """
         loop = asyncio.get_running_loop()
         if body.vector is None:
-            return search_answer(await loop.run_in_executor(self._threads, _by_id, self._search, body))
+            return await loop.run_in_executor(self._threads, _by_id, self._search, body)
         question = _question(body, self._search.feature)
         result = None
         if not (question.explain or question.ranges or question.which):
             result = await self._together(question)
         if result is None:
             [result] = await loop.run_in_executor(self._threads, self._search.search_many, [question])
-        return search_answer(result)
+        return result
 
     async def _together(self, question: Question) -> SearchResult | None:
         """Answer with those that arrive in the same turn of the loop; None where that may take long."""

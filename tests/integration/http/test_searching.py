@@ -77,7 +77,7 @@ def test_together_and_alone_are_the_same(filled: Litestar) -> None:
                 else search.by_id(body["id"], **named)
             )
             told = [(hit["id"], hit["score"], hit["distance"]) for hit in response.json()["hits"]]
-            compared.append((told, [(hit.part.id, hit.score, hit.distance) for hit in alone.hits]))
+            compared.append((told, [(hit.id, hit.score, hit.distance) for hit in alone.hits]))
         return compared
 
     for together, alone in run(filled, job):

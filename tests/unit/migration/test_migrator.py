@@ -190,7 +190,7 @@ def test_the_old_version_is_searchable_all_along(catalog: Catalog) -> None:
         "v4", progress=lambda done, total: answers.append((done, total, search.by_id("p5").hits))
     )
     assert [(done, total) for done, total, _ in answers] == [(BATCH, BATCH + 10), (BATCH + 10, BATCH + 10)]
-    assert all([hit.part.id for hit in hits] == [hit.part.id for hit in expected] for *_, hits in answers)
+    assert all([hit.id for hit in hits] == [hit.id for hit in expected] for *_, hits in answers)
     assert SimilaritySearch(catalog, V4, MemoryBackend()).by_id("p5").hits
 
 
@@ -286,8 +286,8 @@ class TestRehearsal:
         changed = [
             4
             - len(
-                {hit.part.id for hit in before.by_id(one.id, k=4).hits}
-                & {hit.part.id for hit in after.by_id(one.id, k=4).hits}
+                {hit.id for hit in before.by_id(one.id, k=4).hits}
+                & {hit.id for hit in after.by_id(one.id, k=4).hits}
             )
             for one in catalog.parts()
         ]

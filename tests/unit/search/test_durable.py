@@ -178,10 +178,10 @@ def test_a_lost_collection_is_noticed_and_filled_again(catalog: Catalog, box: An
     assert not search.by_values([0.0, 0.0, 0.0]).degraded
     engine.collections.clear()
     answer = search.by_values([0.0, 0.0, 0.0])
-    assert (answer.degraded, [hit.part.id for hit in answer.hits]) == (True, ["a", "b"])
+    assert (answer.degraded, [hit.id for hit in answer.hits]) == (True, ["a", "b"])
     assert not search.indexes.recover().degraded
     answer = search.by_values([0.0, 0.0, 0.0])
-    assert (answer.backend, [hit.part.id for hit in answer.hits]) == ("engine", ["a", "b"])
+    assert (answer.backend, [hit.id for hit in answer.hits]) == ("engine", ["a", "b"])
 
 
 def test_recovery_refills_what_was_spoilt(catalog: Catalog, box: Any, boxes: MakeBoxes) -> None:
@@ -193,7 +193,7 @@ def test_recovery_refills_what_was_spoilt(catalog: Catalog, box: Any, boxes: Mak
     [rows] = engine.collections.values()
     rows.upsert(np.array([1], dtype=np.int64), np.full((1, 3), 50.0, np.float32))
     assert not search.indexes.recover().degraded
-    assert [hit.part.id for hit in search.by_values([0.0, 0.0, 0.0]).hits] == ["a", "b"]
+    assert [hit.id for hit in search.by_values([0.0, 0.0, 0.0]).hits] == ["a", "b"]
 
 
 def test_key_texts_differ_where_keys_do() -> None:

@@ -31,7 +31,7 @@ def search(catalog: Catalog, box: Any, backend: VectorBackend) -> Iterator[Simil
 
 def ids(result: SearchResult) -> list[str]:
     """The ids of the hits."""
-    return [hit.part.id for hit in result.hits]
+    return [hit.id for hit in result.hits]
 
 
 def test_finds_the_nearest_first(search: SimilaritySearch, catalog: Catalog, boxes: MakeBoxes) -> None:
@@ -99,7 +99,7 @@ def test_shares_are_exact(search: SimilaritySearch, catalog: Catalog, boxes: Mak
     """Every slot's share of the squared distance, summing to 1, beside both raw values."""
     catalog.add(boxes(a=(1, 2, 300), b=(4, 6, 300), twin=(1, 2, 300)))
     result = search.by_id("a", metric=metric, explain=True)
-    by_id = {hit.part.id: hit.explanation for hit in result.hits}
+    by_id = {hit.id: hit.explanation for hit in result.hits}
     assert by_id["twin"] is not None
     assert by_id["b"] is not None
     assert [item.share for item in by_id["twin"]] == [0.0, 0.0, 0.0]

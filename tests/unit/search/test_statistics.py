@@ -62,8 +62,8 @@ class TestPairs:
         search = SimilaritySearch(catalog, box, MemoryBackend())
         for metric in ("scaled", "cosine_raw"):
             for hit in search.by_id("a", metric=metric, explain=True).hits:
-                pair = search.pair("a", hit.part.id, metric=metric)
-                assert pair.part == hit.part
+                pair = search.pair("a", hit.id, metric=metric)
+                assert (pair.id, pair.name) == (hit.id, hit.name)
                 assert (pair.score, pair.distance) == pytest.approx((hit.score, hit.distance), abs=1e-6)
                 assert pair.explanation == hit.explanation
 
@@ -89,7 +89,7 @@ class TestRanges:
     def found(self, search: SimilaritySearch, *ranges: SlotRange, **options: Any) -> list[str]:
         """Ids of the hits near 0."""
         hits = search.by_values([0, 0, 0], k=3, ranges=ranges, **options).hits
-        return [hit.part.id for hit in hits]
+        return [hit.id for hit in hits]
 
     def test_before_the_cut_and_both_ends_included(self, search: SimilaritySearch) -> None:
         """k hits come back from within the range, together with other filters."""

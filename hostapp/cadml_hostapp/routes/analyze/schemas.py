@@ -12,8 +12,8 @@ from cadml_core.classifier.registry import Classification
 from cadml_core.contracts.features import FeatureVersion
 from cadml_core.documents.document import BoundingBox, CadDocument, FacetQuality, MassProperties, Vector3
 from cadml_core.errors import Problem
+from cadml_core.search.questions import Hit
 from cadml_hostapp.routes.fields import Body, TopK
-from cadml_hostapp.routes.search.schemas import HitAnswer, hit_answer
 
 
 class AnalyzeOptions(Body, frozen=True, kw_only=True):
@@ -101,13 +101,13 @@ class AnalyzeAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """Other parts with the same content."""
     timings: dict[str, float]
     """Seconds by step."""
-    similar: list[HitAnswer] | None = None
+    similar: tuple[Hit, ...] | None = None
     classification: Classification | None = None
 
 
 def analyze_answer(analysis: Analysis, file_name: str, feature: FeatureVersion) -> AnalyzeAnswer:
     """Show an analysis."""
-    content, similar = analysis.content, analysis.similar
+    content = analysis.content
     return AnalyzeAnswer(
         id=analysis.id,
         status=analysis.status,
@@ -122,7 +122,7 @@ def analyze_answer(analysis: Analysis, file_name: str, feature: FeatureVersion) 
         warnings=analysis.warnings,
         cache_hit=analysis.recognised,
         duplicates=list(analysis.duplicates),
-        similar=None if similar is None else [hit_answer(hit) for hit in similar],
+        similar=analysis.similar,
         classification=analysis.classification,
         timings=analysis.timings,
     )

@@ -8,15 +8,14 @@ from litestar import Request, Router
 
 from cadml_core.errors import InvalidInput
 from cadml_core.runtime import Runtime
+from cadml_core.search.batch import BatchResult
+from cadml_core.search.questions import SearchResult
 from cadml_hostapp.routes.declare import json_body, route
 from cadml_hostapp.routes.search.schemas import (
-    BatchSimilarityAnswer,
     BatchSimilarityRequest,
-    SearchAnswer,
     SearchRequest,
     SimilarityAnswer,
     SimilarityRequest,
-    batch_similarity_answer,
 )
 from cadml_hostapp.services import ServicesDependency
 
@@ -32,7 +31,7 @@ STAGE = "similarity"
     body=SearchRequest,
     status_code=200,
 )
-async def search(request: Request[Any, Any, Any], services: ServicesDependency) -> SearchAnswer:
+async def search(request: Request[Any, Any, Any], services: ServicesDependency) -> SearchResult:
     """Find the parts most similar to a vector or to a part. Filters apply before the cut to k."""
     body = await json_body(request, SearchRequest)
     if (body.vector is None) == (body.id is None):
@@ -41,12 +40,10 @@ async def search(request: Request[Any, Any, Any], services: ServicesDependency) 
 
 
 @route("POST", "/similarity/batch", stage=STAGE, body=BatchSimilarityRequest, status_code=200)
-async def similarity_batch(
-    request: Request[Any, Any, Any], services: ServicesDependency
-) -> BatchSimilarityAnswer:
+async def similarity_batch(request: Request[Any, Any, Any], services: ServicesDependency) -> BatchResult:
     """Find the neighbours of many parts at once. An unknown id does not fail the others."""
     body = await json_body(request, BatchSimilarityRequest)
-    result = await services.read(
+    return await services.read(
         services.runtime.batches.similar,
         body.ids,
         k=body.top_k,
@@ -54,7 +51,6 @@ async def similarity_batch(
         which=body.which(),
         min_score=body.min_score,
     )
-    return batch_similarity_answer(result)
 
 
 @route("POST", "/similarity", "DATA_NOT_FOUND", stage=STAGE, body=SimilarityRequest, status_code=200)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 import msgspec
 from msgspec import Meta
 
 from cadml_core.catalog.records import PartFilter
-from cadml_core.search.batch import BatchResult
 from cadml_core.search.filters import SlotRange
-from cadml_core.search.questions import Contribution, Hit, SearchResult
+from cadml_core.search.questions import Contribution
 from cadml_core.search.spaces import SpaceName
 from cadml_hostapp.routes.fields import Body, Number, PartId, Score, Space, Text, TopK, Values, Wanted
 
@@ -72,98 +71,6 @@ class BatchSimilarityRequest(Filters, frozen=True, kw_only=True):
     top_k: TopK = 10
     metric: Space = "scaled"
     min_score: Score = 0.0
-
-
-class HitAnswer(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """One similar part. Made by the thousand and never part of a cycle, so not the collector's concern."""
-
-    id: str
-    score: float
-    """In [0, 1]; 1 is identical."""
-    distance: float
-    name: str
-    format: str | None
-    path: str | None
-    material: str | None
-    project: str | None
-    label: str | None
-    explanation: tuple[Contribution, ...] | None = None
-
-
-class SearchAnswer(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """Hits by descending score."""
-
-    hits: list[HitAnswer]
-    feature_version: str
-    metric: SpaceName
-    backend: str
-    degraded: bool
-    """True where a stand-in answered because the chosen index could not."""
-
-
-def hit_answer(hit: Hit) -> HitAnswer:
-    """Show a hit."""
-    part = hit.part
-    return HitAnswer(
-        id=part.id,
-        score=hit.score,
-        distance=hit.distance,
-        name=part.name,
-        format=part.format,
-        path=part.path,
-        material=part.material,
-        project=part.project,
-        label=part.label,
-        explanation=hit.explanation,
-    )
-
-
-def search_answer(result: SearchResult) -> SearchAnswer:
-    """Show what a search found."""
-    return SearchAnswer(
-        hits=[hit_answer(hit) for hit in result.hits],
-        feature_version=result.feature_version,
-        metric=result.metric,
-        backend=result.backend,
-        degraded=result.degraded,
-    )
-
-
-class BatchHitsAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """What was found for one part of a batch."""
-
-    id: str
-    status: Literal["success", "not_found"]
-    hits: list[HitAnswer]
-
-
-class BatchSimilarityAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """One item for each id, in their order."""
-
-    items: list[BatchHitsAnswer]
-    feature_version: str
-    metric: SpaceName
-    backend: str
-    degraded: bool
-    parallel: bool
-    savings_seconds: float
-    """The threads' own times minus the time that passed, measured."""
-
-
-def batch_similarity_answer(result: BatchResult) -> BatchSimilarityAnswer:
-    """Show what a batch found."""
-    return BatchSimilarityAnswer(
-        items=[
-            BatchHitsAnswer(id=item.id, status=item.status, hits=[hit_answer(hit) for hit in item.hits])
-            for item in result.items
-        ],
-        feature_version=result.feature_version,
-        metric=result.metric,
-        backend=result.backend,
-        degraded=result.degraded,
-        parallel=result.parallel,
-        savings_seconds=result.savings_seconds,
-    )
 
 
 class SimilarityAnswer(msgspec.Struct, frozen=True, kw_only=True):
