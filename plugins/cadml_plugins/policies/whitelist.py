@@ -25,6 +25,7 @@ from cadml_plugins.policies.blacklist import denial
 
 OPCODES = frozenset(opcode.name for opcode in pickletools.opcodes)
 _CALLS = frozenset({"REDUCE", "NEWOBJ", "NEWOBJ_EX"})
+# Opcodes that the settings cannot allow.
 _NEVER = frozenset(
     {"INST", "OBJ", "EXT1", "EXT2", "EXT4", "PERSID", "BINPERSID", "NEXT_BUFFER", "READONLY_BUFFER"}
 )

@@ -41,6 +41,7 @@ class AsciiSource:
             self._file.seek(section.start)
             parts.append(self._file.read(section.end - section.start) + b"  0\nENDSEC\n")
         text = b"".join([*parts, b"  0\nEOF\n"])
+        # The header names the encoding, so it is read twice: first in one that accepts any byte.
         info = dxf_stream_info(io.TextIOWrapper(io.BytesIO(text), encoding="cp1252", errors="ignore"))
         with collected_log() as findings:
             stream = io.TextIOWrapper(io.BytesIO(text), encoding=info.encoding, errors="surrogateescape")
@@ -84,7 +85,7 @@ def _marks(file: BinaryIO) -> Iterator[tuple[bytes, int, int]]:
         following = file.tell()
         text = tail + block
         found = 0
-        if b"SECTION" in text or b"ENDSEC" in text:
+        if b"SECTION" in text or b"ENDSEC" in text:  # few blocks have either; the pattern is much slower
             for match in _MARK.finditer(text):
                 yield match[1], base + match.start() + 1, base + match.end() + 1
                 found = match.end()

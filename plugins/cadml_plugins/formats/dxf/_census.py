@@ -170,6 +170,7 @@ class Census:
         self._locate(body.points, entity, geometric=True)
 
     def _place(self, insert: Any) -> None:
+        # Attributes belong to this reference, not to its block.
         for attrib in insert.attribs:
             self.add(attrib)
         content = self._blocks.content(str(insert.dxf.get("name", "")))
@@ -177,11 +178,14 @@ class Census:
             self.count("INSERT")
             self._locate(self._outline(insert), insert, geometric=False)
             return
+        # An INSERT may be a grid; a count of 0 means 1.
         columns, rows = max(1, insert.dxf.column_count), max(1, insert.dxf.row_count)
+        # Checked first: nested blocks may multiply to astronomical counts.
         self.total += columns * rows * content.kinds.total()
         self._blocks.check_count(self.total)
         self.kinds.update({name: number * columns * rows for name, number in content.kinds.items()})
         self.measures.update({name: number * columns * rows for name, number in content.measures.items()})
+        # A block placed a thousand times has its layers added once.
         if content.name not in self._placed:
             self._placed.add(content.name)
             self.layers |= content.layers
@@ -220,7 +224,7 @@ class Blocks:
         Raises:
             LimitExceeded: It contains too much, or is nested too deeply.
         """
-        key = name.casefold()
+        key = name.casefold()  # block names do not distinguish case
         if key in self._open:
             self.warn(f"block {name!r} contains itself; the inner reference was ignored", f"cycle {key}")
             return None

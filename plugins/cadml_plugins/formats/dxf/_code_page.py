@@ -57,6 +57,7 @@ def code_page(declared: str, names: Iterable[str]) -> CodePage:
         return CodePage(declared, declared)
     if _decodes(sample, "utf-8"):
         return CodePage(declared, "utf-8")
+    # Programs that declare something else than the default usually mean it.
     if declared != "cp1252" and _decodes(sample, declared):
         return CodePage(declared, declared)
     scores = {encoding: _score(sample, encoding, judge) for encoding, judge in _CANDIDATES.items()}

@@ -43,6 +43,7 @@ def read_document(path: Path, limits: ReadLimits) -> CadDocument:
     with path.open("rb") as file:
         refuse_foreign(file.read(4096))
     try:
+        # A mesh needs the whole document, with the entities of its faces.
         large = path.stat().st_size >= STREAM_BYTES and limits.mesh is None
         if large and (document := read_streamed(path, limits)):
             return document
@@ -60,6 +61,7 @@ def _read_whole(path: Path, limits: ReadLimits) -> CadDocument:
         loaded = load(path)
     except MalformedFile:
         document = read_streamed(path, limits, tolerant=True)
+        # Nothing was recovered, so the reason why the document could not be opened is the better answer.
         if document is None or document.empty:
             raise
         return document
@@ -75,6 +77,7 @@ def read_in_memory(loaded: Loaded, limits: ReadLimits) -> CadDocument:
             census.add(entity)
     texts, paper_entities = _texts(loaded.document), _paper_entities(loaded.document)
     findings = [*loaded.findings, *blocks.warnings]
+    # Recovery has audited the document already. Here the audit comes last, as it changes what it finds.
     if not loaded.recovered:
         findings += audit(loaded.document)
     return summarise(

@@ -39,7 +39,7 @@ def robust_extent(boxes: Points) -> Extent:
     """
     low, high = np.minimum(boxes[:, :3], boxes[:, 3:]), np.maximum(boxes[:, :3], boxes[:, 3:])
     stray: NDArray[np.bool_] = np.maximum(-low.min(axis=1), high.max(axis=1)) > _BEYOND_ANY_PART
-    if stray.all():
+    if stray.all():  # there is no rest that they could be far from
         stray[:] = False
     near = np.flatnonzero(~stray)
     if len(near) >= _ENOUGH_TO_JUDGE:
@@ -51,6 +51,7 @@ def robust_extent(boxes: Points) -> Extent:
 def _apart(low: Points, high: Points) -> NDArray[np.bool_]:
     middle = np.median((low + high) / 2.0, axis=0)
     reach = np.maximum(np.abs(low - middle), np.abs(high - middle)).max(axis=1)
+    # The core must not depend on the strays, so the furthest percent is left out of it.
     suspects = max(1, len(reach) // 100)
     core = reach <= np.partition(reach, len(reach) - suspects - 1)[len(reach) - suspects - 1]
     core_low, core_high = low[core].min(axis=0), high[core].max(axis=0)

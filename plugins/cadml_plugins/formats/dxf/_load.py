@@ -63,6 +63,7 @@ def load(path: Path) -> Loaded:
             return describe(path, document, findings)
         except (*PARSER_FAILURES, OSError) as error:
             reason = _reason(error)
+        # After the first attempt: what can be read as it is may lack its end marks.
         _refuse_truncated(path, reason)
         try:
             document, auditor = recover.readfile(path)
@@ -112,6 +113,7 @@ def _refuse_truncated(path: Path, reason: str) -> None:
         size = file.seek(0, 2)
         file.seek(max(0, size - _TAIL_BYTES))
         tail = file.read()
+    # ezdxf's recovery reads text only.
     if head == BINARY_SENTINEL:
         raise MalformedFile(f"the binary DXF cannot be read: {reason}", position=size)
     if _EOF.search(b"\n" + tail) is None and _ENDSEC.search(tail) is None:

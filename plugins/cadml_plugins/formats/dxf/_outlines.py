@@ -50,6 +50,7 @@ def conic(centre: Triple, major: Triple, minor: Triple, start: float, end: float
     """
     span = (end - start) % math.tau or math.tau
     steps = np.arange(math.ceil(start / _STEP), math.floor((start + span) / _STEP) + 1) * _STEP
+    # Along an axis, major cos t + minor sin t is extreme at tan t = minor / major, and half a turn later.
     extremes = np.arctan2(minor, major)
     extremes = start + (np.concatenate((extremes, extremes + math.pi)) - start) % math.tau
     t = np.concatenate(([start, start + span], steps, extremes[extremes <= start + span]))
@@ -114,11 +115,12 @@ def _bulge_arc(
     x0: float, y0: float, x1: float, y1: float, bulge: float, z: float
 ) -> tuple[Triple, float, float, float]:
     """Return centre, radius, start and end angle of the arc from one vertex to the next."""
+    # The centre lies on the perpendicular bisector; the offset is in units of the chord.
     offset = (1.0 - bulge * bulge) / (4.0 * bulge)
     cx = (x0 + x1) / 2.0 - (y1 - y0) * offset
     cy = (y0 + y1) / 2.0 + (x1 - x0) * offset
     from_angle, to_angle = math.atan2(y0 - cy, x0 - cx), math.atan2(y1 - cy, x1 - cx)
-    if bulge < 0.0:
+    if bulge < 0.0:  # clockwise: the same arc, from the other end
         from_angle, to_angle = to_angle, from_angle
     return (cx, cy, z), math.hypot(x0 - cx, y0 - cy), from_angle, to_angle
 

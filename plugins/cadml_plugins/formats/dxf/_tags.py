@@ -82,6 +82,7 @@ def _lines(file: BinaryIO, start: int, end: int) -> Iterator[list[bytes]]:
         left -= len(block)
         text = (rest + block).replace(b"\r\n", b"\n")
         lines = text.split(b"\n")
+        # Tags are pairs of lines, and the last line may be incomplete: an even number of whole lines goes on.
         keep = 1 if len(lines) % 2 else 2
         rest = b"\n".join(lines[-keep:])
         del lines[-keep:]
@@ -151,10 +152,10 @@ class TagMeasures:
         tags = _tags(entity)
         try:
             box, facets = _MEASURES[entity.kind](tags, entity, vertices)
-        except (KeyError, ValueError, ArithmeticError):
+        except (KeyError, ValueError, ArithmeticError):  # another kind, a missing or an unusual tag
             self._load_and_add(entity, vertices)
             return
-        if not math.isfinite(sum(box)):
+        if not math.isfinite(sum(box)):  # loaded, it is refused with its handle
             self._load_and_add(entity, vertices)
             return
         self._census.count(entity.kind)

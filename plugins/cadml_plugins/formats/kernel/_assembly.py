@@ -33,6 +33,7 @@ def find_parts(shape: Shape, limits: ReadLimits) -> list[Part]:
     """
     tree = _Tree(limits)
     root = tree.node(shape, depth=0)
+    # Depth and faces are known now, before any placement is multiplied out.
     faces = root.faces
     if faces > limits.max_entities:
         raise LimitExceeded("max_entities", found=faces, allowed=limits.max_entities)
@@ -75,6 +76,7 @@ class _Tree:
     def node(self, shape: Shape, depth: int) -> _Node:
         if depth > self._limits.max_block_depth:
             raise LimitExceeded("max_block_depth", found=depth, allowed=self._limits.max_block_depth)
+        # Without its place, a shape equals every other use of it.
         shape = _topology.at_origin(shape)
         number = self._index.number(shape)
         if number not in self._known:

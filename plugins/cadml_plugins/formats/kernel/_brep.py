@@ -95,6 +95,7 @@ def measure(shape: Shape, limits: ReadLimits, namer: Namer) -> Census:
         counts, mass = _measure_part(part, namer)
         census.add(counts, len(part.placements))
         if mass is not None:
+            # The formal volumes of sheets are used only where there is no solid.
             (solids if part.solid else sheets).extend(mass.placed(place) for place in part.placements)
             closed = closed and (counts.closed or not part.solid)
     census.mass = _add_masses(solids, sheets, closed, census.warnings)

@@ -96,6 +96,7 @@ def _describe(shape: Shape, limits: ReadLimits, faces_expected: int, notes: list
     census = _brep.measure(shape, limits, _recognition.Namer())
     _compare(census.distinct_faces, faces_expected, notes)
     notes += census.warnings
+    # A tessellated model: the facets are all there is.
     if census.facets and not census.faces:
         fields = _faceted.describe(shape, limits)
     else:

@@ -108,6 +108,7 @@ def _is_utf8(name: str) -> bool:
 
 
 def _load(reader: Any, name: str) -> None:
+    # A setting of the whole process, which other code may have changed.
     _set_option("xstep.cascade.unit", "MM")
     if reader.ReadFile(name) != _DONE:
         raise MalformedFile(
@@ -121,6 +122,7 @@ def _transfer(reader: Any) -> Transfer:
     transferred = reader.TransferRoots()
     shape = reader.OneShape() if reader.NbShapes() else None
     session = reader.WS()
+    # Faults of the records themselves, and of building shapes from them.
     checks = (session.ModelCheckList(False), session.TransferReader().LastCheckList())
     return Transfer(
         shape=None if shape is None or shape.IsNull() else shape,

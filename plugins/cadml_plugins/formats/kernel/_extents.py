@@ -43,6 +43,7 @@ def bounding_box(shape: Shape, warnings: list[str]) -> BoundingBox | None:
     reach = [side for side in sides if side is not None]
     if len(reach) < 6:
         return None
+    # Sides are exact within the slack only: those of a flat shape may cross by that much.
     low = [min(-reach[axis], reach[axis + 3]) for axis in range(3)]
     high = [max(-reach[axis], reach[axis + 3]) for axis in range(3)]
     return BoundingBox((low[0], low[1], low[2]), (high[0], high[1], high[2]))
@@ -79,7 +80,7 @@ class _Search:
         exact = -math.inf
         while heap:
             reach, _, candidate = heap[0]
-            if candidate.replaced:
+            if candidate.replaced:  # refined for another side
                 heapq.heappop(heap)
             elif candidate.exact:
                 return -reach

@@ -132,6 +132,7 @@ def _split(lines: Sequence[bytes]) -> dict[str, list[str]]:
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
+        # Some programs miscount columns, so the mark is expected near column 73, not exactly there.
         mark = _MARK.search(line, 60)
         if mark is None:
             raise MalformedFile(
@@ -148,7 +149,7 @@ def _split(lines: Sequence[bytes]) -> dict[str, list[str]]:
             )
         current = SECTIONS.index(section)
         found[section].append(line.decode("latin-1"))
-        if section == "T":
+        if section == "T":  # what follows the last line is not part of the file
             break
     return found
 

@@ -67,6 +67,7 @@ def read_skeleton(data: bytes) -> Skeleton:
         schema=_argument(header, b"FILE_SCHEMA", 0).partition(" {")[0],
         originating_system=_argument(header, b"FILE_NAME", 5),
         products=tuple(dict.fromkeys(_product_names(data))),
+        # Counting words in the whole text is quick; a name that contains one makes the number too large.
         faces=data.count(b"ADVANCED_FACE") + data.count(b"FACE_SURFACE"),
         assembly_depth=_assembly_depth(data),
         other_files=tuple(dict.fromkeys(decode_string(name) for name in _OTHER_FILE.findall(data))),
@@ -97,6 +98,7 @@ def _check_head(data: bytes) -> None:
 
 
 def _check_end(data: bytes, body: int) -> None:
+    # From the end: a long file is not searched twice.
     section_end = data.rfind(b"ENDSEC", body)
     if section_end >= 0 and _END.search(data, section_end):
         return

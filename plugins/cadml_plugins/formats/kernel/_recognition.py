@@ -47,7 +47,7 @@ class Namer:
     """Names the faces and edges of one file. It examines a bounded number of free-form ones."""
 
     def __init__(self) -> None:
-        self._faces, self._edges = FREE_FORM_FACES, FREE_FORM_EDGES
+        self._faces, self._edges = FREE_FORM_FACES, FREE_FORM_EDGES  # how many may still be examined
 
     def surface(self, face: Shape, kind: str) -> str:
         """Return the name of the elementary surface that the face is, else ``kind``."""

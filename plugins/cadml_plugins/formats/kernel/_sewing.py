@@ -28,6 +28,7 @@ def close(shape: Shape, warnings: list[str]) -> Shape:
     except Failure:
         warnings.append("the faces could not be sewn; they are counted one by one")
         return shape
+    # The result has everything once: solids, free curves, and the shells of the sewn faces.
     parts = _topology.explore(shape, _topology.SOLID)
     parts += _topology.explore(shape, _topology.EDGE, outside=_topology.FACE)
     shells = _topology.explore(sewn, _topology.SHELL)

@@ -46,13 +46,14 @@ def tessellate(
     diagonal = math.hypot(*box.extents)
     count = 0
     for factor in COARSER:
-        _clean(shape)
+        _clean(shape)  # the kernel would keep an existing triangulation that is finer
         _Mesher(shape, request.relative_deflection * diagonal * factor or 1.0, False, ANGLE, False)
         count = sum(map(triangle_count, faces))
         if count <= request.max_triangles:
             break
     if count > limits.max_triangles:
         raise LimitExceeded("max_triangles", found=count, allowed=limits.max_triangles)
+    # Neighbouring faces share the points of their edges, but for rounding when they are placed.
     mesh = _gather(faces, diagonal)
     if len(mesh.triangles) > request.max_triangles:
         mesh, _ = coarsen(mesh, request.max_triangles)

@@ -45,6 +45,7 @@ def coarsen(mesh: TriangleMesh, most: int) -> tuple[TriangleMesh, float]:
 
 def _cluster(mesh: TriangleMesh, low: NDArray[np.float64], cell: float) -> TriangleMesh:
     places = ((mesh.vertices - low) / cell).astype(np.int64)
+    # 21 bits a coordinate: the finest grid has 2²⁰ cells a side.
     keys = (places[:, 0] << 42) | (places[:, 1] << 21) | places[:, 2]
     _, cluster = np.unique(keys, return_inverse=True)
     triangles = cluster[mesh.triangles]
@@ -53,4 +54,5 @@ def _cluster(mesh: TriangleMesh, low: NDArray[np.float64], cell: float) -> Trian
     _, kept = np.unique(np.sort(triangles, axis=1), axis=0, return_index=True)
     sizes = np.bincount(cluster)
     centres = np.stack([np.bincount(cluster, column) / sizes for column in mesh.vertices.T], axis=1)
+    # Triangles keep their order, so that the same mesh is coarsened to the same mesh.
     return TriangleMesh(centres, triangles[np.sort(kept)])

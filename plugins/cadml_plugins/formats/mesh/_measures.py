@@ -94,6 +94,7 @@ class FacetMeasures:
             self._add_chunk(rows[start : start + CHUNK_FACETS], self._origin)
 
     def _add_chunk(self, rows: NDArray[np.floating[Any]], origin: NDArray[np.float64]) -> None:
+        # The last chunk is shorter; one workspace a mesh is not worth keeping for it.
         work = self._work if len(rows) == CHUNK_FACETS else _Workspace(len(rows))
         np.copyto(work.columns, rows.T)
         points = work.columns.reshape(3, 3, -1)
@@ -217,11 +218,12 @@ class FacetMeasures:
         """
         if self._origin is None or not self._encloses_volume():
             return None
+        # For a mesh that faces inwards all three integrals have the opposite sign.
         volume, sign = abs(self._volume), math.copysign(1.0, self._volume)
         centre = sign * self._first / volume
         covariance = sign * self._second - volume * np.outer(centre, centre)
         inertia = np.trace(covariance) * np.eye(3) - covariance
-        moments = np.maximum(np.linalg.eigvalsh(inertia), 0.0)
+        moments = np.maximum(np.linalg.eigvalsh(inertia), 0.0)  # rounding may make that of a needle negative
         return MassProperties(volume, _triple(centre + self._origin), _triple(moments), reliable)
 
     def _encloses_volume(self) -> bool:

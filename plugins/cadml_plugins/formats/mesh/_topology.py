@@ -35,6 +35,7 @@ def analyse(corners: Corners, triangles: NDArray[np.int64], vertices: int, degen
         degenerate: How many facets have no area.
     """
     a, b, c = triangles.T
+    # A triangle with two equal corners has no inside, and would join facets at a point.
     whole = (a != b) & (b != c) & (c != a)
     kept = triangles[whole]
     edges = _Edges(kept, vertices)
@@ -61,6 +62,8 @@ class _Edges:
 
     def __init__(self, triangles: NDArray[np.int64], vertices: int) -> None:
         start, end = triangles.reshape(-1), triangles[:, [1, 2, 0]].reshape(-1)
+        # An edge has the same key in both directions but for its lowest bit, so one sort brings its uses
+        # together and keeps their directions.
         key = 2 * (np.minimum(start, end) * vertices + np.maximum(start, end)) + (start > end)
         order = np.argsort(key)
         key = key[order]
@@ -109,6 +112,7 @@ def _closed_components(
     """
     if not len(labels):
         return 0
+    # About the first corner, so that a mesh far from the origin loses no digits.
     a, b, c = np.ascontiguousarray((corners - corners[0, 0].astype(np.float64)).transpose(1, 2, 0))
     determinants = (
         a[0] * (b[1] * c[2] - b[2] * c[1])
@@ -121,7 +125,9 @@ def _closed_components(
 
 
 def _duplicates(triangles: NDArray[np.int64], vertices: int) -> int:
-    a, b, c = np.sort(triangles, axis=1).T
+    a, b, c = np.sort(
+        triangles, axis=1
+    ).T  # a repeated facet may begin at another corner or face the other way
     if vertices <= _PACKED:
         keys = np.sort((a * vertices + b) * vertices + c)
         return int(np.count_nonzero(keys[1:] == keys[:-1]))

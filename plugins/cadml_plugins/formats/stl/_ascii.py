@@ -57,6 +57,7 @@ class AsciiFacets:
             LimitExceeded: More facets than ``max_triangles``.
         """
         for start, text in self._pieces():
+            # The scan reads facets only; a piece with a header line is read section by section.
             corners = scan(text) if self._open else None
             if corners is None:
                 yield from self._by_section(text, start)
@@ -72,6 +73,7 @@ class AsciiFacets:
         self._file.seek(0)
         while block := self._file.read(PIECE_BYTES):
             text = rest + block
+            # Lower-casing every piece would cost as much as scanning it, so the usual spellings come first.
             cut = max(text.rfind(b"endfacet"), text.rfind(b"ENDFACET"))
             if cut < 0:
                 cut = text.lower().rfind(b"endfacet")
@@ -103,6 +105,7 @@ class AsciiFacets:
         lowered = text.lower()
         position = 0
         while position < len(text):
+            # The pattern is slow over facets; the word it needs is found quickly.
             word = lowered.find(b"solid", position)
             header = _HEADER.search(text, max(position, word - len(b"end"))) if word >= 0 else None
             end = header.start() if header else len(text)
@@ -167,6 +170,7 @@ class AsciiFacets:
         """Refuse the file. Lines are counted only here, as good files need no line numbers."""
         self._file.seek(0)
         before = self._file.read(position)
+        # Files from old Mac programs end lines with a carriage return alone.
         line = 1 + (before.count(b"\n") or before.count(b"\r"))
         raise MalformedFile(f"line {line}: {found}", line=line, position=position)
 

@@ -66,6 +66,7 @@ def looks_binary(head: bytes) -> bool:
         numbers = single.astype(np.float64)
         squares = (numbers[:, :3] ** 2).sum(axis=1)
         sizes = np.abs(numbers[:, 3:])
+    # Zero normals are common: many programs leave them to the reader.
     normals = (squares == 0) | (np.abs(squares - 1) < 0.02)
     plausible = (sizes == 0) | ((sizes > 1e-30) & (sizes < 1e15))
     return bool(normals.mean() >= 0.5 or plausible.mean() >= 0.9)
@@ -141,6 +142,7 @@ class BinaryFacets:
             view = memoryview(buffer)[:wanted]
             if self._file.readinto(view) != wanted:  # type: ignore[attr-defined]
                 raise MalformedFile("the file became shorter while it was read", position=self._file.tell())
+            # Normals (the first 12 bytes of a record) are skipped: they are computed from the corners.
             records = np.frombuffer(view, dtype=_RECORD)
             self.coloured += int(np.count_nonzero(records["attribute"]))
             corners = np.ascontiguousarray(records["corners"]).view("<f4").reshape(-1, 9)

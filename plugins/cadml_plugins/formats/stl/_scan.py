@@ -51,6 +51,7 @@ def scan(text: bytes) -> NDArray[np.float64] | None:
     blank = data <= 32
     if data.min() < 9 or (data - np.uint8(14) < 18).any():  # control characters do not separate words
         return None
+    # Words begin and end where blank changes to not blank and back, so places alternate between the two.
     places = np.flatnonzero(blank[1:] != blank[:-1]) + 1
     if not len(places) or len(places) % (2 * WORDS):
         return None
@@ -63,6 +64,8 @@ def scan(text: bytes) -> NDArray[np.float64] | None:
 
 
 def _keywords_fit(data: Bytes, start: Places, end: Places) -> bool:
+    # Overlapping views of eight bytes: a keyword is compared as one integer, in any case by setting the bit
+    # that tells small letters from capitals. No keyword is longer.
     eights = np.ndarray((len(data) - 8,), dtype="<u8", buffer=data.data, strides=(1,))
     for place, keyword in KEYWORDS.items():
         if (end[:, place] - start[:, place] != len(keyword)).any():
@@ -85,6 +88,7 @@ def _numbers(data: Bytes, start: Places, end: Places) -> NDArray[np.float64] | N
     for _ in range(_MOST_FORMS):
         if not len(pending):
             return values
+        # The form of the first number left decides which ones are read next; usually nearly all.
         first = data[start[pending[0]] : end[pending[0]]].tobytes()
         form = _NUMBER.fullmatch(first)
         if form is None or not 0 < len(form[1]) + len(form[3] or b"") <= _MOST_DIGITS:
@@ -119,7 +123,7 @@ def _of_form(
         if place == decimals:
             valid &= char == _POINT
             continue
-        digit = char - np.uint8(_ZERO)
+        digit = char - np.uint8(_ZERO)  # unsigned, so that anything but a digit becomes 10 or more
         inside = size > place
         valid &= (digit < 10) | ~inside
         digit *= inside
