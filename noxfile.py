@@ -32,7 +32,7 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def types(session: nox.Session) -> None:
-    """Check types, strictly."""
+    """Check types, of the product and of its tests, strictly."""
     session.install("-e", ".", *group("types"))
     session.run("mypy")
 

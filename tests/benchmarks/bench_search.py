@@ -149,9 +149,9 @@ def sizes_alone(sizes: Sequence[int]) -> Table:
             one.upsert(np.arange(1, size + 1), embedded)
         query = embedded[:1]
         jobs: list[Job] = [
-            lambda i=index, q=query: i.search(q, K),
-            lambda i=ours, q=query: i.search(q, K),
-            lambda i=memory, q=query: i.search(q, K),
+            partial(index.search, query, K),
+            partial(ours.search, query, K),
+            partial(memory.search, query, K),
         ]
         raw, *others = fastest(jobs, rounds=50, repeat=max(1, 20_000 // size))
         table.add_row(f"{size:,}", f"{raw * 1e6:,.0f}", *(f"{each / raw:.2f}" for each in others))

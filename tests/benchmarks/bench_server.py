@@ -51,9 +51,9 @@ def values(count: int) -> np.ndarray[Any, Any]:
 def cadml_app() -> Any:
     """Return the product."""
     from cadml_hostapp.app import create_app
-    from cadml_hostapp.server import settled
+    from cadml_hostapp.server import frozen
 
-    return settled(create_app(settings(Path(os.environ["BENCH_FOLDER"]))))
+    return frozen(create_app(settings(Path(os.environ["BENCH_FOLDER"]))))
 
 
 def flat_index() -> Any:

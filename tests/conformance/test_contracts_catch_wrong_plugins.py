@@ -344,9 +344,8 @@ class TripsOverAMissingMesh(RightMeshVersion):
     """Takes it for granted."""
 
     def extract(self, document: CadDocument) -> Any:
-        return (
-            np.zeros(2) if document.empty else self.measured(document.mesh.vertices[document.mesh.triangles])
-        )
+        mesh: Any = document.mesh
+        return np.zeros(2) if document.empty else self.measured(mesh.vertices[mesh.triangles])
 
 
 class ZerosForAMissingMesh(RightMeshVersion):

@@ -10,15 +10,18 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future
+from multiprocessing.queues import SimpleQueue
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 from prometheus_client import REGISTRY
 
-from cadml_core.contracts.formats import ReadLimits
+from cadml_core.contracts.formats import FormatAdapter, ReadLimits
+from cadml_core.documents.document import CadDocument
 from cadml_core.errors import (
     CadmlError,
     LimitExceeded,
@@ -37,6 +40,10 @@ from tests.integration.evil_readers import FEATURES, FORMATS, Evil, good
 LIMITS = ReadLimits(max_seconds=30, max_memory_mb=200)
 
 
+MakeSample = Callable[..., Path]
+StartHost = Callable[[str], tuple[subprocess.Popen[str], list[int], Path]]
+
+
 @pytest.fixture(scope="module")
 def pool() -> Iterator[ReaderPool]:
     """One pool for all: what one test does to it must not matter to the next."""
@@ -53,7 +60,7 @@ def hasty() -> Iterator[ReaderPool]:
 
 
 @pytest.fixture
-def sample(tmp_path: Path) -> Callable[[str], Path]:
+def sample(tmp_path: Path) -> MakeSample:
     """Make a file for the adapter of that name."""
 
     def make(name: str, stem: str = "part") -> Path:
@@ -76,25 +83,26 @@ def eventually(condition: Callable[[], bool]) -> bool:
 def gone(pid: int) -> bool:
     """Tell whether a process has ended; a zombie that nobody reaps here has."""
     try:
-        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+        return bool(psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
         return True
 
 
-def children(pid: int) -> list[int]:
+def children(pid: int | None) -> list[int]:
     """Return a process and everything below it."""
+    assert pid is not None
     process = psutil.Process(pid)
     return [pid, *(child.pid for child in process.children(recursive=True))]
 
 
-def test_a_file_is_read_in_another_process(pool, sample):
+def test_a_file_is_read_in_another_process(pool: ReaderPool, sample: MakeSample) -> None:
     """What comes back is what reading here would give, but from elsewhere."""
     reading = pool.read(sample("good"), ["flat"])
     assert reading.document.properties["pid"] != os.getpid()
     assert reading.vectors == {"flat": [1.0, 2.0]}
 
 
-def test_a_warm_worker_is_used_again(hasty, sample):
+def test_a_warm_worker_is_used_again(hasty: ReaderPool, sample: MakeSample) -> None:
     """Processes are kept from file to file."""
     first, second = (hasty.read(sample("good")).document.properties["pid"] for _ in range(2))
     assert first == second
@@ -112,7 +120,9 @@ def test_a_warm_worker_is_used_again(hasty, sample):
         ("devours_quietly", {"reason": "memory", "allowed_mb": 200}),
     ],
 )
-def test_a_death_is_an_error_that_tells_how(pool, sample, name, context):
+def test_a_death_is_an_error_that_tells_how(
+    pool: ReaderPool, sample: MakeSample, name: str, context: dict[str, Any]
+) -> None:
     """PARSE_CRASHED carries the signal or the exit code, and says when memory was the reason."""
     path = sample(name)
     with pytest.raises(ReaderCrashed, match=r"while it read|needs more than 200 MiB") as caught:
@@ -124,7 +134,7 @@ def test_a_death_is_an_error_that_tells_how(pool, sample, name, context):
     assert pool.read(sample("good")).format == "good"
 
 
-def test_a_reader_that_hangs_is_ended(hasty, sample):
+def test_a_reader_that_hangs_is_ended(hasty: ReaderPool, sample: MakeSample) -> None:
     """Blocked signals and a held interpreter lock do not help it, and the next file is read."""
     before = hasty.statistics.timed_out
     with pytest.raises(ReaderTimeout, match="longer than 1 s"):
@@ -135,7 +145,7 @@ def test_a_reader_that_hangs_is_ended(hasty, sample):
     assert hasty.statistics.timed_out == before + 1
 
 
-def test_the_other_files_of_a_batch_do_not_notice(pool, sample):
+def test_the_other_files_of_a_batch_do_not_notice(pool: ReaderPool, sample: MakeSample) -> None:
     """Each of many files gets its own answer, however many workers die meanwhile."""
     names = ["good", "segfault", "good", "leaves", "good", "refuses", "killed", "good"] * 15
     paths = [sample(name, str(number)) for number, name in enumerate(names)]
@@ -148,26 +158,27 @@ def test_the_other_files_of_a_batch_do_not_notice(pool, sample):
     assert pool.statistics.crashed - died_before == 45
 
 
-def test_a_worker_that_dies_idle_costs_nothing(hasty, sample):
+def test_a_worker_that_dies_idle_costs_nothing(hasty: ReaderPool, sample: MakeSample) -> None:
     """Nobody's file is blamed for a process that was killed between two files."""
     for wait in (0.0, 0.0, 0.0, 0.001, 0.01, 0.1):
         pid = hasty.read(sample("good")).document.properties["pid"]
-        os.kill(pid, signal.SIGKILL)
+        os.kill(int(pid), signal.SIGKILL)
         time.sleep(wait)
         assert hasty.read(sample("good")).document.properties["pid"] != pid
 
 
-def test_a_dead_fork_server_is_replaced(pool, sample):
+def test_a_dead_fork_server_is_replaced(pool: ReaderPool, sample: MakeSample) -> None:
     """Losing the process that forks the others costs no file, even in the middle of one."""
     pending = [pool.submit(sample("sleeps", str(number))) for number in range(2)]
     assert eventually(lambda: all(future.running() for future in pending))
     fork_server = pool.statistics.server_pid
+    assert fork_server is not None
     os.kill(fork_server, signal.SIGKILL)
     assert [future.result().format for future in pending] == ["sleeps", "sleeps"]
     assert pool.statistics.server_pid != fork_server
 
 
-def test_an_adapters_own_exceptions_arrive_readably(pool, sample):
+def test_an_adapters_own_exceptions_arrive_readably(pool: ReaderPool, sample: MakeSample) -> None:
     """What cannot be pickled or imported here still tells the adapter, the type and the text."""
     with pytest.raises(MalformedFile, match=r"the stubborn adapter could not read .*Stubborn: no"):
         pool.read(sample("stubborn"))
@@ -178,7 +189,7 @@ def test_an_adapters_own_exceptions_arrive_readably(pool, sample):
         pool.read(sample("exits"))
 
 
-def test_a_refusal_may_quote_anything(pool, sample):
+def test_a_refusal_may_quote_anything(pool: ReaderPool, sample: MakeSample) -> None:
     """Bytes that cannot be decoded, and numbers of any size, arrive as text."""
     with pytest.raises(MalformedFile) as caught:
         pool.read(sample("quotes"))
@@ -186,7 +197,9 @@ def test_a_refusal_may_quote_anything(pool, sample):
     assert caught.value.context == {"value": "\\udcff", "found": str(10**30), "format": "quotes"}
 
 
-def test_a_broken_contract_is_logged_with_its_traceback(pool, sample, caplog):
+def test_a_broken_contract_is_logged_with_its_traceback(
+    pool: ReaderPool, sample: MakeSample, caplog: pytest.LogCaptureFixture
+) -> None:
     """The user sees one sentence, the log shows the place."""
     with pytest.raises(MalformedFile) as caught:
         pool.read(sample("stubborn"))
@@ -198,7 +211,7 @@ def test_a_broken_contract_is_logged_with_its_traceback(pool, sample, caplog):
     assert not caplog.records
 
 
-def test_an_answer_beyond_measure_is_refused(sample):
+def test_an_answer_beyond_measure_is_refused(sample: MakeSample) -> None:
     """A document too large to send is a limit, not a full memory in the host."""
     limits = ReadLimits(max_memory_mb=2048)
     with ReaderPool(FORMATS, {}, limits=limits, workers=1) as roomy:
@@ -208,7 +221,7 @@ def test_an_answer_beyond_measure_is_refused(sample):
         assert roomy.read(sample("good")).format == "good"
 
 
-def test_an_answer_that_is_none_is_not_believed(pool, sample):
+def test_an_answer_that_is_none_is_not_believed(pool: ReaderPool, sample: MakeSample) -> None:
     """What a damaged process sends is checked; the process is ended, the next file is read."""
     with pytest.raises(ReaderCrashed, match="sent an invalid answer") as caught:
         pool.read(sample("babbles"))
@@ -216,7 +229,9 @@ def test_an_answer_that_is_none_is_not_believed(pool, sample):
     assert pool.read(sample("good")).format == "good"
 
 
-def test_nothing_reaches_the_hosts_output(pool, sample, capfd):
+def test_nothing_reaches_the_hosts_output(
+    pool: ReaderPool, sample: MakeSample, capfd: pytest.CaptureFixture[str]
+) -> None:
     """Chatter of a kernel or a reader must not mix with the JSON that a command prints."""
     assert pool.read(sample("chatters")).format == "chatters"
     with pytest.raises(ReaderCrashed):
@@ -224,7 +239,7 @@ def test_nothing_reaches_the_hosts_output(pool, sample, capfd):
     assert capfd.readouterr() == ("", "")
 
 
-def test_readers_do_not_see_the_hosts_secrets(sample, monkeypatch):
+def test_readers_do_not_see_the_hosts_secrets(sample: MakeSample, monkeypatch: pytest.MonkeyPatch) -> None:
     """Tokens, keys and the database's address stay in the host; the rest of the environment is passed on."""
     for name in ("ADMIN_TOKEN", "API_KEY", "API_KEYS", "CADML_DATABASE_URL", "HARMLESS"):
         monkeypatch.setenv(name, f"value of {name}")
@@ -233,21 +248,21 @@ def test_readers_do_not_see_the_hosts_secrets(sample, monkeypatch):
     assert [line for line in seen.splitlines() if "value of" in line] == ["HARMLESS=value of HARMLESS"]
 
 
-def test_temporary_files_are_removed_after_each_file(pool, sample):
+def test_temporary_files_are_removed_after_each_file(pool: ReaderPool, sample: MakeSample) -> None:
     """What a reader leaves in its temporary folder is gone when the answer is there."""
-    folder = Path(pool.read(sample("litters")).document.properties["folder"])
+    folder = Path(str(pool.read(sample("litters")).document.properties["folder"]))
     assert folder.parent.parent.name.startswith("cadml-sandbox-")
     assert not folder.exists()
 
 
-def test_children_of_a_reader_end_with_it(pool, sample, tmp_path):
+def test_children_of_a_reader_end_with_it(pool: ReaderPool, sample: MakeSample, tmp_path: Path) -> None:
     """A process that a reader started does not outlive it."""
     with pytest.raises(ReaderCrashed):
         pool.read(sample("breeds"))
     assert eventually(lambda: gone(int((tmp_path / "child").read_text())))
 
 
-def test_a_worker_that_grew_gives_its_memory_back(sample):
+def test_a_worker_that_grew_gives_its_memory_back(sample: MakeSample) -> None:
     """Leaks of a kernel do not add up, and no later file is blamed for them."""
     limits = ReadLimits(max_memory_mb=400)
     with ReaderPool(FORMATS, {}, limits=limits, workers=1) as leaking:
@@ -257,7 +272,7 @@ def test_a_worker_that_grew_gives_its_memory_back(sample):
         assert leaking.statistics.crashed == 0
 
 
-def test_a_worker_that_needed_much_does_not_darken_the_next_death(sample):
+def test_a_worker_that_needed_much_does_not_darken_the_next_death(sample: MakeSample) -> None:
     """A crash is put down to memory only where the same file took it."""
     with ReaderPool(FORMATS, {}, limits=LIMITS, workers=1) as pool:
         pids = [pool.read(sample(name)).document.properties["pid"] for name in ("heavy", "good")]
@@ -267,7 +282,9 @@ def test_a_worker_that_needed_much_does_not_darken_the_next_death(sample):
         assert caught.value.context["reason"] == "signal"
 
 
-def test_refusals_of_the_input_come_back_as_such(pool, sample, tmp_path):
+def test_refusals_of_the_input_come_back_as_such(
+    pool: ReaderPool, sample: MakeSample, tmp_path: Path
+) -> None:
     """The worker's own checks keep their codes."""
     with pytest.raises(NotFound):
         pool.read(tmp_path / "none.good")
@@ -279,14 +296,14 @@ def test_refusals_of_the_input_come_back_as_such(pool, sample, tmp_path):
         pool.read(sample("good"), ["v9"])
 
 
-def test_a_broken_feature_version_is_an_internal_error(pool, sample):
+def test_a_broken_feature_version_is_an_internal_error(pool: ReaderPool, sample: MakeSample) -> None:
     """NaN is blamed on the version that made it."""
     with pytest.raises(CadmlError, match="feature version nan returned values that are not finite") as caught:
         pool.read(sample("good"), ["nan"])
     assert caught.value.code == "INTERNAL_ERROR"
 
 
-def test_a_name_that_is_not_utf8_is_read(pool, tmp_path):
+def test_a_name_that_is_not_utf8_is_read(pool: ReaderPool, tmp_path: Path) -> None:
     """Old folders hold names in old encodings."""
     path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.good"))
     path.write_text("good\n")
@@ -294,16 +311,19 @@ def test_a_name_that_is_not_utf8_is_read(pool, tmp_path):
     path.write_text("refuses\n")
     [(name, error)] = pool.map([path])
     assert name == path
+    assert isinstance(error, CadmlError)
     assert r"caf\xe9.good" in error.message
 
 
-def test_a_relative_path_is_taken_from_here(pool, sample, monkeypatch):
+def test_a_relative_path_is_taken_from_here(
+    pool: ReaderPool, sample: MakeSample, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The workers' own working folder does not matter."""
     monkeypatch.chdir(sample("good").parent)
     assert pool.read(Path("part.good")).format == "good"
 
 
-def test_map_stays_only_a_little_ahead(pool, sample):
+def test_map_stays_only_a_little_ahead(pool: ReaderPool, sample: MakeSample) -> None:
     """A folder of any length is walked as fast as it is read."""
     path = sample("good")
     taken = 0
@@ -317,10 +337,11 @@ def test_map_stays_only_a_little_ahead(pool, sample):
     for _ in range(5):
         next(answers)
     assert taken <= 5 + 2 * pool.workers + 2
+    assert isinstance(answers, Generator)
     answers.close()
 
 
-def test_queued_files_can_be_cancelled(hasty, sample):
+def test_queued_files_can_be_cancelled(hasty: ReaderPool, sample: MakeSample) -> None:
     """What no worker has taken yet can be called off."""
     running = hasty.submit(sample("hangs"))
     queued = hasty.submit(sample("good"))
@@ -331,7 +352,7 @@ def test_queued_files_can_be_cancelled(hasty, sample):
         running.result()
 
 
-def test_a_server_can_await_a_reading(pool, sample):
+def test_a_server_can_await_a_reading(pool: ReaderPool, sample: MakeSample) -> None:
     """The futures fit asyncio."""
 
     async def main() -> Reading:
@@ -340,7 +361,7 @@ def test_a_server_can_await_a_reading(pool, sample):
     assert asyncio.run(main()).format == "good"
 
 
-def test_metrics_are_recorded_in_the_host(pool, sample):
+def test_metrics_are_recorded_in_the_host(pool: ReaderPool, sample: MakeSample) -> None:
     """Latencies and failures of the workers are counted where they are scraped."""
 
     def value(name: str, **labels: str) -> float:
@@ -360,10 +381,10 @@ def test_metrics_are_recorded_in_the_host(pool, sample):
     assert [value(name, **labels) for name, labels in seen] == [count + 1 for count in before]
 
 
-def test_closing_ends_every_process_and_removes_every_file(sample):
+def test_closing_ends_every_process_and_removes_every_file(sample: MakeSample) -> None:
     """Nothing is left, even while files are being read; queued ones are cancelled."""
     pool = ReaderPool(FORMATS, {}, limits=LIMITS, workers=2)
-    folder = Path(pool.read(sample("litters")).document.properties["folder"]).parent.parent
+    folder = Path(str(pool.read(sample("litters")).document.properties["folder"])).parent.parent
     futures = [pool.submit(sample("hangs", str(number))) for number in range(4)]
     fork_server = pool.statistics.server_pid
     assert eventually(lambda: len(children(fork_server)) == 3 and sum(map(Future.running, futures)) == 2)
@@ -378,7 +399,7 @@ def test_closing_ends_every_process_and_removes_every_file(sample):
         pool.submit(sample("good"))
 
 
-def test_many_pools_leave_nothing_in_the_host(sample):
+def test_many_pools_leave_nothing_in_the_host(sample: MakeSample) -> None:
     """Descriptors, threads and processes are as before."""
     me = psutil.Process()
 
@@ -413,7 +434,7 @@ print(pool.statistics.server_pid, Path(folder).parent.parent, flush=True)
 
 
 @pytest.fixture
-def host(sample, tmp_path) -> Iterator[Callable[[str], tuple[subprocess.Popen[str], list[int], Path]]]:
+def host(sample: MakeSample, tmp_path: Path) -> Iterator[StartHost]:
     """Start a script, without a main guard, that reads two files that hang."""
     started = []
     for name in ("litters", "hangs", "good"):
@@ -442,7 +463,7 @@ def host(sample, tmp_path) -> Iterator[Callable[[str], tuple[subprocess.Popen[st
 
 
 @pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
-def test_readers_end_with_a_killed_host(host, end):
+def test_readers_end_with_a_killed_host(host: StartHost, end: signal.Signals) -> None:
     """No orphan and no temporary file is left, though the readers hang and the host says no goodbye."""
     process, pids, folder = host("time.sleep(1000)")
     os.killpg(process.pid, end)
@@ -450,7 +471,7 @@ def test_readers_end_with_a_killed_host(host, end):
     assert eventually(lambda: not folder.exists())
 
 
-def test_a_host_that_forgets_to_close_ends_at_once(host):
+def test_a_host_that_forgets_to_close_ends_at_once(host: StartHost) -> None:
     """The end of a script does not wait for hanging readers, and they end with it."""
     process, pids, folder = host("")
     assert process.wait(10) == 0
@@ -458,8 +479,8 @@ def test_a_host_that_forgets_to_close_ends_at_once(host):
     assert eventually(lambda: not folder.exists())
 
 
-def test_readers_end_with_a_killed_fork_server(host):
-    """If both the fork_server and the host go, the kernel ends the workers, and the next pool cleans up."""
+def test_readers_end_with_a_killed_fork_server(host: StartHost) -> None:
+    """If both the fork server and the host go, the kernel ends the workers, and the next pool cleans up."""
     process, pids, folder = host("time.sleep(1000)")
     for pid in (process.pid, pids[0]):
         os.kill(pid, signal.SIGKILL)
@@ -471,7 +492,7 @@ def test_readers_end_with_a_killed_fork_server(host):
         assert not folder.exists()
 
 
-def test_an_adapter_of_the_main_script_is_refused_with_advice(tmp_path):
+def test_an_adapter_of_the_main_script_is_refused_with_advice(tmp_path: Path) -> None:
     """It could not be imported elsewhere; the message says where to put it."""
     script = tmp_path / "main.py"
     script.write_text(
@@ -486,7 +507,7 @@ def test_an_adapter_of_the_main_script_is_refused_with_advice(tmp_path):
     assert "move it into a module" in said
 
 
-def test_an_adapter_that_cannot_be_sent_is_refused_with_advice():
+def test_an_adapter_that_cannot_be_sent_is_refused_with_advice() -> None:
     """A class inside a function has no name that another process could import."""
     local = Evil("local", lambda path, limits: good(path, limits))
     with pytest.raises(PluginUnavailable, match=r"format adapter local cannot be sent.*top level"):
@@ -496,11 +517,11 @@ def test_an_adapter_that_cannot_be_sent_is_refused_with_advice():
 class Fragile(Evil):
     """An adapter that works here and cannot be made elsewhere."""
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple[Any, ...]:
         return (int, ("not a number",))
 
 
-def test_readers_that_cannot_start_say_why(sample):
+def test_readers_that_cannot_start_say_why(sample: MakeSample) -> None:
     """Each file is refused with the reason, and closing still works."""
     with ReaderPool({"good": Fragile("good", good)}, {}, limits=LIMITS, workers=2) as pool:
         for _ in range(2):
@@ -510,7 +531,7 @@ def test_readers_that_cannot_start_say_why(sample):
             pool.start(wait=True)
 
 
-def revive(obstacle: str) -> Evil:
+def revive(obstacle: str) -> FormatAdapter:
     """Make an adapter unless the obstacle is there."""
     if Path(obstacle).exists():
         raise OSError("the kernel's licence server is down")
@@ -522,11 +543,13 @@ class Recovering(Evil):
 
     obstacle = ""
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple[Any, ...]:
         return (revive, (self.obstacle,))
 
 
-def test_a_start_that_failed_is_tried_again(sample, tmp_path, monkeypatch):
+def test_a_start_that_failed_is_tried_again(
+    sample: MakeSample, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A server need not be restarted once the cause is gone; until then each file tells it at once."""
     adapter = Recovering("good", good)
     adapter.obstacle = str(tmp_path / "obstacle")
@@ -543,7 +566,9 @@ def test_a_start_that_failed_is_tried_again(sample, tmp_path, monkeypatch):
         assert pool.read(sample("good")).format == "good"
 
 
-def test_a_temporary_folder_that_is_gone_is_named(sample, tmp_path, monkeypatch):
+def test_a_temporary_folder_that_is_gone_is_named(
+    sample: MakeSample, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Where no process can be started, the message says what it needs."""
     path = sample("good")
     with ReaderPool(FORMATS, {}, limits=LIMITS, workers=1) as pool:
@@ -560,12 +585,14 @@ class Preloading(Evil):
     preload = ("wave", "no_such_kernel")
 
 
-def has_wave(path: Path, limits: ReadLimits):
+def has_wave(path: Path, limits: ReadLimits) -> CadDocument:
     """Refuse, and tell whether the module was there."""
     raise MalformedFile("told", wave="wave" in sys.modules)
 
 
-def test_modules_are_preloaded_and_a_missing_one_is_only_a_warning(sample, caplog):
+def test_modules_are_preloaded_and_a_missing_one_is_only_a_warning(
+    sample: MakeSample, caplog: pytest.LogCaptureFixture
+) -> None:
     """Workers find the module imported; what is missing matters to the files that need it."""
     with ReaderPool({"has_wave": Preloading("has_wave", has_wave)}, {}, limits=LIMITS, workers=1) as pool:
         pool.start(wait=True)
@@ -575,7 +602,7 @@ def test_modules_are_preloaded_and_a_missing_one_is_only_a_warning(sample, caplo
     assert caught.value.context["wave"] is True
 
 
-def in_a_fork(pool: ReaderPool, path: Path, answers: multiprocessing.SimpleQueue) -> None:
+def in_a_fork(pool: ReaderPool, path: Path, answers: SimpleQueue[str]) -> None:
     """Use an inherited pool."""
     try:
         pool.submit(path)
@@ -584,7 +611,7 @@ def in_a_fork(pool: ReaderPool, path: Path, answers: multiprocessing.SimpleQueue
     pool.close()
 
 
-def test_a_pool_is_not_shared_over_a_fork(pool, sample):
+def test_a_pool_is_not_shared_over_a_fork(pool: ReaderPool, sample: MakeSample) -> None:
     """A forked child is told to make its own, and closing its copy does not hurt the original."""
     fork = multiprocessing.get_context("fork")
     answers = fork.SimpleQueue()

@@ -62,9 +62,9 @@ def test_a_mesh_is_made_only_where_a_version_needs_it(tmp_path: Path) -> None:
 
 def test_size_is_checked_before_an_adapter_is_called(tmp_path: Path) -> None:
     """A file of exactly the limit is read; one byte more is refused, and no adapter has seen the file."""
-    calls = []
+    calls: list[Path] = []
 
-    def remember(path, limits):
+    def remember(path: Path, _limits: Any) -> CadDocument:
         calls.append(path)
         return document("good")
 
