@@ -21,7 +21,7 @@ from cadml_core.intake.intake import Intake
 from cadml_core.metrics import vector_migrate_dimension_delta, vector_migrate_total
 from cadml_core.migration.journal import Journal, MigrationRun
 from cadml_core.migration.preview import MigrationPreview, describe, summarise
-from cadml_core.migration.sources import FromFiles, Moved, Recomputation, Source, load, missing, those
+from cadml_core.migration.sources import FromFiles, Moved, Recomputation, Source, load, missing, rows_among
 from cadml_core.plugins.registry import named
 
 STAGE = "migration"
@@ -101,7 +101,7 @@ class Migrator:
             picked = (
                 rows[np.unique(np.linspace(0, len(rows) - 1, limit).astype(np.int64))] if len(rows) else rows
             )
-            sources = load(connection, those(picked.tolist()))
+            sources = load(connection, rows_among(picked.tolist()))
         slots = {name: len(feature.slots) for name, feature in self._features.items()}
         return summarise(
             describe(sources, recomputation, slots),

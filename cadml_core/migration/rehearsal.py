@@ -11,7 +11,7 @@ from cadml_core.contracts.features import FeatureVersion
 from cadml_core.documents.arrays import FloatMatrix, Int64Array
 from cadml_core.errors import InvalidInput, NotFound
 from cadml_core.intake.intake import Intake
-from cadml_core.migration.sources import Recomputation, load, those
+from cadml_core.migration.sources import Recomputation, load, rows_among
 from cadml_core.plugins.registry import named
 from cadml_core.search.spaces import ExactDistances, Space
 
@@ -104,7 +104,7 @@ def _target_values(intake: Intake, version: str, rows: Int64Array) -> tuple[NDAr
     by_row = dict(zip(stored.tolist(), values, strict=True))
     absent = [row for row in rows.tolist() if row not in by_row]
     with intake.catalog.database.read() as connection:
-        sources = load(connection, those(absent))
+        sources = load(connection, rows_among(absent))
     recomputation = Recomputation(intake, target)
     for moved in recomputation.move(sources, recomputation.from_files(sources)):
         if moved.raw is not None:

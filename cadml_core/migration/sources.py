@@ -60,7 +60,7 @@ def missing(to_version: str) -> sa.Select[tuple[int]]:
     )
 
 
-def those(rows: Sequence[int]) -> sa.Select[tuple[int]]:
+def rows_among(rows: Sequence[int]) -> sa.Select[tuple[int]]:
     """Those of these row numbers that there are; SQLite takes 32,766 at a time."""
     return sa.select(parts.c.row).where(parts.c.row.in_(rows))
 
