@@ -14,9 +14,11 @@ from cadml_core.contracts.vectors import VectorBackend
 
 PROJECT = "cadml"
 ENTRY_POINT_GROUP = "cadml.v1"
+"""The generation of the contracts that this host speaks; a breaking change is a new group."""
 
 hookspec = pluggy.HookspecMarker(PROJECT)
 hookimpl = pluggy.HookimplMarker(PROJECT)
+"""Marks a function of a plugin as the implementation of the hook that it is named after."""
 
 
 @hookspec

@@ -19,7 +19,16 @@ def generator() -> dict[str, Any]:
 
 @pytest.mark.parametrize(
     "page",
-    ["commands.md", "errors.md", "features.md", "hooks.md", "http-api.md", "metrics.md", "settings.md"],
+    [
+        "commands.md",
+        "errors.md",
+        "features.md",
+        "hooks.md",
+        "http-api.md",
+        "metrics.md",
+        "plugin-api.md",
+        "settings.md",
+    ],
 )
 def test_a_page_is_up_to_date(generator: dict[str, Any], page: str) -> None:
     """The committed page equals what the code gives; run contrib/scripts/generate_reference.py."""
