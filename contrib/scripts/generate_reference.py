@@ -103,8 +103,9 @@ contract; [How to write a plugin](../how-to/write-a-plugin.md) goes through one.
 
 * `cadml_core`: the package itself, with the names listed below. Its submodules are internal.
 * `cadml_core.testing`: the conformance kit, in the plugin's tests.
-* In plugins that add routes or commands also `cadml_core.runtime` (`Runtime`, `build_runtime`) and
-  `cadml_core.settings` (`Settings`, `load_settings`).
+* `cadml_core.runtime` (`Runtime`, `build_runtime`), in plugins that add routes or commands.
+* In the tests of such a plugin also `cadml_core.settings` (`Settings`, `load_settings`), `cadml_hostapp.app`
+  (`create_app`) and `cadml_hostapp.cli` (`main`).
 
 Everything else may move or change in any release.
 
