@@ -1,4 +1,4 @@
-"""Every hook a plugin may implement. Hooks only register; the contracts do the work."""
+"""Every hook that a plugin may implement. Hooks only register objects; the contracts say what those do."""
 
 from __future__ import annotations
 
