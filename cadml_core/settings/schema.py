@@ -41,7 +41,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     plugins_prefer: Annotated[
         dict[str, str],
         _setting(
-            "Which distribution to use where two plugins share a name, a built-in one too: name = distribution"
+            "Which distribution to use where plugins share a name, a built-in one too: name = distribution"
             " (environment: `name=distribution,...`).",
             "CADML_PLUGINS_PREFER",
             "plugins.prefer",
