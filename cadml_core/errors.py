@@ -45,7 +45,7 @@ ERROR_CODES: Mapping[str, ErrorSpec] = {
             "LIMIT_EXCEEDED", "parse", 422, "A `ReadLimits` bound: context `limit`, `found`, `allowed`."
         ),
         ErrorSpec(
-            "EMPTY_DOCUMENT", "parse", 422, "Readable, but holds no geometry (only where strict is asked)."
+            "EMPTY_DOCUMENT", "parse", 422, "Readable, but has no geometry (only where strict is asked)."
         ),
         ErrorSpec("DATA_NOT_FOUND", None, 404, "An unknown id, address or plugin name, or a missing file."),
         ErrorSpec("DIMENSION_MISMATCH", None, 409, "A vector's length: context `expected`, `found`."),
@@ -79,7 +79,9 @@ ERROR_CODES: Mapping[str, ErrorSpec] = {
         ErrorSpec(
             "CATALOGUE_UNAVAILABLE", "catalogue", 503, "The database is locked, damaged, full or unreachable."
         ),
-        ErrorSpec("INTERNAL_ERROR", None, 500, "Unforeseen; context holds an id that is also in the log."),
+        ErrorSpec(
+            "INTERNAL_ERROR", None, 500, "An unexpected error; context has an id that is also in the log."
+        ),
     )
 }
 
@@ -128,7 +130,7 @@ class CadmlError(Exception):
 def rebuild(
     kind: type[CadmlError], message: str, code: str, stage: str, context: dict[str, Any]
 ) -> CadmlError:
-    """Make an error from its parts, whatever arguments its class usually takes."""
+    """Make an error from its parts, without the arguments that its class usually takes."""
     error = kind.__new__(kind)
     CadmlError.__init__(error, message, code=code, stage=stage, **context)
     return error
@@ -141,7 +143,7 @@ class InvalidInput(CadmlError, ValueError):
 
 
 class InvalidSetting(CadmlError, ValueError):
-    """A setting that cannot be; names the setting, its value, where it came from and what is allowed."""
+    """An impossible setting; names the setting, its value, where it came from and what is allowed."""
 
     code = "SETTING_INVALID"
 
@@ -174,7 +176,7 @@ class MalformedFile(CadmlError, ValueError):
 
 
 class EmptyDocument(CadmlError, ValueError):
-    """Readable, but without geometry."""
+    """The file is readable, but has no geometry."""
 
     code = "EMPTY_DOCUMENT"
 

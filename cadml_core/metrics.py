@@ -28,7 +28,7 @@ similarity_degraded_total = Counter(
 )
 degraded_duration_seconds = Gauge(
     "degraded_duration_seconds",
-    "How long a stand-in has been answering for the vector index; 0 while it works.",
+    "How long the fallback has been answering for the vector index; 0 while the index works.",
     multiprocess_mode="livemax",
 )
 faiss_recovery_attempts_total = Counter(

@@ -110,9 +110,9 @@ class CadDocument(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     mass: MassProperties | None = None
     facet_quality: FacetQuality | None = None
     properties: dict[str, str | int | float | bool] = {}
-    """What else the reader wants to tell: the DXF version, the STEP schema, ..."""
+    """Further facts from the reader: the DXF version, the STEP schema, ..."""
     warnings: tuple[str, ...] = ()
-    """Plain sentences about what was odd, repaired, assumed or left out."""
+    """Sentences about what was unusual, repaired, assumed or omitted."""
     mesh: TriangleMesh | None = None
     """Only where ``ReadLimits.mesh`` asked for one."""
 

@@ -28,6 +28,7 @@ def settle(
         preferred: Name -> the distribution that gets it: ``[plugins.prefer]``.
     """
     settled = list(records)
+    # Built-ins first: a plugin that loses against one must not fail or block a third one as well.
     ordered = sorted(claims.items())
     for (what, name), owners in ordered:
         built_in = any(settled[owner].built_in for owner in _standing(settled, owners))

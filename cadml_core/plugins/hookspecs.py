@@ -1,4 +1,4 @@
-"""Every hook a plugin may implement. Hooks only register; the contracts do the work."""
+"""Every hook that a plugin may implement. Hooks only register objects; the contracts say what those do."""
 
 from __future__ import annotations
 
@@ -14,9 +14,11 @@ from cadml_core.contracts.vectors import VectorBackend
 
 PROJECT = "cadml"
 ENTRY_POINT_GROUP = "cadml.v1"
+"""The generation of the contracts that this host speaks; a breaking change is a new group."""
 
 hookspec = pluggy.HookspecMarker(PROJECT)
 hookimpl = pluggy.HookimplMarker(PROJECT)
+"""Marks a function of a plugin as the implementation of the hook that it is named after."""
 
 
 @hookspec

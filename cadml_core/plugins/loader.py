@@ -42,6 +42,7 @@ def load_plugins(settings: Settings, entry_points: Iterable[EntryPoint] | None =
     found = installed() if entry_points is None else list(entry_points)
     ordered = sorted(found, key=lambda entry: (entry.name, distribution_of(entry)[0], entry.value))
     preferred = preferences(ordered, settings)
+    # Names of entry points are settled before anything is imported, names of objects once they are known.
     records = [admitted(entry, settings) for entry in ordered]
     records = settle(records, _claims([("plugin", record.name)] for record in records), preferred)
     manager = pluggy.PluginManager(hookspecs.PROJECT)

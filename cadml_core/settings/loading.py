@@ -99,6 +99,7 @@ def load_settings(
     if path is not None:
         for field, value in _read_toml(path, specs).items():
             take(field, value, str(path))
+    # A single key under its usual name; API_KEYS, read below, wins over it.
     if environ.get("API_KEY"):
         take("api_keys", environ["API_KEY"], "environment API_KEY")
     for spec in specs.values():
@@ -151,6 +152,7 @@ def _convert(spec: SettingSpec, value: Any, origin: str) -> Any:
         converted = msgspec.convert(_parsed(spec, value), spec.type, strict=False)
     except (msgspec.ValidationError, msgspec.DecodeError) as error:
         raise _impossible(spec, value, origin) from error
+    # msgspec's bounds do not exclude NaN, as every comparison with it is false.
     if isinstance(converted, float) and not math.isfinite(converted):
         raise _impossible(spec, value, origin)
     return converted

@@ -21,7 +21,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Every setting with its type, bounds, environment name and key in ``cadml.toml``."""
 
     data_dir: Annotated[
-        str, _setting("Where the catalogue, uploads and keys live.", "CADML_DATA_DIR", "data_dir")
+        str, _setting("Folder of the catalogue, the uploads and the keys.", "CADML_DATA_DIR", "data_dir")
     ] = DATA_DIR_DEFAULT
     database_url: Annotated[
         str,
@@ -34,12 +34,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = ""
     plugins_disable: Annotated[
         tuple[str, ...],
-        _setting("Entry points that are never imported.", "CADML_PLUGINS_DISABLE", "plugins.disable"),
+        _setting(
+            "Plugins, by entry point, that are never imported.", "CADML_PLUGINS_DISABLE", "plugins.disable"
+        ),
     ] = ()
     plugins_prefer: Annotated[
         dict[str, str],
         _setting(
-            "Which distribution wins where two plugins share a name: name = distribution"
+            "Which distribution to use where plugins share a name, a built-in one too: name = distribution"
             " (environment: `name=distribution,...`).",
             "CADML_PLUGINS_PREFER",
             "plugins.prefer",
@@ -61,7 +63,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     feature_cache_ttl_seconds: Annotated[
         int,
         _setting(
-            "How long a cached vector lives; 0: for ever.",
+            "How long a vector stays in the cache; 0: no limit.",
             "FEATURE_CACHE_TTL_SECONDS",
             "cache.ttl_seconds",
             ge=0,

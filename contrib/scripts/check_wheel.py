@@ -23,6 +23,8 @@ SDIST = {
     "pyproject.toml",
     "README.md",
     "CHANGELOG.md",
+    "CONTRIBUTING.md",
+    "SECURITY.md",
     "LICENSE",
     "PKG-INFO",
     ".gitignore",
@@ -53,7 +55,8 @@ def check_sdist(path: Path) -> list[str]:
     """Return what is wrong with a source distribution."""
     with tarfile.open(path) as sdist:
         tops = {name.split("/")[1] for name in sdist.getnames() if "/" in name}
-    return [f"{path.name}: unexpected: {top}" for top in sorted(tops - SDIST)]
+    faults = [f"{path.name}: unexpected: {top}" for top in sorted(tops - SDIST)]
+    return faults + [f"{path.name}: {top} is missing" for top in sorted(SDIST - tops)]
 
 
 def main(paths: list[Path]) -> int:

@@ -1,5 +1,5 @@
-"""Writes the reference pages that follow from the code: hooks, settings, error codes, commands, metrics,
-feature slots, the HTTP API.
+"""Writes the reference pages that follow from the code: hooks, the plugin API, settings, error codes,
+commands, metrics, feature slots, the HTTP API.
 
     python contrib/scripts/generate_reference.py            # write docs/reference/*.md
     python contrib/scripts/generate_reference.py --check    # exit 1 where a page is out of date
@@ -7,7 +7,10 @@ feature slots, the HTTP API.
 
 from __future__ import annotations
 
+import ast
+import importlib
 import inspect
+import itertools
 import re
 import sys
 import tempfile
@@ -17,6 +20,7 @@ from typing import Any
 
 import click
 
+import cadml_core
 from cadml_core import DurableIndex, VectorIndex, metrics
 from cadml_core.errors import ERROR_CODES
 from cadml_core.plugins import hookspecs
@@ -88,6 +92,96 @@ def hooks() -> str:
         parts.append(f"\n## `{kind.hook}()`\n\n{told} The contract of the {kind.name}:\n\n{contract}")
     extras = (VectorIndex, DurableIndex)
     return "".join([*parts, *(f"\n## `{extra.__name__}`\n\n{protocol(extra)}" for extra in extras)])
+
+
+PLUGIN_API = """# The plugin API
+
+What a plugin may rely on, and for how long. [Hooks and contracts](hooks.md) describes every hook and
+contract; [How to write a plugin](../how-to/write-a-plugin.md) goes through one.
+
+## What a plugin may import
+
+* `cadml_core`: the package itself, with the names listed below. Its submodules are internal.
+* `cadml_core.testing`: the conformance kit, in the plugin's tests.
+* `cadml_core.runtime` (`Runtime`, `build_runtime`), in plugins that add routes or commands.
+* In the tests of such a plugin also `cadml_core.settings` (`Settings`, `load_settings`), `cadml_hostapp.app`
+  (`create_app`) and `cadml_hostapp.cli` (`main`).
+
+Everything else may move or change in any release.
+
+## What `GROUP` promises
+
+The entry-point group names the generation of the contracts. A plugin that works with one release of cadml
+for `GROUP` works with every later one.
+
+A minor release may
+
+* add names to `cadml_core`;
+* add optional members to a contract: a plugin without them works as before;
+* add fields with a default to a data type, and values to what the host passes on (error codes, rules of the
+  pickle scan, properties of a document);
+* add tests to the kit that check what the contracts already say.
+
+A minor release does not
+
+* remove or rename a name of `cadml_core`, a hook, or a member of a contract;
+* require a further member, or pass an argument that an existing plugin does not take;
+* change the type, unit, shape or meaning of what is passed or returned.
+
+## How something is deprecated
+
+1. The changelog lists it under *Deprecated*, with what to use instead.
+2. For at least two minor releases, and at least six months, it keeps working and raises a
+   `DeprecationWarning` that names the replacement. pytest shows such warnings.
+3. It is removed with the next generation of the contracts only: a new group, `NEXT`.
+
+## Plugins of another generation
+
+A host speaks one generation. It finds the entry points of the others by the name of their group, does not
+import them, and records each as `incompatible` with what to install instead; `cadml plugins list` and
+`cadml plugins doctor` show it. Everything else works as if they were not there.
+
+## The names of `cadml_core`
+
+"""
+
+
+def plugin_api() -> str:
+    """Return the page of the public surface."""
+    generation = int(hookspecs.ENTRY_POINT_GROUP.rpartition(".v")[2])
+    prose = PLUGIN_API.replace("GROUP", hookspecs.ENTRY_POINT_GROUP).replace(
+        "NEXT", f"cadml.v{generation + 1}"
+    )
+    rows = [(f"`{name}`", told) for name, told in public_names().items()]
+    return prose + table("name", "what it is", rows=rows)
+
+
+def public_names() -> dict[str, str]:
+    """Return every name of ``cadml_core.__all__`` with the first sentence of its documentation."""
+    surface = ast.parse(Path(cadml_core.__file__).read_text(encoding="utf-8"))
+    homes = {
+        alias.name: node.module
+        for node in surface.body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    return {name: summary(homes[name], name) for name in cadml_core.__all__}
+
+
+def summary(module: str, name: str) -> str:
+    """Return the first sentence of a docstring; that of a constant stands below it in the source."""
+    source = Path(importlib.import_module(module).__file__ or "").read_text(encoding="utf-8")
+    body = ast.parse(source).body
+    for node, following in itertools.zip_longest(body, body[1:]):
+        text = None
+        if isinstance(node, ast.ClassDef | ast.FunctionDef) and node.name == name:
+            text = ast.get_docstring(node)
+        elif isinstance(node, ast.Assign) and name in [getattr(target, "id", "") for target in node.targets]:
+            text = following.value.value if isinstance(following, ast.Expr) else None  # type: ignore[attr-defined]
+        if text:
+            first = text.split("\n\n")[0].replace("\n", " ").replace("``", "`")
+            return re.split(r"(?<=\.) ", " ".join(first.split()))[0]
+    raise LookupError(f"{module}.{name} has no docstring")
 
 
 def protocol(contract: type) -> str:
@@ -247,6 +341,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "hooks.md": hooks,
     "http-api.md": http_api,
     "metrics.md": metric_page,
+    "plugin-api.md": plugin_api,
     "settings.md": settings,
 }
 
