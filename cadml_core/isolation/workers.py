@@ -1,9 +1,14 @@
-"""The processes of a pool: one fork server, and workers by number, started and replaced as needed."""
+"""Workers that are started and replaced as needed, and a queue of jobs for them."""
 
 from __future__ import annotations
 
 import logging
+import os
+import queue
 import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any, TypeVar
 
 from cadml_core.isolation.processes import (
     Closed,
@@ -25,8 +30,11 @@ ATTEMPTS = 3
 """How often a request is given to a new worker while workers end that had not begun with it."""
 
 
+Result = TypeVar("Result")
+
+
 class Workers:
-    """Workers of one kind. Each number is used by one thread at a time.
+    """One fork server, and workers by number. Each number is used by one thread at a time.
 
     Args:
         spec: What they do, may take and can see.
@@ -131,3 +139,119 @@ class Workers:
                 return
             self._server = None
         ended.close()
+
+
+class OwnWorker:
+    """The worker of one thread of a pool."""
+
+    def __init__(self, workers: Workers, number: int) -> None:
+        self._workers = workers
+        self._number = number
+
+    def ask(self, request: bytes) -> Answer:
+        """Have it answer a request, as ``Workers.ask``."""
+        return self._workers.ask(self._number, request)
+
+    def discard(self) -> None:
+        """Kill it, if there is one; the next request gets a new one."""
+        self._workers.discard(self._number)
+
+
+class WorkerPool:
+    """A queue of jobs and the threads that work through it; each thread owns one worker process.
+
+    A process that dies, hangs or grows so affects only the job of its thread. Threads start with the first
+    job, processes with the first request. Thread-safe.
+
+    Args:
+        spec: What the worker processes do, may take and can see.
+        workers: How many jobs run at the same time; at least 1.
+        name: What it is called, with a number, in a debugger's list of threads.
+    """
+
+    def __init__(self, spec: WorkerSpec, *, workers: int, name: str) -> None:
+        self.processes = Workers(spec)
+        self.size = max(1, workers)
+        self._name = name
+        self._queue: queue.SimpleQueue[tuple[Future[Any], Callable[[OwnWorker], Any]] | None] = (
+            queue.SimpleQueue()
+        )
+        self._lock = threading.Lock()
+        self._threads: list[threading.Thread] = []
+        self._closed = False
+        self._owner = os.getpid()
+
+    def submit(self, job: Callable[[OwnWorker], Result]) -> Future[Result]:
+        """Queue a job, which is called with the worker of the thread that takes it.
+
+        Returns:
+            Its result or exception. It can be cancelled until a thread takes it; closing cancels what is
+            queued.
+
+        Raises:
+            RuntimeError: The pool is closed, or was made in another process before a fork.
+        """
+        future: Future[Result] = Future()
+        self.require_usable()  # before the lock, which in a forked process nobody may be left to release
+        with self._lock:
+            self.require_usable()
+            self._ensure_threads()
+            self._queue.put((future, job))
+        return future
+
+    def require_usable(self) -> None:
+        """Raise RuntimeError where the pool is closed, or was made in another process before a fork."""
+        if os.getpid() != self._owner:
+            raise RuntimeError("this pool was made before a fork; make one in each process")
+        if self._closed:
+            raise RuntimeError("this pool is closed")
+
+    def close(self) -> None:
+        """Cancel what is queued and end all processes, so that what runs fails. Closing twice is allowed."""
+        if os.getpid() != self._owner:  # a forked copy: the processes belong to the original
+            return
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+            threads = list(self._threads)
+        self._cancel_queued()
+        for _ in threads:
+            self._queue.put(None)
+        self.processes.close()
+        for thread in threads:
+            if thread is not threading.current_thread():
+                thread.join()
+
+    def _cancel_queued(self) -> None:
+        while True:
+            try:
+                item = self._queue.get_nowait()
+            except queue.Empty:
+                return
+            if item is not None:
+                item[0].cancel()
+                item[0].set_running_or_notify_cancel()
+
+    def _ensure_threads(self) -> None:
+        if self._threads:
+            return
+        for number in range(self.size):
+            name = f"{self._name}-{number}"
+            thread = threading.Thread(target=self._serve, args=(number,), name=name, daemon=True)
+            self._threads.append(thread)
+            thread.start()
+
+    def _serve(self, number: int) -> None:
+        """Run one job after the other, until the pool is closed."""
+        worker = OwnWorker(self.processes, number)
+        while (item := self._queue.get()) is not None:
+            future, job = item
+            if future.set_running_or_notify_cancel():
+                try:
+                    future.set_result(job(worker))
+                # The caller waits on the future, so it must get every outcome.
+                except BaseException as error:  # noqa: BLE001
+                    future.set_exception(error)
+            del item, future, job  # or the last result would be kept until the next job comes
+        worker.discard()

@@ -6,9 +6,15 @@ import logging
 import signal
 
 from cadml_core.contracts.formats import ReadLimits
-from cadml_core.errors import PluginUnavailable, ReaderCrashed, ReaderTimeout
+from cadml_core.errors import CadmlError, PluginUnavailable, ReaderCrashed, ReaderTimeout
 from cadml_core.isolation.limits import MIB
-from cadml_core.isolation.processes import ProtocolError, StartFailed, WorkerDied
+from cadml_core.isolation.processes import (
+    ProtocolError,
+    SandboxError,
+    StartFailed,
+    TimeLimitExceeded,
+    WorkerDied,
+)
 from cadml_core.reading.program import Task
 
 log = logging.getLogger(__name__)
@@ -20,16 +26,49 @@ not check whether an allocation failed. Workers that reach half of the limit and
 to blame is the last one."""
 
 
-def timeout(task: Task, limits: ReadLimits) -> ReaderTimeout:
-    """Describe a worker that was ended because it took too long."""
-    return ReaderTimeout(
-        f"reading {task.name} took longer than {limits.max_seconds:g} s and was ended; raise"
-        " PARSE_TIMEOUT_SECONDS if this file is wanted",
-        allowed=limits.max_seconds,
+def failure(task: Task, error: SandboxError, limits: ReadLimits) -> CadmlError:
+    """Return what the caller is told where the sandbox gave no answer."""
+    if isinstance(error, TimeLimitExceeded):
+        return ReaderTimeout(
+            f"reading {task.name} took longer than {limits.max_seconds:g} s and was ended; raise"
+            " PARSE_TIMEOUT_SECONDS if this file is wanted",
+            allowed=limits.max_seconds,
+        )
+    if isinstance(error, WorkerDied):
+        return _crash(task, error, limits)
+    if isinstance(error, ProtocolError):
+        log.warning("the reader process of %s sent an invalid answer and was ended: %s", task.name, error)
+        return ReaderCrashed(
+            f"the reader process sent an invalid answer while it read {task.name}; its memory was most likely"
+            " damaged",
+            reason="answer",
+        )
+    if isinstance(error, StartFailed):
+        return cannot_start(error)
+    return CadmlError("the reader pool was closed", stage="parse")
+
+
+def out_of_memory(
+    task: Task, limits: ReadLimits, killed: str | None = None, exit_code: int | None = None
+) -> ReaderCrashed:
+    """Describe a file that needs more memory than it may take."""
+    allowed = limits.max_memory_mb
+    return ReaderCrashed(
+        f"reading {task.name} needs more than {allowed} MiB of memory; raise PARSE_MEMORY_MB if this"
+        " file is wanted",
+        reason="memory",
+        allowed_mb=allowed,
+        signal=killed,
+        exit_code=exit_code,
     )
 
 
-def crash(task: Task, death: WorkerDied, limits: ReadLimits) -> ReaderCrashed:
+def cannot_start(error: StartFailed) -> PluginUnavailable:
+    """Describe reader processes that cannot be started."""
+    return PluginUnavailable(f"the reader processes cannot start: {error}", reason=str(error))
+
+
+def _crash(task: Task, death: WorkerDied, limits: ReadLimits) -> ReaderCrashed:
     """Describe a worker that died, by its exit status, its memory and its output."""
     if death.output:
         log.info("the reader process of %s died; it had printed: %s", task.name, death.output)
@@ -48,36 +87,6 @@ def crash(task: Task, death: WorkerDied, limits: ReadLimits) -> ReaderCrashed:
         signal=killed,
         exit_code=death.exit_code,
     )
-
-
-def out_of_memory(
-    task: Task, limits: ReadLimits, killed: str | None = None, exit_code: int | None = None
-) -> ReaderCrashed:
-    """Describe a file that needs more memory than it may take."""
-    allowed = limits.max_memory_mb
-    return ReaderCrashed(
-        f"reading {task.name} needs more than {allowed} MiB of memory; raise PARSE_MEMORY_MB if this"
-        " file is wanted",
-        reason="memory",
-        allowed_mb=allowed,
-        signal=killed,
-        exit_code=exit_code,
-    )
-
-
-def protocol_error(task: Task, error: ProtocolError) -> ReaderCrashed:
-    """Describe a worker that sent something other than an answer."""
-    log.warning("the reader process of %s sent an invalid answer and was ended: %s", task.name, error)
-    return ReaderCrashed(
-        f"the reader process sent an invalid answer while it read {task.name}; its memory was most likely"
-        " damaged",
-        reason="answer",
-    )
-
-
-def cannot_start(error: StartFailed) -> PluginUnavailable:
-    """Describe reader processes that cannot be started."""
-    return PluginUnavailable(f"the reader processes cannot start: {error}", reason=str(error))
 
 
 def _took_too_much(death: WorkerDied, limits: ReadLimits) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import queue
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
@@ -20,18 +19,18 @@ from cadml_core.contracts.formats import FormatAdapter, ReadLimits
 from cadml_core.errors import CadmlError
 from cadml_core.isolation.limits import MIB, Limits
 from cadml_core.isolation.processes import (
-    Closed,
     ProtocolError,
+    SandboxError,
     StartFailed,
     TimeLimitExceeded,
     WorkerDied,
     WorkerSpec,
 )
 from cadml_core.isolation.protocol import error_of
-from cadml_core.isolation.workers import Workers
+from cadml_core.isolation.workers import OwnWorker, WorkerPool
 from cadml_core.plugins.pickling import pickled
 from cadml_core.reading.detection import detect
-from cadml_core.reading.failures import cannot_start, crash, out_of_memory, protocol_error, timeout
+from cadml_core.reading.failures import cannot_start, failure, out_of_memory
 from cadml_core.reading.identity import FileIdentity
 from cadml_core.reading.program import ReaderProgram, Task
 from cadml_core.reading.reading import Reading, feature_version
@@ -39,6 +38,12 @@ from cadml_core.reading.reading import Reading, feature_version
 log = logging.getLogger(__name__)
 
 _readings = msgspec.msgpack.Decoder(Reading)
+_CAUSED_BY_THE_FILE: Mapping[type[SandboxError], str] = {
+    TimeLimitExceeded: "timed_out",
+    WorkerDied: "crashed",
+    ProtocolError: "crashed",
+}
+"""How a worker ends because of its file, and what that counts as."""
 
 
 class PoolStatistics(msgspec.Struct, frozen=True):
@@ -63,8 +68,8 @@ class PoolStatistics(msgspec.Struct, frozen=True):
 class ReaderPool:
     """Reads files in worker processes: one queue, ``workers`` threads, one process for each thread.
 
-    A thread owns its process, so a process that dies, hangs or grows costs exactly the file that it
-    was reading. Processes start at the first file, or at ``start()``; a dead one is replaced when the
+    A thread owns its process, so a process that dies, hangs or grows affects only the file that it
+    was reading. Processes start at the first file, or at ``start()``; one that ended is replaced when the
     next file comes. Every failure arrives as a ``CadmlError``. Thread-safe.
 
     The adapters and feature versions are sent by pickle, once: their classes must be importable. An
@@ -90,18 +95,16 @@ class ReaderPool:
         workers: int,
     ) -> None:
         self.limits = limits
-        self.workers = max(1, workers)
         self._formats = formats
         self._features = features
         program = ReaderProgram(pickled(formats, features), limits)
         allowed = Limits(seconds=limits.max_seconds, memory=limits.max_memory_mb * MIB)
-        self._workers = Workers(WorkerSpec(program=program, limits=allowed))
-        self._queue: queue.SimpleQueue[tuple[Future[Reading], Task] | None] = queue.SimpleQueue()
+        self._pool = WorkerPool(
+            WorkerSpec(program=program, limits=allowed), workers=workers, name="cadml-reader"
+        )
+        self.workers = self._pool.size
         self._lock = threading.Lock()
-        self._threads: list[threading.Thread] = []
         self._counts = dict.fromkeys(("crashed", "timed_out", "retired", "read", "refused"), 0)
-        self._closed = False
-        self._owner = os.getpid()
 
     def __enter__(self) -> ReaderPool:
         return self
@@ -124,9 +127,9 @@ class ReaderPool:
             PluginUnavailable: The readers cannot be started (with ``wait`` only).
             RuntimeError: The pool is closed, or was made in another process before a fork.
         """
-        self._require_usable()
+        self._pool.require_usable()
         try:
-            server = self._workers.server()
+            server = self._pool.processes.server()
             if wait:
                 server.await_ready()
         except StartFailed as error:
@@ -145,6 +148,8 @@ class ReaderPool:
         Args:
             path: The file; a relative one is taken from the working folder as it is now.
             versions: The feature versions to extract.
+            identity: What the file was when it was hashed; it is hashed again only if it has changed since.
+            adapter: The name of the format adapter, where it is known: content and suffix are not asked.
 
         Returns:
             A future that fails with a ``CadmlError`` only. It can be cancelled until a worker takes
@@ -154,26 +159,15 @@ class ReaderPool:
         Raises:
             RuntimeError: The pool is closed, or was made in another process before a fork.
         """
-        future: Future[Reading] = Future()
         task = Task(
-            path=os.fsencode(os.path.abspath(path)),  # noqa: PTH100
+            path=os.fsencode(os.path.abspath(path)),  # noqa: PTH100 (takes ".." out)
             versions=tuple(versions),
             identity=identity,
             adapter=adapter,
         )
-        try:
-            for name in versions:
-                if name not in self._features:
-                    feature_version(self._features, name)  # says what there is
-        except CadmlError as error:
-            future.set_exception(error)
-            return future
-        self._require_usable()
-        with self._lock:
-            self._require_usable()
-            self._ensure_threads()
-            self._queue.put((future, task))
-        return future
+        if not all(name in self._features for name in versions):
+            return self._refused(versions)
+        return self._pool.submit(lambda worker: self._recorded(worker, task))
 
     def read(
         self,
@@ -183,7 +177,7 @@ class ReaderPool:
         identity: FileIdentity | None = None,
         adapter: str | None = None,
     ) -> Reading:
-        """Read one file and wait for it.
+        """Read one file and wait for it; the arguments are those of ``submit``.
 
         Raises:
             CadmlError: As ``read_file``, and PARSE_TIMEOUT, PARSE_CRASHED for the limits that only a
@@ -200,8 +194,8 @@ class ReaderPool:
     ) -> Iterator[tuple[Path, Reading | CadmlError]]:
         """Read many files; yields each with its reading or its error, in the order of completion.
 
-        ``paths`` is consumed as fast as files are read, a few ahead of the workers, so it may be as
-        long as it likes. What was begun is finished or cancelled when the iteration is abandoned.
+        ``paths`` is consumed as fast as files are read, a few ahead of the workers, so it may have any
+        length. When the iteration is abandoned, the files that no worker has taken are cancelled.
         """
         pending: dict[Future[Reading], Path] = {}
         source = iter(paths)
@@ -229,9 +223,9 @@ class ReaderPool:
         with self._lock:
             return PoolStatistics(
                 workers=self.workers,
-                alive=self._workers.alive,
-                started=self._workers.started,
-                server_pid=self._workers.server_pid,
+                alive=self._pool.processes.alive,
+                started=self._pool.processes.started,
+                server_pid=self._pool.processes.server_pid,
                 **self._counts,
             )
 
@@ -240,95 +234,53 @@ class ReaderPool:
 
         Files that are still queued are cancelled; those being read fail.
         """
-        if os.getpid() != self._owner:  # a forked copy: the processes belong to the original
-            return
-        with self._lock:
-            if self._closed:
-                return
-            self._closed = True
-            threads = list(self._threads)
-        self._cancel_queued()
-        for _ in threads:
-            self._queue.put(None)
-        self._workers.close()
-        for thread in threads:
-            if thread is not threading.current_thread():
-                thread.join()
+        self._pool.close()
 
-    def _cancel_queued(self) -> None:
-        while True:
-            try:
-                item = self._queue.get_nowait()
-            except queue.Empty:
-                return
-            if item is not None:
-                item[0].cancel()
-                item[0].set_running_or_notify_cancel()
-
-    def _require_usable(self) -> None:
-        if os.getpid() != self._owner:
-            raise RuntimeError("this reader pool was made before a fork; make one in each process")
-        if self._closed:
-            raise RuntimeError("this reader pool is closed")
-
-    def _ensure_threads(self) -> None:
-        if self._threads:
-            return
-        for number in range(self.workers):
-            name = f"cadml-reader-{number}"
-            thread = threading.Thread(target=self._serve, args=(number,), name=name, daemon=True)
-            self._threads.append(thread)
-            thread.start()
-
-    def _serve(self, number: int) -> None:
-        """Take files from the queue and have them read, until the pool is closed. Runs in a thread."""
-        while (item := self._queue.get()) is not None:
-            future, task = item
-            if future.set_running_or_notify_cancel():
-                try:
-                    future.set_result(self._recorded(number, task))
-                # The caller waits on the future, so it must get every outcome.
-                except BaseException as error:  # noqa: BLE001
-                    future.set_exception(_as_cadml(error, task))
-            del item, future, task
-        self._workers.discard(number)
-
-    def _recorded(self, number: int, task: Task) -> Reading:
-        """Read a file; metrics and counts are recorded here and nowhere else."""
+    def _refused(self, versions: Sequence[str]) -> Future[Reading]:
+        """Say which feature version there is not."""
+        future: Future[Reading] = Future()
         try:
-            reading = self._read(number, task)
+            for name in versions:
+                feature_version(self._features, name)
+        except CadmlError as error:
+            future.set_exception(error)
+        return future
+
+    def _recorded(self, worker: OwnWorker, task: Task) -> Reading:
+        """Read a file, in a thread of the pool; metrics and counts are recorded here and nowhere else."""
+        try:
+            reading = self._read(worker, task)
         except CadmlError as error:
             self._count("refused")
             known = str(error.context.get("format", "unknown"))
             metrics.parse_failures_total.labels(format=known, code=error.code).inc()
             raise
+        # Callers are promised a CadmlError; whatever else is raised here is a fault of the host.
+        except Exception as error:
+            log.exception("reading %s failed in the host", task.name)
+            raise CadmlError(
+                f"reading {task.name} failed: {type(error).__name__}: {error}", stage="parse"
+            ) from error
         self._count("read")
         metrics.parse_latency_seconds.labels(format=reading.format).observe(reading.read_seconds)
         for version, seconds in reading.extract_seconds.items():
             metrics.feature_extraction_latency_seconds.labels(version=version).observe(seconds)
         return reading
 
-    def _read(self, number: int, task: Task) -> Reading:
+    def _read(self, worker: OwnWorker, task: Task) -> Reading:
         try:
-            answer = self._workers.ask(number, msgspec.msgpack.encode(task))
+            answer = worker.ask(msgspec.msgpack.encode(task))
             if answer.retires:
                 self._count("retired")
             if answer.body is not None:
                 return _decoded(answer.body)
-        except TimeLimitExceeded:
-            self._count("timed_out")
-            raise self._named(task, timeout(task, self.limits)) from None
-        except WorkerDied as death:
-            self._count("crashed")
-            raise self._named(task, crash(task, death, self.limits)) from None
-        except ProtocolError as error:
-            self._workers.discard(number)
-            self._count("crashed")
-            raise self._named(task, protocol_error(task, error)) from None
-        except StartFailed as error:
-            raise cannot_start(error) from error
-        except Closed as error:
-            raise CadmlError("the reader pool was closed", stage="parse") from error
+        except SandboxError as error:
+            told = failure(task, error, self.limits)
+            if (kind := _CAUSED_BY_THE_FILE.get(type(error))) is None:
+                raise told from error
+            worker.discard()  # one that sent an invalid reading still runs
+            self._count(kind)
+            raise self._named(task, told) from None
         if answer.failure is None:
             raise self._named(task, out_of_memory(task, self.limits))
         if answer.failure.traceback:
@@ -342,7 +294,8 @@ class ReaderPool:
     def _named(self, task: Task, error: CadmlError) -> CadmlError:
         """Add the format, which the worker can no longer tell."""
         with contextlib.suppress(CadmlError):
-            error.context["format"] = detect(Path(os.fsdecode(task.path)), self._formats).name
+            path = Path(os.fsdecode(task.path))
+            error.context["format"] = task.adapter or detect(path, self._formats).name
         return error
 
 
@@ -360,10 +313,3 @@ def _outcome(future: Future[Reading]) -> Reading | CadmlError:
     if isinstance(error, CadmlError):
         return error
     raise error
-
-
-def _as_cadml(error: BaseException, task: Task) -> CadmlError:
-    if isinstance(error, CadmlError):
-        return error
-    log.error("reading %s failed in the host", task.name, exc_info=error)
-    return CadmlError(f"reading {task.name} failed: {type(error).__name__}: {error}", stage="parse")

@@ -87,14 +87,23 @@ def read_file(
     A mesh is made only where one of the wanted versions needs it. ``max_seconds`` and
     ``max_memory_mb`` are not enforced here; that takes a ``ReaderPool``.
 
+    Args:
+        path: The file.
+        formats: The format adapters by name.
+        features: The feature versions by name.
+        versions: The feature versions to extract.
+        limits: What the reading may cost.
+        identity: What the file was when it was hashed; it is hashed again only if it has changed since.
+        adapter: The name of the format adapter, where it is known: content and suffix are not asked.
+
     Raises:
-        NotFound: There is no such file, or a wanted feature version is not installed.
+        NotFound: There is no such file, or a wanted feature version or the named adapter is not installed.
         PluginUnavailable: The plugin of a wanted feature version failed.
         UnreadableInput: The file cannot be read, or changed while it was.
         FormatMismatch, UnsupportedContent: No adapter fits its content.
         LimitExceeded: It is larger than ``max_bytes``, or the adapter met another bound.
-        MalformedFile: The adapter refused it, or returned what is not a document.
-        CadmlError: With INTERNAL_ERROR: a feature version broke its promise.
+        MalformedFile: The adapter refused it, or returned something other than a document.
+        CadmlError: With INTERNAL_ERROR: a feature version broke its contract.
     """
     start = time.perf_counter()
     wanted = [feature_version(features, name) for name in versions]
@@ -102,7 +111,10 @@ def read_file(
         before = os.fstat(file.fileno())
         if before.st_size > limits.max_bytes:
             raise LimitExceeded("max_bytes", found=before.st_size, allowed=limits.max_bytes)
-        reader = formats[adapter] if adapter else identify(path, file.read(HEAD_BYTES), formats)
+        if adapter:
+            reader = named(formats, "format adapter", adapter, stage="parse")
+        else:
+            reader = identify(path, file.read(HEAD_BYTES), formats)
         known = identity is not None and identity.describes(before)
         sha256 = identity.sha256 if identity and known else digest(path, file)
         document, read_seconds = _read(reader, path, _with_mesh(limits, wanted))

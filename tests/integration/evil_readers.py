@@ -26,6 +26,7 @@ from cadml_core import (
 )
 from cadml_core.documents.arrays import FloatMatrix, FloatVector
 from cadml_core.errors import CadmlError
+from cadml_core.isolation.protocol import Answer, message
 
 BOX = BoundingBox((0.0, 0.0, 0.0), (1.0, 2.0, 3.0))
 
@@ -153,6 +154,14 @@ def babbles(path: Path, limits: ReadLimits) -> CadDocument:
     return document("babbles")
 
 
+def forges(path: Path, limits: ReadLimits) -> CadDocument:
+    """Send an answer of the right form that holds no reading, and then read."""
+    for descriptor in Path("/proc/self/fd").iterdir():
+        if str(descriptor.readlink()).startswith("socket:"):
+            os.write(int(descriptor.name), message(Answer(body=b"not a reading")))
+    return document("forges")
+
+
 def verbose(path: Path, limits: ReadLimits) -> CadDocument:
     """Return far more than a document may hold."""
     return document("verbose", layers=tuple(f"layer {number:060}" for number in range(1_200_000)))
@@ -236,7 +245,7 @@ KEPT: list[bytearray] = []
 DEEDS = (
     good, segfault, killed, leaves, exits, hangs, sleeps, devours, devours_quietly, unchecked, heavy, aborts,
     babbles, verbose, stubborn, refuses, chatters, peeks, litters, breeds, nothing, infinite, countless,
-    quotes, surrogate, touches, grows,
+    quotes, surrogate, touches, grows, forges,
 )  # fmt: skip
 FORMATS: dict[str, FormatAdapter] = {deed.__name__: Evil(deed.__name__, deed) for deed in DEEDS}
 

@@ -16,6 +16,7 @@ from multiprocessing.queues import SimpleQueue
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import psutil
 import pytest
 from prometheus_client import REGISTRY
@@ -33,6 +34,7 @@ from cadml_core.errors import (
     UnreadableInput,
 )
 from cadml_core.isolation import processes
+from cadml_core.reading.identity import identify_file
 from cadml_core.reading.pool import ReaderPool
 from cadml_core.reading.reading import Reading
 from tests.integration.evil_readers import FEATURES, FORMATS, Evil, good
@@ -229,6 +231,13 @@ def test_an_answer_that_is_none_is_not_believed(pool: ReaderPool, sample: MakeSa
     assert pool.read(sample("good")).format == "good"
 
 
+def test_an_answer_without_a_reading_is_refused(hasty: ReaderPool, sample: MakeSample) -> None:
+    """Its worker is ended, so that what it sends afterwards is not taken for the answer to the next file."""
+    with pytest.raises(ReaderCrashed, match="sent an invalid answer"):
+        hasty.read(sample("forges"))
+    assert hasty.read(sample("good")).format == "good"
+
+
 def test_nothing_reaches_the_hosts_output(
     pool: ReaderPool, sample: MakeSample, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -313,6 +322,27 @@ def test_a_name_that_is_not_utf8_is_read(pool: ReaderPool, tmp_path: Path) -> No
     assert name == path
     assert isinstance(error, CadmlError)
     assert r"caf\xe9.good" in error.message
+
+
+def test_a_worker_takes_the_hash_of_an_unchanged_file_as_known(pool: ReaderPool, sample: MakeSample) -> None:
+    """The identity reaches the worker, which hashes only what has changed since."""
+    path = sample("good")
+    known = msgspec.structs.replace(identify_file(path)[0], sha256="0" * 64)
+    assert pool.read(path, identity=known).sha256 == "0" * 64
+    path.write_text("good\nand more\n")
+    assert pool.read(path, identity=known).sha256 == identify_file(path)[0].sha256
+
+
+def test_a_worker_reads_by_the_adapter_that_is_named(pool: ReaderPool, sample: MakeSample) -> None:
+    """Content and suffix are not asked, and an error names the format all the same."""
+    path = sample("good")
+    path.write_text("nobody knows this\n")
+    assert pool.read(path, adapter="sleeps").format == "sleeps"
+    with pytest.raises(ReaderCrashed) as caught:
+        pool.read(path, adapter="segfault")
+    assert caught.value.context["format"] == "segfault"
+    with pytest.raises(NotFound, match="no format adapter 'none'"):
+        pool.read(path, adapter="none")
 
 
 def test_a_relative_path_is_taken_from_here(
