@@ -22,7 +22,7 @@ from cadml_core.search.filters import Admission, SlotRange
 from cadml_core.search.index.failover import ResilientIndexes
 from cadml_core.search.index.health import RecoveryPolicy
 from cadml_core.search.index.sync import Answer, BackendChoice, backend_config
-from cadml_core.search.questions import Contribution, Hit, Question, SearchResult, checked_values
+from cadml_core.search.questions import Hit, Question, SearchResult, checked_values
 from cadml_core.search.spaces import Space, SpaceName
 
 MAX_K = 10_000
@@ -150,7 +150,9 @@ class SimilaritySearch:
         distance = space.distance(one, other)
         [explanation] = explain(space, one, other[np.newaxis, :])
         score = float(space.scores(np.array(distance)))
-        return _hit(self.catalog.part(id_b), score, distance, explanation)
+        p = self.catalog.part(id_b)
+        facts = (p.name, p.format, p.path, p.material, p.project, p.label)
+        return Hit(p.id, score, distance, *facts, explanation)
 
     def space(self, metric: SpaceName) -> Space:
         """Return a space by the name of its metric.
@@ -262,18 +264,11 @@ def _hits(
     """Return the first k of a line that are as similar as wanted, without the row to be left out."""
     least, exclude = question.min_score, question.exclude
     hits = [
-        _hit(parts[row], score, distance)
+        Hit(p.id, score, distance, p.name, p.format, p.path, p.material, p.project, p.label)
         for row, score, distance in zip(*line, strict=True)
-        if score >= least and row != exclude and row in parts
+        if score >= least and row != exclude and (p := parts.get(row))
     ]
     return tuple(hits[: question.k])
-
-
-def _hit(
-    part: Part, score: float, distance: float, explanation: tuple[Contribution, ...] | None = None
-) -> Hit:
-    facts = (part.name, part.format, part.path, part.material, part.project, part.label)
-    return Hit(part.id, score, distance, *facts, explanation)
 
 
 def _rows_of(answers: Sequence[Answer]) -> set[int]:
