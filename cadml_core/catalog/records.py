@@ -37,7 +37,7 @@ class Vector(msgspec.Struct, frozen=True):
     source: VectorSource = "extracted"
 
 
-class Part(msgspec.Struct, frozen=True, kw_only=True):
+class Part(msgspec.Struct, frozen=True):
     """What people name and search."""
 
     row: int

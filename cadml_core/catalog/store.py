@@ -25,7 +25,6 @@ _PART_SQL = (
     " p.created, p.updated FROM parts p LEFT JOIN contents c ON c.sha256 = p.sha256"
 )
 
-_PART_FIELDS = Part.__struct_fields__
 _CONTENTS = sa.select(contents).where(among(contents.c.sha256))
 
 
@@ -324,9 +323,9 @@ def _condition(which: PartFilter | None) -> tuple[str, tuple[str, ...]]:
 
 
 def _part(record: tuple[Any, ...]) -> Part:
-    fields = dict(zip(_PART_FIELDS, record, strict=True))
-    fields["meta"] = {} if fields["meta"] == "{}" else msgspec.json.decode(fields["meta"])
-    return Part(**fields)
+    row, part_id, name, sha256, form, path, material, project, label, text, created, updated = record
+    meta = {} if text == "{}" else msgspec.json.decode(text)
+    return Part(row, part_id, name, sha256, form, path, material, project, label, meta, created, updated)
 
 
 def _values(raw: bytes) -> FloatVector:

@@ -174,13 +174,13 @@ class SimilaritySearch:
         Raises:
             InvalidInput: ``k``, ``metric``, ``min_score`` or a range of a question is out of bounds.
         """
-        for question in questions:
-            check_bounds(question.k, question.min_score)
+        for k, min_score in {(question.k, question.min_score) for question in questions}:
+            check_bounds(k, min_score)
+        if len({(question.metric, question.which, question.ranges) for question in questions}) == 1:
+            return self._search_alike(questions, ask)
         groups: dict[Any, list[int]] = {}
         for number, question in enumerate(questions):
             groups.setdefault((question.metric, question.which, question.ranges), []).append(number)
-        if len(groups) == 1:
-            return self._search_alike(questions, ask)
         results: dict[int, SearchResult] = {}
         for numbers in groups.values():
             alike = [questions[number] for number in numbers]
@@ -266,7 +266,7 @@ def _hits(
     hits = [
         Hit(p.id, score, distance, p.name, p.format, p.path, p.material, p.project, p.label)
         for row, score, distance in zip(*line, strict=True)
-        if score >= least and row != exclude and (p := parts.get(row))
+        if score >= least and row != exclude and row in parts and (p := parts[row])
     ]
     return tuple(hits[: question.k])
 
