@@ -66,7 +66,7 @@ def wheel(session: nox.Session) -> None:
 
 @nox.session
 def contrib(session: nox.Session) -> None:
-    """Install the plugins of contrib as strangers do, run their tests, see a broken one do no harm."""
+    """Install the plugins of contrib as third-party plugins, beside a broken one, and run their tests."""
     session.install(".[testing]", *map(str, sorted(Path("contrib/plugins").iterdir())))
     session.run("python", "contrib/scripts/check_plugins.py")
     for tests in sorted(Path("contrib/plugins").glob("*/tests")):
@@ -125,7 +125,7 @@ def pythonocc(session: nox.Session) -> None:
 
 @nox.session
 def schedules(session: nox.Session) -> None:
-    """Run a thousand made-up schedules of index faults against a server over HTTP."""
+    """Run a thousand random schedules of index faults against a server over HTTP."""
     session.install("-e", ".", *group("test"))
     path = "tests/integration/http/test_fault_schedules.py"
     session.run("pytest", path, *session.posargs, env={"CADML_FAULT_SCHEDULES": "1000"})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import pickle
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,14 +14,11 @@ from cadml_core.catalog.state import OperatorState
 from cadml_core.catalog.store import Catalog
 from cadml_core.classifier.registry import ModelRegistry
 from cadml_core.classifier.shared import SharedModels
-from cadml_core.classifier.trial import try_model
 from cadml_core.errors import CadmlError, NotFound
 from tests.unit.classifier.tiny import Constant
 
 MakeRegistry = Callable[..., ModelRegistry]
 ROW = np.zeros(22)
-TRIAL = functools.cache(try_model)
-"""A trial starts a process. These tests load three models over and over, to see which one is chosen."""
 
 
 @pytest.fixture
@@ -32,7 +28,7 @@ def process(registry_of: MakeRegistry, database_url: str) -> Iterator[Callable[[
 
     def make(**options: Any) -> SharedModels:
         catalogs.append(Catalog.open(database_url))
-        return SharedModels(registry_of(trial=TRIAL, **options), OperatorState(catalogs[-1]))
+        return SharedModels(registry_of(**options), OperatorState(catalogs[-1]))
 
     yield make
     for catalog in catalogs:
