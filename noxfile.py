@@ -66,7 +66,7 @@ def wheel(session: nox.Session) -> None:
 
 @nox.session
 def contrib(session: nox.Session) -> None:
-    """Install the plugins of contrib as third-party plugins, beside a broken one, and run their tests."""
+    """Install the plugins of contrib as strangers do, run their tests, see a broken one do no harm."""
     session.install(".[testing]", *map(str, sorted(Path("contrib/plugins").iterdir())))
     session.run("python", "contrib/scripts/check_plugins.py")
     for tests in sorted(Path("contrib/plugins").glob("*/tests")):

@@ -275,9 +275,7 @@ def install(site: Path, name: str, module: str, source: str) -> None:
     (info / "entry_points.txt").write_text(f"[cadml.v1]\n{name} = {module}\n")
 
 
-def test_a_third_party_plugin(
-    run: Run, run_alone: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_third_party_plugin(run_alone: Run, tmp_path: Path) -> None:
     """An installed distribution adds a format with no change here; one that raises on import is shown as
     failed with its traceback, and everything else works."""
     site = tmp_path / "site"
@@ -298,8 +296,9 @@ def test_a_third_party_plugin(
     assert "cadml_broken" in report or "cadml-broken" in report
     assert "To mend it" in report
     run_alone("plugins", "doctor", CADML_PLUGINS_DISABLE="broken", **environ)
-    monkeypatch.syspath_prepend(site)
-    safe = {row["name"]: row for row in parsed(run("--safe-mode", "plugins", "list", "--json"))}
+    safe = {
+        row["name"]: row for row in parsed(run_alone("--safe-mode", "plugins", "list", "--json", **environ))
+    }
     assert safe["off"]["status"] == "blocked"
 
 
