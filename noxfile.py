@@ -125,7 +125,7 @@ def pythonocc(session: nox.Session) -> None:
 
 @nox.session
 def schedules(session: nox.Session) -> None:
-    """Run a thousand made-up schedules of index faults against a server over HTTP."""
+    """Run a thousand random schedules of index faults against a server over HTTP."""
     session.install("-e", ".", *group("test"))
     path = "tests/integration/http/test_fault_schedules.py"
     session.run("pytest", path, *session.posargs, env={"CADML_FAULT_SCHEDULES": "1000"})

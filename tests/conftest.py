@@ -1,7 +1,8 @@
-"""Databases for every test that needs one (PostgreSQL where a server can be started), and quiet threads."""
+"""What all tests share: databases (PostgreSQL where one can be started), quiet threads, less collecting."""
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import tempfile
@@ -16,6 +17,12 @@ import sqlalchemy as sa
 # Threads of OpenMP that have nothing to do sleep, where they would take a core each by spinning. It has to
 # be said before the first library that uses OpenMP is loaded.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
+
+def pytest_collection_finish() -> None:
+    """Spare the garbage collector what was imported: a CAD kernel and more, all of it to the end."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

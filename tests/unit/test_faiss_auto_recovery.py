@@ -24,6 +24,13 @@ from cadml_plugins.vectors.faiss import FaissBackend
 from cadml_plugins.vectors.memory import MemoryBackend
 
 COUNT = 60
+COUNTED = {
+    "degraded": ("similarity_degraded_total", {"event": "degraded"}),
+    "restored": ("similarity_degraded_total", {"event": "restored"}),
+    "success": ("faiss_recovery_attempts_total", {"result": "success"}),
+    "failure": ("faiss_recovery_attempts_total", {"result": "failure"}),
+}
+"""Metrics by what they count here."""
 
 
 class FakeClock:
@@ -87,21 +94,12 @@ class Scene:
             clock=self.clock,
             probing=False,
         )
-        self.counts_before = self.counts()
-
-    def counts(self) -> dict[str, float]:
-        """Events and attempts so far."""
-        events = {
-            event: value("similarity_degraded_total", event=event) for event in ("degraded", "restored")
-        }
-        attempts = {
-            result: value("faiss_recovery_attempts_total", result=result) for result in ("success", "failure")
-        }
-        return events | attempts
+        self.before = {what: value(name, **labels) for what, (name, labels) in COUNTED.items()}
 
     def happened(self, what: str) -> float:
         """How often that happened in this scene."""
-        return self.counts()[what] - self.counts_before[what]
+        name, labels = COUNTED[what]
+        return value(name, **labels) - self.before[what]
 
     def nearest(self, x: float, **options: Any) -> list[str]:
         """Ids of the hits."""

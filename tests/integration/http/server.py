@@ -6,7 +6,6 @@ import os
 import socket
 import struct
 import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from typing import Any
 import httpx
 
 from cadml_core.settings import Settings, load_settings
+from tests.integration.command import COMMAND
 
 KEY, ADMIN = "a-test-key", "a-test-admin-token"
 HEADERS = {"X-API-Key": KEY}
@@ -71,21 +71,6 @@ def environment(folder: Path, **more: str) -> dict[str, str]:
         "CADML_LOG_LEVEL": "warning",
         **more,
     }
-
-
-COMMAND = [sys.executable, "-c", "from cadml_hostapp.cli import main; main()"]
-
-
-def cadml(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run a command to its end."""
-    return subprocess.run(
-        [*COMMAND, *arguments],
-        env=environment(folder),
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
 
 
 class LiveServer:

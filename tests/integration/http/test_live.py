@@ -20,7 +20,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.integration.http.server import HEADERS, KEY, LiveServer, left_on_disk, tetrahedron
+from tests.integration.command import in_process
+from tests.integration.http.server import HEADERS, KEY, LiveServer, environment, left_on_disk, tetrahedron
 
 UPLOADS = int(os.environ.get("CADML_TEST_UPLOADS", "40"))
 """How many uploads are under way when the server is killed; a nox session takes 200."""
@@ -264,8 +265,6 @@ def test_a_fresh_server_makes_its_keys_and_says_how_to_use_them(tmp_path: Path) 
 
 def test_a_taken_port_is_a_clear_refusal(server: LiveServer, tmp_path: Path) -> None:
     """Exit status 1 and what to do."""
-    from tests.integration.http.server import cadml
-
-    result = cadml(tmp_path, "serve", "--port", str(server.port))
+    result = in_process("serve", "--port", str(server.port), environ=environment(tmp_path))
     assert result.returncode == 1
     assert "--port" in result.stderr

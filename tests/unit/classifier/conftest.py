@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import pickle
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 
 from cadml_core.classifier.registry import ModelRegistry
+from cadml_core.classifier.trial import try_model
 from cadml_core.contracts.features import Metric
 from cadml_core.contracts.policies import OpcodePolicy
 from cadml_core.documents.features import FeatureSlot
@@ -21,6 +23,8 @@ from cadml_plugins.policies.whitelist import Whitelist
 from tests.unit.classifier.tiny import Constant
 
 MakeRegistry = Callable[..., ModelRegistry]
+TRIAL = functools.cache(try_model)
+"""Tries each model that passes once: a trial starts a process, and the same few models are loaded often."""
 
 
 class PlainFeatures:
@@ -65,6 +69,7 @@ def registry_of(models: Path, policies: Mapping[str, OpcodePolicy]) -> MakeRegis
 
     def make(**options: Any) -> ModelRegistry:
         own = {name: options.pop(name) for name in ("audit", "clock", "trial") if name in options}
+        own.setdefault("trial", TRIAL)
         settings = Settings(model_dir=str(models), **options)
         features = {version.name: version for version in (PlainFeatures("v3", 22), PlainFeatures("v4", 24))}
         return ModelRegistry(settings, policies, features, **own)
