@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from types import TracebackType
 
 from cadml_core.analysis import Analyzer
 from cadml_core.catalog.blobs import BlobStore
@@ -47,8 +47,8 @@ class Runtime:
     """The one way in for files."""
     analyzer: Analyzer
     batches: BatchSimilarity
-    scratch: TemporaryDirectory[str] | None = None
-    """Where the catalogue is, if it is to leave nothing behind."""
+    resources: ExitStack
+    """Closes what is open, the last first."""
 
     @property
     def registry(self) -> Registry:
@@ -62,19 +62,12 @@ class Runtime:
 
     def close(self) -> None:
         """Close everything; closing twice is allowed."""
-        self.readers.close()
-        self.models.close()
-        self.search.close()
-        self.catalog.close()
-        if self.scratch is not None:
-            self.scratch.cleanup()
+        self.resources.close()
 
     def __enter__(self) -> Runtime:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
 
@@ -101,32 +94,41 @@ def build_runtime(
     plugins = load_plugins(settings) if plugins is None else plugins
     require_chosen(plugins.registry, settings)
     registry = plugins.registry
-    absent = not settings.database_url and not settings.catalogue_path.exists()
-    scratch = TemporaryDirectory(prefix="cadml-") if absent and not create_catalogue else None
-    url = f"sqlite:///{scratch.name}/empty.sqlite3" if scratch else settings.effective_database_url
-    catalog = Catalog.open(url)
     feature = registry.features[settings.feature_version]
-    readers = ReaderPool(
-        registry.formats, registry.features, limits=read_limits(settings), workers=settings.worker_count
-    )
-    blobs = BlobStore(settings.data_path / "uploads", catalog.readers_of)
-    intake = Intake(catalog, readers, registry.formats, registry.features, blobs)
-    search = _search(settings, registry, catalog)
-    models = _models(settings, registry, catalog)
-    return Runtime(
-        settings=settings,
-        plugins=plugins,
-        catalog=catalog,
-        readers=readers,
-        search=search,
-        models=models,
-        migrator=Migrator(intake),
-        blobs=blobs,
-        intake=intake,
-        analyzer=Analyzer(intake, search, models.registry, feature),
-        batches=BatchSimilarity(search, _batch_policy(settings)),
-        scratch=scratch,
-    )
+    absent = not settings.database_url and not settings.catalogue_path.exists()
+    with ExitStack() as opened:  # closes them again where a later one cannot be built
+        url = settings.effective_database_url
+        if absent and not create_catalogue:
+            url = f"sqlite:///{opened.enter_context(TemporaryDirectory(prefix='cadml-'))}/empty.sqlite3"
+        catalog = opened.enter_context(Catalog.open(url))
+        readers = opened.enter_context(
+            ReaderPool(
+                registry.formats,
+                registry.features,
+                limits=read_limits(settings),
+                workers=settings.worker_count,
+            )
+        )
+        blobs = BlobStore(settings.data_path / "uploads", catalog.readers_of)
+        intake = Intake(catalog, readers, registry.formats, registry.features, blobs)
+        search = _search(settings, registry, catalog)
+        opened.callback(search.close)
+        models = _models(settings, registry, catalog)
+        opened.callback(models.close)
+        return Runtime(
+            settings=settings,
+            plugins=plugins,
+            catalog=catalog,
+            readers=readers,
+            search=search,
+            models=models,
+            migrator=Migrator(intake),
+            blobs=blobs,
+            intake=intake,
+            analyzer=Analyzer(intake, search, models.registry, feature),
+            batches=BatchSimilarity(search, _batch_policy(settings)),
+            resources=opened.pop_all(),
+        )
 
 
 def _search(settings: Settings, registry: Registry, catalog: Catalog) -> SimilaritySearch:

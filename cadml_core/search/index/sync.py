@@ -277,5 +277,5 @@ def _require_plausible(hits: Hits, queries: int, k: int, allowed: Int64Array | N
 
 def _require_full(hits: Hits, expected: int) -> None:
     """Refuse fewer hits than the index must have: what it held was lost outside this process."""
-    if expected and bool((hits.ids[:, expected - 1] < 0).any()):
+    if expected and hits.ids[:, expected - 1].min(initial=0) < 0:
         raise IndexFailed(f"search: returned fewer than {expected} hits, but it was given as many vectors")
