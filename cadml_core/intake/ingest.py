@@ -19,7 +19,8 @@ from typing import Literal, NamedTuple
 import msgspec
 
 from cadml_core.catalog.paths import path_to_text, text_to_path
-from cadml_core.catalog.records import NewPart, Part, Status
+from cadml_core.catalog.records import NewPart, Part, ReadBy, Status
+from cadml_core.contracts.formats import UnitName
 from cadml_core.errors import CadmlError, InvalidInput, PluginUnavailable
 from cadml_core.intake.folders import find_files
 from cadml_core.intake.intake import Intake, Known, SourceFile, known_from, source_file
@@ -76,6 +77,10 @@ class IngestOptions(msgspec.Struct, frozen=True, kw_only=True):
     """``parent``: the name of a file's folder becomes its label."""
     material: str | None = None
     project: str | None = None
+    unit: UnitName | None = None
+    """That of files that state none; None leaves what was said of a content before."""
+    retry: bool = False
+    """Read again what could not be read before."""
 
 
 def ingest(
@@ -157,6 +162,8 @@ class _Run:
         self._group_due = 0.0
         self._claimed: set[str] = set()
         """Ids of parts that have moved in this run."""
+        self._retried: set[str] = set()
+        """Contents that are read again in this run although they could not be read before."""
 
     def over(self, found: Sequence[tuple[Path, CadmlError | None]]) -> IngestSummary:
         self._total = len(found)
@@ -196,6 +203,10 @@ class _Run:
                 self._done(file.path, "unchanged")
             else:
                 new.append(job)
+        if self._options.retry:
+            fresh = [job.file for job in new if job.sha256 not in self._retried]
+            self._retried |= {file.identity.sha256 for file in fresh}
+            self._intake.retry(fresh)
         self._admit(new)
 
     def _hashed(self, chunk: Sequence[tuple[Path, CadmlError | None]]) -> list[SourceFile]:
@@ -204,17 +215,16 @@ class _Run:
             try:
                 if error is not None:
                     raise error
-                files.append(source_file(path))
+                files.append(source_file(path, self._options.unit))
             except CadmlError as reason:
                 self._fail(path, reason)
         return files
 
-    def _is_unchanged(self, job: _Job, reader: tuple[str, str] | None) -> bool:
+    def _is_unchanged(self, job: _Job, reader: ReadBy | None) -> bool:
         """Whether reading this file again would change nothing of the part at its path but its vectors."""
         if job.part is None or job.part.sha256 != job.sha256 or reader is None:
             return False
-        adapter = self._intake.formats.get(reader[0])
-        if adapter is None or adapter.version != reader[1]:
+        if not self._intake.is_current(reader, self._intake.formats.get(reader.format), job.file.unit):
             return False
         facts = self._facts(job.file.path)._asdict()
         return all(value in (None, getattr(job.part, fact)) for fact, value in facts.items())
@@ -264,6 +274,7 @@ class _Run:
             self._settle(job, known_from(future.result()))
             self._arrivals.add(job.sha256)
         except CadmlError as error:
+            self._intake.refused(job.file, job.versions, error)
             self._fail(job.file.path, error)
         self._released += self._twins.pop(job.sha256)
 

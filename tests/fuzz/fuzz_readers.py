@@ -38,7 +38,7 @@ from cadml_core.settings import Settings
 from tests.fuzz.mutations import mutate
 from tests.fuzz.samples import FORMATS, write_samples
 
-LIMITS = ReadLimits(max_seconds=5.0, max_memory_mb=1024)
+LIMITS = ReadLimits(max_cpu_seconds=5.0, max_seconds=20.0, max_memory_mb=1024)
 GRACE_SECONDS = 5.0
 """How much later than the limit an answer may be: a process must be killed on a busy machine."""
 GROWTH_ALLOWED = 32 * 1024**2

@@ -58,6 +58,56 @@ def _hash(points: Corners) -> NDArray[np.uint64]:
     return keys
 
 
+def merge_near(
+    vertices: NDArray[np.float64], triangles: NDArray[np.int64], loose: NDArray[np.int64], tolerance: float
+) -> tuple[NDArray[np.float64], NDArray[np.int64]] | None:
+    """Merge vertices that rounding has set apart.
+
+    Args:
+        vertices: float64 (n, 3).
+        triangles: int64 (m, 3), vertex numbers.
+        loose: The numbers of the vertices that may be merged, each once.
+        tolerance: How far apart, along each axis, vertices that become one may lie.
+
+    Returns:
+        The vertices that are left, and the triangles; None where nothing could be merged.
+    """
+    group = _groups(vertices[loose], tolerance)
+    order = np.argsort(group, kind="stable")
+    first = np.flatnonzero(np.diff(group[order], prepend=-1))
+    sorted_points = vertices[loose][order]
+    spread = np.maximum.reduceat(sorted_points, first) - np.minimum.reduceat(sorted_points, first)
+    narrow: NDArray[np.bool_] = np.all(spread <= tolerance, axis=1)
+    together = narrow[group]
+    leader = loose[order][first][group]
+    target = np.arange(len(vertices))
+    target[loose[together]] = leader[together]
+    kept, numbers = np.unique(target, return_inverse=True)
+    return None if len(kept) == len(vertices) else (vertices[kept], numbers.reshape(-1)[triangles])
+
+
+_MOST_ROUNDS = 8
+"""Of cutting. Points in a chain may need more; they are then too far apart to be merged."""
+
+
+def _groups(points: NDArray[np.float64], tolerance: float) -> NDArray[np.int64]:
+    """Number the groups of points (n, 3), n > 0, that no gap wider than the tolerance divides along an axis.
+
+    Every group is cut at such gaps along one axis after the other, until there are none. Points closer than
+    the tolerance are never divided, as they would be by the cells of a grid.
+    """
+    group, count = np.zeros(len(points), np.int64), 1
+    for _ in range(_MOST_ROUNDS):
+        for column in points.T:
+            order = np.lexsort((column, group))
+            cut = (np.diff(group[order]) > 0) | (np.diff(column[order]) > tolerance)
+            group[order] = np.concatenate(([0], np.cumsum(cut)))
+        if group.max() + 1 == count:
+            break
+        count = int(group.max()) + 1
+    return group
+
+
 def weld_on_grid(vertices: NDArray[np.float64], facets: NDArray[np.int64], tolerance: float) -> TriangleMesh:
     """Merge vertices that fall into one cell of a grid, and drop triangles that collapse.
 
