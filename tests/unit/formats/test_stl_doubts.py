@@ -173,7 +173,7 @@ class TestHull:
         [
             (cube(3, (5, 6, 7)).reshape(-1, 3), 27.0, 1.0),
             (sphere(40, 10).reshape(-1, 3), 4 / 3 * np.pi * 1000, 1.05),
-            (np.array([[0, 0, 0], [9, 0, 0], [0, 9, 0], [0, 0, 9.0]]), 121.5, 1.2),
+            (np.array([[0, 0, 0], [9, 0, 0], [0, 9, 0], [0, 0, 9.0]]), 121.5, 1.35),
         ],
     )
     def test_is_close(self, points: Facets, volume: float, most: float) -> None:

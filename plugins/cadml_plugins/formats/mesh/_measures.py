@@ -189,7 +189,7 @@ class FacetMeasures:
     @property
     def diagonal(self) -> float:
         """The length of the box's diagonal; there are facets."""
-        return float(np.linalg.norm(self._high - self._low))
+        return math.dist(self._high.tolist(), self._low.tolist())
 
     @property
     def area(self) -> float:
@@ -242,13 +242,16 @@ class FacetMeasures:
 
     def exceeds_box(self) -> bool:
         """Whether the volume is larger than that of the box, beyond rounding."""
-        return abs(self._volume) > (1.0 + _ROUNDING) * float(np.prod(self._high - self._low))
+        return abs(self._volume) > (1.0 + _ROUNDING) * math.prod((self._high - self._low).tolist())
 
     def has_centroid_inside(self) -> bool:
         """Whether the centroid lies in the box, as that of every solid does; there is a volume."""
         centre = self._first / self._volume + (0.0 if self._origin is None else self._origin)
         margin = _ROUNDING * self.diagonal
-        return bool(((self._low - margin <= centre) & (centre <= self._high + margin)).all())
+        return all(
+            low - margin <= place <= high + margin
+            for low, place, high in zip(self._low.tolist(), centre.tolist(), self._high.tolist(), strict=True)
+        )
 
 
 def _triple(values: NDArray[np.float64]) -> tuple[float, float, float]:

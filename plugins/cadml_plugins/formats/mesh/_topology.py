@@ -81,7 +81,7 @@ class _Edges:
         key = key[order]
         edge = key >> 1
         self._facet = order // 3
-        self._ends = (edge // vertices, edge % vertices)
+        self._edge, self._vertices = edge, vertices
         self._same_as_next = edge[1:] == edge[:-1]
         first = np.flatnonzero(np.concatenate((np.ones(min(1, len(edge)), bool), ~self._same_as_next)))
         self.uses = np.diff(first, append=len(edge))
@@ -95,8 +95,10 @@ class _Edges:
 
     def loose_vertices(self) -> NDArray[np.int64]:
         """Return the vertices at unbalanced edges, each once."""
-        loose = np.repeat(self.unbalanced, self.uses)
-        return np.unique(np.concatenate([end[loose] for end in self._ends]))
+        if not self.unbalanced.any():
+            return np.empty(0, np.int64)
+        loose = self._edge[np.repeat(self.unbalanced, self.uses)]
+        return np.unique(np.concatenate((loose // self._vertices, loose % self._vertices)))
 
     def faulty_facets(self) -> NDArray[np.int64]:
         """Return the facets at faulty edges."""

@@ -99,7 +99,9 @@ class FacetDocument:
             facet_quality=topology.quality if topology else None,
             properties=properties,
             mesh=mesh,
-        ).scaled(unit.millimetres)
+        )
+        if self._stated:
+            document = document.scaled(self._stated.millimetres)
         noticed = [
             *warnings,
             *([] if self._stated else [unit_warning(document)]),
