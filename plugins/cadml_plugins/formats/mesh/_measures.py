@@ -242,7 +242,8 @@ class FacetMeasures:
 
     def exceeds_box(self) -> bool:
         """Whether the volume is larger than that of the box, beyond rounding."""
-        return abs(self._volume) > (1.0 + _ROUNDING) * math.prod((self._high - self._low).tolist())
+        box: float = math.prod((self._high - self._low).tolist())
+        return abs(self._volume) > (1.0 + _ROUNDING) * box
 
     def has_centroid_inside(self) -> bool:
         """Whether the centroid lies in the box, as that of every solid does; there is a volume."""
