@@ -72,16 +72,16 @@ def merge_near(
     Returns:
         The vertices that are left, and the triangles; None where nothing could be merged.
     """
-    group = _groups(vertices[loose], tolerance)
-    order = np.argsort(group, kind="stable")
-    first = np.flatnonzero(np.diff(group[order], prepend=-1))
-    sorted_points = vertices[loose][order]
-    spread = np.maximum.reduceat(sorted_points, first) - np.minimum.reduceat(sorted_points, first)
-    narrow: NDArray[np.bool_] = np.all(spread <= tolerance, axis=1)
-    together = narrow[group]
-    leader = loose[order][first][group]
+    members, sizes = _groups(vertices[loose], tolerance)
+    if not len(members):
+        return None
+    first = np.cumsum(sizes) - sizes
+    places = vertices[loose[members]]
+    spread = np.maximum.reduceat(places, first) - np.minimum.reduceat(places, first)
+    narrow: NDArray[np.bool_] = np.repeat(np.all(spread <= tolerance, axis=1), sizes)
+    leaders = np.repeat(loose[members[first]], sizes)
     target = np.arange(len(vertices))
-    target[loose[together]] = leader[together]
+    target[loose[members[narrow]]] = leaders[narrow]
     kept, numbers = np.unique(target, return_inverse=True)
     return None if len(kept) == len(vertices) else (vertices[kept], numbers.reshape(-1)[triangles])
 
@@ -90,22 +90,35 @@ _MOST_ROUNDS = 8
 """Of cutting. Points in a chain may need more; they are then too far apart to be merged."""
 
 
-def _groups(points: NDArray[np.float64], tolerance: float) -> NDArray[np.int64]:
-    """Number the groups of points (n, 3), n > 0, that no gap wider than the tolerance divides along an axis.
+def _groups(points: NDArray[np.float64], tolerance: float) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Find the groups of two or more points that no gap wider than the tolerance divides along an axis.
 
     Every group is cut at such gaps along one axis after the other, until there are none. Points closer than
     the tolerance are never divided, as they would be by the cells of a grid.
+
+    Args:
+        points: float64 (n, 3).
+        tolerance: The widest gap within a group.
+
+    Returns:
+        The indices of the points in groups, group by group, and how many each group has.
     """
-    group, count = np.zeros(len(points), np.int64), 1
+    members, group = np.arange(len(points)), np.zeros(len(points), np.int64)
+    sizes = np.array([len(points)])
     for _ in range(_MOST_ROUNDS):
-        for column in points.T:
+        before = sizes
+        for axis in range(3):
+            column = points[members, axis]
             order = np.lexsort((column, group))
-            cut = (np.diff(group[order]) > 0) | (np.diff(column[order]) > tolerance)
-            group[order] = np.concatenate(([0], np.cumsum(cut)))
-        if group.max() + 1 == count:
+            members, cut = members[order], np.ones(len(order), bool)
+            cut[1:] = (np.diff(group[order]) > 0) | (np.diff(column[order]) > tolerance)
+            number = np.cumsum(cut) - 1
+            shared = np.bincount(number)[number] > 1  # what is alone is done with
+            members, group = members[shared], number[shared]
+        sizes = np.unique(group, return_counts=True)[1]
+        if np.array_equal(sizes, before):
             break
-        count = int(group.max()) + 1
-    return group
+    return members, sizes
 
 
 def weld_on_grid(vertices: NDArray[np.float64], facets: NDArray[np.int64], tolerance: float) -> TriangleMesh:

@@ -10,10 +10,10 @@ import numpy as np
 
 from cadml_core import CadDocument, LengthUnit, LimitExceeded, MeshRequest, ReadLimits, TriangleMesh
 from cadml_plugins.formats.mesh._coarsening import coarsen
+from cadml_plugins.formats.mesh._doubts import doubts, without_astray_shells
 from cadml_plugins.formats.mesh._measures import FacetMeasures
 from cadml_plugins.formats.mesh._topology import MOST_FACETS, Topology, analyse
 from cadml_plugins.formats.mesh._welding import Corners, merge_near, weld
-from cadml_plugins.formats.stl._doubts import doubts, without_astray_shells
 from cadml_plugins.formats.stl._unit import MILLIMETRE, unit_warning
 
 _TOO_MANY = (
