@@ -24,10 +24,12 @@ from cadml_core.contracts.formats import UnitName
 from cadml_core.errors import CadmlError, InvalidInput, PluginUnavailable
 from cadml_core.intake.folders import find_files
 from cadml_core.intake.intake import Intake, Known, SourceFile, known_from, source_file
+from cadml_core.intake.siblings import Size, UnitDoubt, size_of, unit_doubts
 from cadml_core.reading.detection import display
 from cadml_core.reading.reading import Reading
 
 LabelSource = Literal["parent"]
+_Found = tuple[Path, CadmlError | None]
 
 _CHUNK = 256
 """Files looked up in the catalogue at once."""
@@ -57,6 +59,8 @@ class IngestSummary(msgspec.Struct, frozen=True):
     unchanged: int
     failed: int
     failures: tuple[IngestFailure, ...]
+    doubts: tuple[UnitDoubt, ...] = ()
+    """Of the files that were read in this run."""
 
 
 class IngestProgress(msgspec.Struct, frozen=True):
@@ -162,10 +166,11 @@ class _Run:
         self._group_due = 0.0
         self._claimed: set[str] = set()
         """Ids of parts that have moved in this run."""
+        self._sizes: list[Size] = []
         self._retried: set[str] = set()
         """Contents that are read again in this run although they could not be read before."""
 
-    def over(self, found: Sequence[tuple[Path, CadmlError | None]]) -> IngestSummary:
+    def over(self, found: Sequence[_Found]) -> IngestSummary:
         self._total = len(found)
         try:
             for chunk in _chunks(found, _CHUNK):
@@ -181,10 +186,14 @@ class _Run:
                 future.cancel()
         counts = {name: self._counts[name] for name in ("added", "replaced", "updated", "unchanged")}
         return IngestSummary(
-            total=self._total, failed=len(self._failures), failures=tuple(self._failures), **counts
+            total=self._total,
+            failed=len(self._failures),
+            failures=tuple(self._failures),
+            doubts=tuple(unit_doubts(self._sizes)) if self._sizes else (),
+            **counts,
         )
 
-    def _look(self, chunk: Sequence[tuple[Path, CadmlError | None]]) -> None:
+    def _look(self, chunk: Sequence[_Found]) -> None:
         """Compare files with the catalogue, and send on those that differ."""
         files = self._hashed(chunk)
         texts = [path_to_text(file.path) for file in files]
@@ -195,21 +204,19 @@ class _Run:
         for file, text in zip(files, texts, strict=True):
             part = stored.get(text)
             has = versions.get(part.row, set()) if part else set()
-            wanted = tuple(
-                dict.fromkeys((*self._options.versions, *sorted(has & set(self._intake.features))))
-            )
+            kept = sorted(has & self._intake.features.keys())
+            wanted = tuple(dict.fromkeys((*self._options.versions, *kept)))
             job = _Job(file, text, part, wanted)
             if has.issuperset(wanted) and self._is_unchanged(job, readers.get(job.sha256)):
                 self._done(file.path, "unchanged")
             else:
                 new.append(job)
         if self._options.retry:
-            fresh = [job.file for job in new if job.sha256 not in self._retried]
-            self._retried |= {file.identity.sha256 for file in fresh}
-            self._intake.retry(fresh)
+            self._intake.retry([job.file for job in new if job.sha256 not in self._retried])
+            self._retried |= {job.sha256 for job in new}
         self._admit(new)
 
-    def _hashed(self, chunk: Sequence[tuple[Path, CadmlError | None]]) -> list[SourceFile]:
+    def _hashed(self, chunk: Sequence[_Found]) -> list[SourceFile]:
         files = []
         for path, error in chunk:
             try:
@@ -280,6 +287,7 @@ class _Run:
 
     def _settle(self, job: _Job, known: Known) -> None:
         """Hand a part to the next transaction."""
+        self._sizes.append(size_of(job.file.path, known.content.document))
         new = NewPart(
             id=None if job.part else self._moved_from(known.content.sha256),
             path=job.text,
@@ -336,9 +344,7 @@ class _Run:
             self._progress(IngestProgress(self._counts.total(), self._total, display(path), status))
 
 
-def _chunks(
-    items: Iterable[tuple[Path, CadmlError | None]], size: int
-) -> Iterator[list[tuple[Path, CadmlError | None]]]:
+def _chunks(items: Iterable[_Found], size: int) -> Iterator[list[_Found]]:
     iterator = iter(items)
     while chunk := list(itertools.islice(iterator, size)):
         yield chunk

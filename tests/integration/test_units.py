@@ -14,6 +14,7 @@ from cadml_core.catalog.store import Catalog
 from cadml_core.contracts.formats import UnitName
 from cadml_core.intake.ingest import IngestOptions, IngestSummary, ingest
 from cadml_core.intake.intake import Intake, Original
+from cadml_core.intake.siblings import Size, unit_doubts
 from cadml_core.plugins.loader import load_plugins
 from cadml_core.reading.limits import read_limits
 from cadml_core.reading.pool import ReaderPool
@@ -173,6 +174,35 @@ def test_the_command_retries(cadml: Run, part: Path) -> None:
     for command in (("ingest", part, "--strict"), ("extract", part), ("search", part)):
         assert "a retry is asked for" in cadml(*command, code=1).stderr
         assert "a retry is asked for" not in cadml(*command, "--retry", code=1).stderr
+
+
+@pytest.mark.parametrize(
+    ("stated", "doubt"),
+    [(50.8, "in inch it has the size of a.step"), (2000.0, "--unit m"), (2.0, None), (700.0, None)],
+)
+def test_a_sibling_tells_the_unit(stated: float, doubt: str | None) -> None:
+    """A file that has its sibling's size in inches or metres is named; one that has another is not."""
+    folder = Path("/parts")
+    sizes = [
+        Size(folder / "a.stl", False, [1.0, 1.5, 2.0]),
+        Size(folder / "a.step", True, [0.504 * stated, 0.75 * stated, stated]),
+        Size(folder / "b.step", True, [25.4, 38.1, 50.8]),
+        Size(folder / "elsewhere" / "a.step", True, [25.4, 38.1, 50.8]),
+        Size(folder / "a.dxf", True, []),
+    ]
+    found = list(unit_doubts(sizes))
+    assert [one.path for one in found] == (["/parts/a.stl"] if doubt else [])
+    assert all(doubt and doubt in one.message for one in found)
+
+
+def test_doubts_are_in_the_summary(tmp_path: Path, intake: Intake) -> None:
+    """A run names the files whose sibling says another unit; with the unit stated there is no doubt."""
+    (tmp_path / "one.stl").write_bytes(tetrahedron(2.0))
+    (tmp_path / "one.stlb").write_bytes(tetrahedron(50.8))
+    run(intake, tmp_path / "one.stlb", "mm")
+    summary = run(intake, tmp_path, versions=("plain", "meshed"))
+    assert [Path(doubt.path).name for doubt in summary.doubts] == ["one.stl"]
+    assert run(intake, tmp_path / "one.stl", "in").doubts == ()
 
 
 def test_a_header_is_no_unit(tmp_path: Path, intake: Intake) -> None:

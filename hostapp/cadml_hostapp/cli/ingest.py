@@ -109,6 +109,10 @@ def show(summary: IngestSummary) -> None:
     }
     told = ", ".join(f"{count:,} {name}" for name, count in counts.items() if count)
     out.print(f"{summary.total:,} files: {told or 'nothing to read'}")
+    for doubt in summary.doubts[:_SHOWN_FAILURES]:
+        err.print(f"  [yellow]unit?[/] {escape(doubt.path)}: {escape(doubt.message)}")
+    if len(summary.doubts) > _SHOWN_FAILURES:
+        err.print(f"  ... and {len(summary.doubts) - _SHOWN_FAILURES} more; --json lists all")
     if not summary.failures:
         return
     codes = Counter(failure.code for failure in summary.failures)

@@ -150,6 +150,20 @@ class TestShells:
         assert not document.mass.reliable
         assert says(document, "larger than the convex hull")
 
+    def test_touching_bodies_beyond_the_hull(self, tmp_path: Path) -> None:
+        """Two bodies that share an edge are one component; that they share space too is found still."""
+        axes = np.array([[10, 0, 0], [0, 10, 0], [0, 0, 10.0], [-10, 0, 0], [0, -10, 0], [0, 0, -10]])
+        sides = np.array(
+            [(0, 1, 2), (1, 3, 2), (3, 4, 2), (4, 0, 2), (1, 0, 5), (3, 1, 5), (4, 3, 5), (0, 4, 5)]
+        )
+        smaller = axes * np.array([1, 1, 0.97, 0.97, 0.97, 0.97])[:, None]
+        document = read(tmp_path, np.concatenate([axes[sides], smaller[sides]]))
+        assert document.facet_quality is not None
+        assert document.facet_quality.non_manifold_edges == 1
+        assert document.mass is not None
+        assert not document.mass.reliable
+        assert says(document, "larger than the convex hull")
+
     def test_bodies_side_by_side_are_no_fault(self, tmp_path: Path) -> None:
         """Bodies whose boxes overlap while they do not are vouched for."""
         document = read(tmp_path, np.concatenate([sphere(24, 10), sphere(12, 3) + np.array([9, 9, 0])]))

@@ -57,7 +57,8 @@ def _impossible(measures: FacetMeasures, topology: Topology | None, mesh: Triang
         return ["the volume is larger than the bounding box: surfaces overlap, so it is not reliable"]
     if not measures.has_centroid_inside():
         return ["the centroid is outside of the bounding box: surfaces cancel, so the volume is not reliable"]
-    if topology and mesh and topology.shells.overlapping:
+    # Only several solids, or one that touches itself, can overlap.
+    if topology and mesh and (topology.shells.overlapping or topology.quality.non_manifold_edges):
         hull = (1.0 + _HULL_ERROR) * hull_volume(mesh.vertices)
         if abs(measures.signed_volume) > hull:
             return ["the volume is larger than the convex hull: solids overlap, so it is not reliable"]
