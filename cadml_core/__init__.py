@@ -1,6 +1,6 @@
 """The public surface: everything a plugin may import, and all that ``cadml.v1`` promises."""
 
-from cadml_core.contracts.features import FeatureVersion, Metric
+from cadml_core.contracts.features import LARGEST_VALUE, FeatureVersion, Metric
 from cadml_core.contracts.formats import FormatAdapter, MeshRequest, ReadLimits
 from cadml_core.contracts.host import HostCommand, HostRoutes
 from cadml_core.contracts.policies import (
@@ -31,6 +31,7 @@ from cadml_core.errors import (
 from cadml_core.plugins.hookspecs import hookimpl
 
 __all__ = [
+    "LARGEST_VALUE",
     "BoundingBox",
     "CadDocument",
     "CadmlError",

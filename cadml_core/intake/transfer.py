@@ -16,7 +16,7 @@ import numpy as np
 
 from cadml_core.catalog.records import NewPart, Part, Vector
 from cadml_core.catalog.store import Catalog
-from cadml_core.contracts.features import FeatureVersion
+from cadml_core.contracts.features import FeatureVersion, comparable
 from cadml_core.documents.arrays import FloatMatrix
 from cadml_core.errors import InvalidInput, NotFound, UnreadableInput
 from cadml_core.intake.intake import Intake
@@ -117,12 +117,26 @@ def read(path: Path) -> VectorTable:
         raise UnreadableInput(f"cannot read {path}: {error.strerror or error}", path=str(path)) from error
 
 
-def store(catalog: Catalog, table: VectorTable, progress: Callable[[int, int], None]) -> dict[str, int]:
+def store(
+    catalog: Catalog, table: VectorTable, feature: FeatureVersion, progress: Callable[[int, int], None]
+) -> dict[str, int]:
     """Add the parts of a table, or change those whose id is known; a batch at a time.
 
     Returns:
         How many were added, changed and unchanged.
+
+    Raises:
+        InvalidInput: Values are too large for an index. Nothing is stored then.
     """
+    fits = comparable(feature, table.values)
+    if not fits.all():
+        first = table.facts["id"][int(np.argmin(fits))]
+        raise InvalidInput(
+            f"{int((~fits).sum()):,} parts, {first!r} the first, have a value that is too large to be"
+            f" compared in {feature.name}",
+            stage="import",
+            id=first,
+        )
     counts = {"added": 0, "changed": 0, "unchanged": 0}
     for start in range(0, len(table), _BATCH):
         indexes = range(start, min(start + _BATCH, len(table)))

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from cadml_core.contracts.features import FeatureVersion
+from cadml_core.contracts.features import FeatureVersion, comparable
 from cadml_core.contracts.formats import FormatAdapter, MeshRequest, ReadLimits
 from cadml_core.documents.arrays import FloatVector
 from cadml_core.documents.document import CadDocument
@@ -250,6 +250,8 @@ def extract_values(version: FeatureVersion, document: CadDocument) -> FloatVecto
     if not np.isfinite(values).all():
         slots = [version.slots[index].name for index in np.flatnonzero(~np.isfinite(values))]
         raise _broken(version, f"returned values that are not finite: {', '.join(slots)}")
+    if not comparable(version, values[np.newaxis, :])[0]:
+        raise _broken(version, "returned values that are too large to be compared")
     return values
 
 

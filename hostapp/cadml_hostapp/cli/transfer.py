@@ -62,7 +62,7 @@ def import_(options: Options, file: Path, as_json: bool) -> None:
                 f" expected {', '.join(expected)}",
                 stage="import",
             )
-        counts = transfer.store(runtime.catalog, table, update)
+        counts = transfer.store(runtime.catalog, table, feature, update)
     if as_json:
         print_json({"total": len(table), "feature_version": table.version, **counts})
     else:

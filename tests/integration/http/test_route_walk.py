@@ -197,6 +197,20 @@ def test_numbers_that_are_none_are_refused(client: Client) -> None:
         check(send(client, "POST", "/api/v1/vectors/search", body), "INPUT_VALIDATION_FAILED", 422)
 
 
+@pytest.mark.parametrize("huge", [1e30, -1e30, 1e200])
+def test_values_too_large_for_the_index_are_refused(client: Client, huge: float) -> None:
+    """A search or a registration with such values is 422, and the index stays in service."""
+    vector = [huge] * 22
+    for path, body in (
+        ("/api/v1/vectors/search", {"vector": vector}),
+        ("/api/v1/vectors/search", {"vector": vector, "metric": "cosine_raw"}),
+        ("/api/v1/vectors/register", {"id": "huge", "vector": vector}),
+    ):
+        check(client.post(path, json=body), "INPUT_VALIDATION_FAILED", 422)
+    check(client.get("/api/v1/parts/huge"), "DATA_NOT_FOUND", 404)
+    assert client.get("/api/v1/health/faiss/health").json()["degraded"] is False
+
+
 def test_a_vector_of_the_wrong_length_says_both_lengths(client: Client) -> None:
     """409 with what was expected and what was found."""
     for path, body in (
