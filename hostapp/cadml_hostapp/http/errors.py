@@ -74,14 +74,22 @@ def encode(problem: Problem) -> bytes:
 
 def respond(problem: Problem, headers: Mapping[str, str] | None = None) -> Response[bytes]:
     """Answer with an error."""
-    status = ERROR_CODES[problem.code].status
-    extra = {"WWW-Authenticate": "ApiKey"} if status == 401 else {}
     return Response(
         encode(problem),
-        status_code=status,
+        status_code=ERROR_CODES[problem.code].status,
         media_type="application/json",
-        headers={**extra, **(headers or {})},
+        headers={**headers_of(problem), **(headers or {})},
     )
+
+
+def headers_of(problem: Problem) -> dict[str, str]:
+    """Return the headers that go with an error."""
+    found = {"WWW-Authenticate": "ApiKey"} if problem.code == "AUTH_FAILED" else {}
+    if "retry_after_seconds" in problem.context:
+        found["Retry-After"] = str(problem.context["retry_after_seconds"])
+    if ERROR_CODES[problem.code].status == 408:
+        found["Connection"] = "close"  # the rest of the body would still be to come
+    return found
 
 
 def responses(*codes: str) -> dict[int, ResponseSpec]:

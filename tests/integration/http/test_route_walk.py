@@ -267,6 +267,47 @@ def test_requests_over_the_limit_are_refused(tmp_path: Any) -> None:
         assert limited.get("/health").status_code == 200
 
 
+def test_what_no_key_is_charged_with_counts_for_the_client(tmp_path: Any) -> None:
+    """Wrong keys, unknown addresses and wrong methods share the client's own count; a right key goes on."""
+    with TestClient(create_app(settings_for(tmp_path, rate_limit_per_minute=3))) as limited:
+        wrong = {"X-API-Key": "wrong"}
+        check(limited.get("/api/v1/parts", headers=wrong), "AUTH_FAILED", 401)
+        check(limited.get("/nothing"), "DATA_NOT_FOUND", 404)
+        check(limited.delete("/health"), "METHOD_NOT_ALLOWED", 405)
+        for response in (
+            limited.get("/api/v1/parts", headers=wrong),
+            limited.get("/api/v1/parts"),
+            limited.get("/nothing"),
+            limited.delete("/health"),
+        ):
+            check(response, "RATE_LIMITED", 429)
+            assert 0 < int(response.headers["retry-after"]) <= 60
+        check(limited.get("/api/v1/parts/none", headers=HEADERS), "DATA_NOT_FOUND", 404)
+        assert limited.get("/api/v1/parts", headers=HEADERS).status_code == 200
+
+
+def test_wrong_admin_tokens_count_for_their_key(tmp_path: Any) -> None:
+    """Like every request with a right key."""
+    with TestClient(create_app(settings_for(tmp_path, rate_limit_per_minute=2))) as limited:
+        wrong = {**HEADERS, "X-Admin-Token": "wrong"}
+        for _ in range(2):
+            check(limited.post("/api/v1/model/rollback", headers=wrong), "PERMISSION_DENIED", 403)
+        check(limited.post("/api/v1/model/rollback", headers=wrong), "RATE_LIMITED", 429)
+
+
+def test_a_client_that_guesses_admin_tokens_has_to_wait(tmp_path: Any) -> None:
+    """After twenty wrong ones, the right one too is refused for a while, with Retry-After."""
+    with TestClient(create_app(settings_for(tmp_path))) as client:
+        wrong = {**HEADERS, "X-Admin-Token": "wrong"}
+        for _ in range(20):
+            check(client.post("/api/v1/model/rollback", headers=wrong), "PERMISSION_DENIED", 403)
+        for headers in (wrong, ADMIN_HEADERS):
+            response = client.post("/api/v1/model/rollback", headers=headers)
+            check(response, "RATE_LIMITED", 429)
+            assert response.headers["retry-after"] == "1"
+        assert client.get("/api/v1/parts", headers=HEADERS).status_code == 200
+
+
 def test_searches_count_against_the_limit_too(tmp_path: Any) -> None:
     """Answered by the fast path or by the route, each search is counted once and told what is left."""
     settings = settings_for(tmp_path, rate_limit_per_minute=4)
