@@ -29,6 +29,7 @@ from cadml_core.errors import (
     UnsupportedContent,
 )
 from cadml_core.plugins.hookspecs import hookimpl
+from cadml_core.printable import printable
 
 __all__ = [
     "LARGEST_VALUE",
@@ -73,4 +74,5 @@ __all__ = [
     "Verdict",
     "convert_by_name",
     "hookimpl",
+    "printable",
 ]

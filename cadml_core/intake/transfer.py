@@ -20,6 +20,7 @@ from cadml_core.contracts.features import FeatureVersion, comparable
 from cadml_core.documents.arrays import FloatMatrix
 from cadml_core.errors import InvalidInput, NotFound, UnreadableInput
 from cadml_core.intake.intake import Intake
+from cadml_core.intake.spreadsheets import guarded, unguarded
 from cadml_core.intake.values import values_of
 
 FACTS = ("id", "name", "path", "format", "label", "material", "project")
@@ -74,7 +75,8 @@ def _text(part: Part, fact: str) -> str:
 
 
 def write(table: VectorTable, path: Path) -> None:
-    """Write a table in the form that the suffix names; the file appears whole or not at all.
+    """Write a table in the form that the suffix names; the file appears whole or not at all, and
+    only its owner may open it. In CSV, text that begins like a formula is guarded (``spreadsheets``).
 
     Raises:
         InvalidInput: The suffix is none of ``.npz``, ``.csv``, ``.jsonl``.
@@ -87,7 +89,6 @@ def write(table: VectorTable, path: Path) -> None:
         temporary = Path(name)
         try:
             writer(table, temporary)
-            temporary.chmod(0o644)
             temporary.replace(path)
         except BaseException:
             with suppress(OSError):
@@ -202,12 +203,12 @@ def _read_npz(path: Path) -> VectorTable:
 def _write_csv(table: VectorTable, path: Path) -> None:
     names = [f"{_EMBEDDING}{index}" for index in range(table.embeddings.shape[1])]
     with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file)
+        writer = csv.writer(file, quoting=csv.QUOTE_NONNUMERIC)  # text never runs into another cell
         writer.writerow([*FACTS, "feature_version", *table.slots, *names])
         for index in range(len(table)):
-            facts = [table.facts[fact][index] for fact in FACTS]
+            facts = [guarded(table.facts[fact][index]) for fact in FACTS]
             numbers = [*table.values[index].tolist(), *table.embeddings[index].tolist()]
-            writer.writerow([*facts, table.version, *map(repr, numbers)])
+            writer.writerow([*facts, guarded(table.version), *numbers])
 
 
 def _read_csv(path: Path) -> VectorTable:
@@ -217,8 +218,15 @@ def _read_csv(path: Path) -> VectorTable:
         columns = list(reader.fieldnames or ())
     known = {*FACTS, "feature_version"}
     slots = tuple(name for name in columns if name not in known and not name.startswith(_EMBEDDING))
-    records = [{**row, "values": {slot: float(row[slot]) for slot in slots}} for row in rows]
+    records = [
+        {**{name: unguarded(row[name]) for name in columns if name in known}, "values": _numbers(row, slots)}
+        for row in rows
+    ]
     return _from_records(records, path)
+
+
+def _numbers(row: Mapping[str, str], slots: Sequence[str]) -> dict[str, float]:
+    return {slot: float(row[slot]) for slot in slots}
 
 
 def _write_jsonl(table: VectorTable, path: Path) -> None:

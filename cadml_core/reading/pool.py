@@ -284,7 +284,7 @@ class ReaderPool:
         if answer.failure is None:
             raise self._named(task, out_of_memory(task, self.limits))
         if answer.failure.traceback:
-            log.warning("reading %s: %s", task.name, answer.failure.traceback)
+            log.warning("reading %s failed", task.name, extra={"exception": answer.failure.traceback})
         raise error_of(answer.failure)
 
     def _count(self, what: str) -> None:

@@ -22,6 +22,7 @@ from litestar.handlers import BaseRouteHandler
 from litestar.types import ASGIApp, Receive, Scope, Send
 
 from cadml_core.errors import CadmlError, InvalidSetting
+from cadml_core.private_files import private_folder
 from cadml_core.settings import Settings
 from cadml_hostapp.http.rate_limit import RateLimit, limited
 
@@ -129,7 +130,7 @@ class Gatekeeper:
             "since": since.isoformat(),
         }
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            private_folder(path.parent)
             descriptor = os.open(path, os.O_CREAT | os.O_TRUNC | os.O_WRONLY | os.O_CLOEXEC, 0o600)
             with os.fdopen(descriptor, "w") as file:
                 json.dump(note, file)

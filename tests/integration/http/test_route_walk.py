@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from litestar import Litestar
@@ -209,6 +210,26 @@ def test_values_too_large_for_the_index_are_refused(client: Client, huge: float)
         check(client.post(path, json=body), "INPUT_VALIDATION_FAILED", 422)
     check(client.get("/api/v1/parts/huge"), "DATA_NOT_FOUND", 404)
     assert client.get("/api/v1/health/faiss/health").json()["degraded"] is False
+
+
+def test_no_path_parameter_tells_which_folders_exist(client: Client) -> None:
+    """Whatever path a client names, there or not: the answers differ in nothing but its own words."""
+    folders = ("/etc/ssl", "/nonexistent/ssl", "/root/ssl", "/proc/self")
+    asks: tuple[Callable[[str], Any], ...] = (
+        lambda path: client.post("/api/v1/model/reload", json={"path": path}, headers=ADMIN_HEADERS),
+        lambda path: client.get(f"/api/v1/parts/{quote(path, safe='')}"),
+        lambda path: client.get(path),
+        lambda path: client.get("/api/v1/parts", params={"cursor": path}),
+        lambda path: client.get("/api/v1/parts", params={path: "x"}),
+    )
+    for ask in asks:
+        told = set()
+        for folder in folders:
+            response = ask(f"{folder}/key.pem")
+            problem = response.json()
+            text = json.dumps([problem["code"], problem["message"], problem["context"]])
+            told.add((response.status_code, text.replace(folder, "").replace("/key.pem", "key.pem")))
+        assert len(told) == 1, told
 
 
 def test_a_vector_of_the_wrong_length_says_both_lengths(client: Client) -> None:
