@@ -76,6 +76,8 @@ class IngestOptions(msgspec.Struct, frozen=True, kw_only=True):
     """``parent``: the name of a file's folder becomes its label."""
     material: str | None = None
     project: str | None = None
+    follow_links: bool = False
+    """Whether links in a folder may lead out of it."""
 
 
 def ingest(
@@ -105,7 +107,9 @@ def ingest(
             kind="format adapter",
         )
     suffixes = {suffix for adapter in intake.formats.values() for suffix in adapter.suffixes}
-    return _Run(intake, options, progress).over(list(find_files(paths, suffixes)))
+    return _Run(intake, options, progress).over(
+        list(find_files(paths, suffixes, follow_links=options.follow_links))
+    )
 
 
 class _Job(msgspec.Struct):

@@ -63,6 +63,8 @@ class Answer(msgspec.Struct, frozen=True):
 
 _encoder = msgspec.msgpack.Encoder()
 _LONGEST_TEXT = 2000
+_LONGEST_FAILURE = 1024**2
+_answers = msgspec.msgpack.Decoder(Answer)
 _INTEGERS = range(-(2**63), 2**63)
 
 
@@ -149,6 +151,30 @@ def plain(value: Any) -> Any:
     if isinstance(value, int) and value in _INTEGERS:
         return int(value)
     return shown(str(value))
+
+
+def decoded(body: bytes) -> Answer:
+    """Decode what a worker sent as its answer. It may be compromised, and send anything.
+
+    Raises:
+        ValueError: It is no answer, or a failure of an unknown kind or code, or one larger than an honest
+            worker's.
+    """
+    answer = _answers.decode(body)
+    failure = answer.failure
+    if failure is None:
+        return answer
+    kind = vars(errors).get(failure.kind)
+    if not (isinstance(kind, type) and issubclass(kind, CadmlError)):
+        raise ValueError("a failure of an unknown kind")
+    if failure.code not in errors.ERROR_CODES:
+        raise ValueError("a failure with an unknown code")
+    if answer.body is not None:
+        raise ValueError("a failure together with a body")
+    longest = max(map(len, (failure.message, failure.stage))), len(failure.traceback)
+    if longest[0] > _LONGEST_TEXT or longest[1] > 10 * _LONGEST_TEXT or len(body) > _LONGEST_FAILURE:
+        raise ValueError(f"a failure of {len(body):,} bytes")
+    return answer
 
 
 def error_of(failure: Failure) -> CadmlError:

@@ -41,6 +41,7 @@ _SHOWN_FAILURES = 10
 @click.option("--project", help="Project of all these parts.")
 @click.option("--version", "versions", multiple=True, help="Further feature versions to compute; repeatable.")
 @click.option("--workers", type=int, help="Reader processes; one per core by default.")
+@click.option("--follow-links", is_flag=True, help="Follow links that lead out of a folder.")
 @click.option("--strict", is_flag=True, help="Exit 1 where a file could not be read.")
 @json_option
 @click.pass_obj
@@ -53,13 +54,15 @@ def ingest(
     project: str | None,
     versions: tuple[str, ...],
     workers: int | None,
+    follow_links: bool,
     strict: bool,
     as_json: bool,
 ) -> None:
     """Read files and folders into the catalogue.
 
     What has not changed is not read again. Folders are searched for files whose suffix a format adapter
-    knows. A file that cannot be read is listed with its error code and costs the others nothing.
+    knows; a link that leads out of its folder is listed, and followed with --follow-links only. A file that
+    cannot be read is listed with its error code and costs the others nothing.
     Interrupted? Run it again.
     """
     from cadml_core.intake.ingest import IngestOptions
@@ -70,6 +73,7 @@ def ingest(
             label_from=label_from,
             material=material,
             project=project,
+            follow_links=follow_links,
         )
         summary = run(runtime, paths, wanted)
     if as_json:
