@@ -203,7 +203,7 @@ def _read_npz(path: Path) -> VectorTable:
 def _write_csv(table: VectorTable, path: Path) -> None:
     names = [f"{_EMBEDDING}{index}" for index in range(table.embeddings.shape[1])]
     with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, quoting=csv.QUOTE_NONNUMERIC)  # text never runs into another cell
+        writer = csv.writer(file)
         writer.writerow([*FACTS, "feature_version", *table.slots, *names])
         for index in range(len(table)):
             facts = [guarded(table.facts[fact][index]) for fact in FACTS]
