@@ -10,6 +10,7 @@ _UNPRINTABLE = re.compile(
     "[\x00-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
     "\ud800-\udfff\U000e0000-\U000e007f]"
 )
+_QUOTED = re.compile(r"""b?(?:"[^"]*(?:"|$)|'[^']*(?:'|$))""")
 _IN_JSON = re.compile(_UNPRINTABLE.pattern.replace("\x00-\x1f", ""))
 
 
@@ -35,6 +36,11 @@ def printable_json(document: str) -> str:
     if document.isascii():
         return document.replace("\x7f", "\\u007f")
     return _IN_JSON.sub(_escaped_for_json, document)
+
+
+def unquoted(message: str) -> str:
+    """Return a library's message without what it quotes, which may be the content of a file."""
+    return _QUOTED.sub("(not shown)", message)
 
 
 def _escaped(found: re.Match[str]) -> str:

@@ -22,6 +22,7 @@ from cadml_core.errors import InvalidInput, NotFound, UnreadableInput
 from cadml_core.intake.intake import Intake
 from cadml_core.intake.spreadsheets import guarded, unguarded
 from cadml_core.intake.values import values_of
+from cadml_core.printable import unquoted
 
 FACTS = ("id", "name", "path", "format", "label", "material", "project")
 """What is told of each part beside its numbers; missing ones are empty."""
@@ -113,7 +114,7 @@ def read(path: Path) -> VectorTable:
     except (ValueError, KeyError, EOFError, zipfile.BadZipFile, csv.Error) as error:
         if isinstance(error, InvalidInput):
             raise
-        raise _unusable(path, f"{type(error).__name__}: {error}") from error
+        raise _unusable(path, f"{type(error).__name__}: {unquoted(str(error))}") from error
     except OSError as error:
         raise UnreadableInput(f"cannot read {path}: {error.strerror or error}", path=str(path)) from error
 

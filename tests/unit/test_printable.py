@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from cadml_core.printable import printable, printable_json
+from cadml_core.printable import printable, printable_json, unquoted
 from cadml_hostapp import logs
 from tests.integration.command import in_process
 
@@ -50,6 +50,23 @@ def test_json_keeps_its_meaning(text: str) -> None:
     document = printable_json(json.dumps({text: [text]}, ensure_ascii=False))
     assert json.loads(document) == {text: [text]}
     assert printable(document, lines=True) == document
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "no number: 'secret'",
+        'bad code "secret" at line 3',
+        "b'secret' is odd",
+        "it's \"secret",
+        "'se\"cret' x",
+    ],
+)
+def test_what_a_library_quotes_is_left_out(message: str) -> None:
+    """The rest of its message stays."""
+    assert "secret" not in unquoted(message)
+    assert "se" not in unquoted(message).replace("not shown", "")
+    assert "(not shown)" in unquoted(message)
 
 
 @pytest.fixture

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
+import random
 import re
 import socket
 import threading
@@ -140,6 +142,50 @@ def test_a_body_in_the_same_piece_is_no_header(server: LiveServer) -> None:
             assert received(connection)[2]["code"] == "DIMENSION_MISMATCH"
             connection.sendall(request("GET", "").replace(b"GET", b""))
             assert received(connection)[0] == 200
+
+
+def answers(connection: socket.socket, count: int) -> list[int]:
+    """The status of so many answers, however they are cut."""
+    connection.settimeout(10)
+    data = b""
+    found: list[int] = []
+    while len(found) < count:
+        head, end, rest = data.partition(b"\r\n\r\n")
+        length = re.search(rb"content-length: (\d+)", head.lower()) if end else None
+        if length is not None and len(rest) >= int(length[1]):
+            found.append(int(head.split()[1]))
+            data = rest[int(length[1]) :]
+        else:
+            chunk = connection.recv(65536)
+            assert chunk, (found, data)
+            data += chunk
+    return found
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_where_the_bytes_are_cut_changes_nothing(server: LiveServer, seed: int) -> None:
+    """Requests with bodies, in pieces and with a trailer, one after the other, arrive as they were sent."""
+    body = b'{"vector": [' + b" " * 3000 + b"1.0]}"
+    kind = (f"X-API-Key: {KEY}", "Content-Type: application/json")
+    search = "/api/v1/vectors/search"
+    chunks = b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in (body[:7], body[7:2000], body[2000:]))
+    data = (
+        request("GET", "/health", "X-A: " + "a" * 900)
+        + request("POST", search, *kind, f"Content-Length: {len(body)}")
+        + body
+        + request("POST", search, *kind, "Transfer-Encoding: chunked")
+        + chunks
+        + b"0\r\nX-Trailer: a\r\n\r\n"
+        + request("GET", "/nothing")
+    )
+    chance = random.Random(seed)
+    cuts = sorted(chance.sample(range(len(data)), 1 + seed))
+    with server.connect() as connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for start, end in itertools.pairwise((0, *cuts, len(data))):
+            connection.sendall(data[start:end])
+            time.sleep(0.005)
+        assert answers(connection, 4) == [200, 409, 409, 404]
 
 
 def test_one_long_header_line_delays_nobody(server: LiveServer) -> None:
