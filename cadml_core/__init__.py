@@ -1,6 +1,6 @@
 """The public surface: everything a plugin may import, and all that ``cadml.v1`` promises."""
 
-from cadml_core.contracts.features import FeatureVersion, Metric
+from cadml_core.contracts.features import LARGEST_VALUE, FeatureVersion, Metric
 from cadml_core.contracts.formats import FormatAdapter, LengthUnit, MeshRequest, ReadLimits
 from cadml_core.contracts.host import HostCommand, HostRoutes
 from cadml_core.contracts.policies import (
@@ -29,8 +29,10 @@ from cadml_core.errors import (
     UnsupportedContent,
 )
 from cadml_core.plugins.hookspecs import hookimpl
+from cadml_core.printable import printable
 
 __all__ = [
+    "LARGEST_VALUE",
     "BoundingBox",
     "CadDocument",
     "CadmlError",
@@ -73,4 +75,5 @@ __all__ = [
     "Verdict",
     "convert_by_name",
     "hookimpl",
+    "printable",
 ]

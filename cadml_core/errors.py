@@ -29,7 +29,12 @@ ERROR_CODES: Mapping[str, ErrorSpec] = {
     for spec in (
         ErrorSpec("INPUT_VALIDATION_FAILED", None, 422, "The body, query or option does not fit."),
         ErrorSpec("INPUT_SIZE_EXCEEDED", "input", 413, "The upload is over `ANALYSIS_MAX_FILE_MB`."),
-        ErrorSpec("INPUT_TIMEOUT", "input", 408, "The body paused longer than `UPLOAD_TIMEOUT_SECONDS`."),
+        ErrorSpec(
+            "INPUT_TIMEOUT",
+            "input",
+            408,
+            "The body paused longer than `UPLOAD_TIMEOUT_SECONDS` or took over `BODY_TIMEOUT_SECONDS`.",
+        ),
         ErrorSpec("INPUT_FORMAT_INVALID", "input", 415, "The content does not match the claimed format."),
         ErrorSpec("INPUT_UNREADABLE", "input", 422, "The file or folder cannot be opened or read."),
         ErrorSpec("UNSUPPORTED_FORMAT", "input", 415, "No installed format adapter reads this content."),
@@ -59,6 +64,19 @@ ERROR_CODES: Mapping[str, ErrorSpec] = {
         ErrorSpec("PERMISSION_DENIED", "auth", 403, "The operation needs the admin token."),
         ErrorSpec("RATE_LIMITED", "auth", 429, "Too many requests; see `Retry-After`."),
         ErrorSpec("METHOD_NOT_ALLOWED", "routing", 405, "The address exists, but not for this method."),
+        ErrorSpec(
+            "HEADERS_TOO_LARGE",
+            "request",
+            431,
+            "A header line, all headers, or their number: context `limit` (the setting), `allowed`.",
+        ),
+        ErrorSpec("HEADER_TIMEOUT", "request", 408, "The headers took longer than `HEADER_TIMEOUT_SECONDS`."),
+        ErrorSpec(
+            "TOO_MANY_CONNECTIONS",
+            "request",
+            503,
+            "More connections at once than `CONNECTIONS_PER_CLIENT_MAX` or `CONNECTIONS_MAX`.",
+        ),
         ErrorSpec("NOT_READY", "health", 503, "The server cannot work yet or any more; context says what."),
         ErrorSpec("MODEL_SIZE_EXCEEDED", "model_reload", 422, "The model file is over `MODEL_MAX_MB`."),
         ErrorSpec("MODEL_MAGIC_INVALID", "model_reload", 422, "The file does not begin like a pickle."),

@@ -66,6 +66,11 @@ analysis_requests_total = Counter("analysis_requests_total", "Files analysed by 
 analysis_errors_total = Counter(
     "analysis_errors_total", "Files that the server could not analyse.", ["stage", "code"]
 )
+refused_connections_total = Counter(
+    "refused_connections_total",
+    "Connections that the server ended with an error before a request reached the application.",
+    ["code"],
+)
 
 __all__ = [
     "analysis_errors_total",
@@ -81,6 +86,7 @@ __all__ = [
     "parse_failures_total",
     "parse_latency_seconds",
     "plugin_load_failures_total",
+    "refused_connections_total",
     "similarity_degraded_total",
     "vector_index_size",
     "vector_migrate_dimension_delta",

@@ -14,6 +14,7 @@ from pathlib import Path
 from types import TracebackType
 
 from cadml_core.errors import CadmlError
+from cadml_core.private_files import private_folder
 
 log = logging.getLogger(__name__)
 
@@ -125,7 +126,7 @@ class BlobStore:
         try:
             with self._locked(sha256[:2], fcntl.LOCK_SH):
                 if not _holds(path, incoming.size):
-                    path.parent.mkdir(exist_ok=True)
+                    path.parent.mkdir(mode=0o700, exist_ok=True)
                     incoming.path.rename(path)
                 yield path
         except BaseException:
@@ -166,7 +167,8 @@ class BlobStore:
     def _make_folders(self) -> None:
         """Make what a first upload needs; a catalogue without uploads has no such folders."""
         for needed in (self._incoming, self._locks):
-            needed.mkdir(parents=True, exist_ok=True)
+            if not needed.is_dir():
+                private_folder(needed)
 
     @contextmanager
     def _locked(self, name: str, how: int) -> Iterator[None]:

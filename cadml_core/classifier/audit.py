@@ -15,6 +15,7 @@ from cadml_core.clock import timestamp
 from cadml_core.contracts.policies import PickleScan, Verdict
 from cadml_core.errors import AuditUnavailable
 from cadml_core.metrics import model_opcode_audit_total
+from cadml_core.private_files import private_file, private_folder
 
 log = logging.getLogger(__name__)
 
@@ -112,7 +113,8 @@ class AuditStore:
                 return
             line = msgspec.json.encode(self._snapshot()) + b"\n"
             try:
-                self._path.parent.mkdir(parents=True, exist_ok=True)
+                private_folder(self._path.parent)
+                private_file(self._path)
                 with self._path.open("ab") as stream:
                     stream.write(line)
             except OSError as error:

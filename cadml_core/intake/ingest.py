@@ -85,6 +85,8 @@ class IngestOptions(msgspec.Struct, frozen=True, kw_only=True):
     """That of files that state none; None leaves what was said of a content before."""
     retry: bool = False
     """Read again what could not be read before."""
+    follow_links: bool = False
+    """Whether links in a folder may lead out of it."""
 
 
 def ingest(
@@ -114,7 +116,9 @@ def ingest(
             kind="format adapter",
         )
     suffixes = {suffix for adapter in intake.formats.values() for suffix in adapter.suffixes}
-    return _Run(intake, options, progress).over(list(find_files(paths, suffixes)))
+    return _Run(intake, options, progress).over(
+        list(find_files(paths, suffixes, follow_links=options.follow_links))
+    )
 
 
 class _Job(msgspec.Struct):

@@ -23,7 +23,7 @@ import msgspec
 from cadml_core.isolation.fork_server import FORK, READY_TIMEOUT
 from cadml_core.isolation.limits import Limits
 from cadml_core.isolation.program import Program
-from cadml_core.isolation.protocol import EXIT, Answer, Frames, Ready, Start, frame, message, receive
+from cadml_core.isolation.protocol import EXIT, Answer, Frames, Ready, Start, decoded, frame, message, receive
 from cadml_core.isolation.scratch import PREFIX
 from cadml_core.settings import setting_specs
 
@@ -47,7 +47,6 @@ _ADDED_ENVIRONMENT = {
     "PYTHONDONTWRITEBYTECODE": "1",  # for Python processes that a worker starts
 }
 _BARE_ENVIRONMENT = {"LANG": "C.UTF-8", "PATH": os.defpath}
-_answers = msgspec.msgpack.Decoder(Answer)
 
 
 class WorkerSpec(msgspec.Struct, frozen=True, kw_only=True):
@@ -140,7 +139,7 @@ class WorkerProcess:
         try:
             self._connection.settimeout(self._limits.seconds)
             self._connection.sendall(frame(request))
-            return _answers.decode(self._receive(deadline))
+            return decoded(self._receive(deadline))
         except TimeoutError:
             raise TimeLimitExceeded(f"no answer after {self._limits.seconds:g} s") from None
         except (BrokenPipeError, ConnectionResetError):  # closed with the request unread

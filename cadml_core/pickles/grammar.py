@@ -102,7 +102,7 @@ def magic_problem(data: bytes) -> str | None:
         return "it begins like a tar archive; unpack it"
     if data[0] == 0x80 or _opens_without_proto(data):
         return None
-    return f"it begins with {data[:8]!r}; a pickle begins with 0x80 and 2 to {HIGHEST_PROTOCOL}"
+    return f"it does not begin like a pickle: with 0x80 and 2 to {HIGHEST_PROTOCOL}"
 
 
 def _opens_without_proto(data: bytes) -> bool:

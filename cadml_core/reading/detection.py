@@ -123,9 +123,7 @@ def _mismatch(
     elif known:
         text = f"{display(path)}: its name says {claimed}, its content is {found}; rename or replace it"
     else:
-        text = (
-            f"{display(path)}: its name says {claimed}, but its content is not; it begins with {_begin(head)}"
-        )
+        text = f"{display(path)}: its name says {claimed}, but its content is not, nor anything known"
     return FormatMismatch(text, path=display(path), claimed=claimed, found=found or None)
 
 
@@ -145,9 +143,9 @@ def _ambiguous(path: Path, known: list[FormatAdapter]) -> UnsupportedContent:
 
 def _unknown(path: Path, head: bytes, formats: Mapping[str, FormatAdapter]) -> UnsupportedContent:
     installed = ", ".join(f"{adapter.name} ({' '.join(adapter.suffixes)})" for adapter in formats.values())
-    content = f"it begins with {_begin(head)}" if head else "it is empty (0 bytes)"
+    content = "" if head else ": it is empty (0 bytes)"
     return UnsupportedContent(
-        f"no format adapter knows {display(path)}: {content}; installed: {installed or 'none'}",
+        f"no format adapter knows {display(path)}{content}; installed: {installed or 'none'}",
         path=display(path),
         installed=sorted(formats),
     )
@@ -155,7 +153,3 @@ def _unknown(path: Path, head: bytes, formats: Mapping[str, FormatAdapter]) -> U
 
 def _names(adapters: list[FormatAdapter]) -> str:
     return " and ".join(sorted(adapter.name for adapter in adapters))
-
-
-def _begin(head: bytes) -> str:
-    return repr(head[:24].decode("latin-1"))

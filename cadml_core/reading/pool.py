@@ -33,7 +33,7 @@ from cadml_core.reading.detection import detect
 from cadml_core.reading.failures import cannot_start, failure, out_of_memory
 from cadml_core.reading.identity import FileIdentity
 from cadml_core.reading.program import ReaderProgram, Task
-from cadml_core.reading.reading import Reading, feature_version
+from cadml_core.reading.reading import Reading, feature_version, require_plausible
 
 log = logging.getLogger(__name__)
 
@@ -258,7 +258,8 @@ class ReaderPool:
             reading = self._read(worker, task)
         except CadmlError as error:
             self._count("refused")
-            known = str(error.context.get("format", "unknown"))
+            named = error.context.get("format")
+            known = str(named) if named in self._formats else "unknown"
             metrics.parse_failures_total.labels(format=known, code=error.code).inc()
             raise
         # Callers are promised a CadmlError; whatever else is raised here is a fault of the host.
@@ -279,7 +280,7 @@ class ReaderPool:
             if answer.retires:
                 self._count("retired")
             if answer.body is not None:
-                return _decoded(answer.body)
+                return self._decoded(answer.body, task)
         except SandboxError as error:
             told = failure(task, error, self.limits)
             if not isinstance(error, _CAUSED_BY_THE_FILE):
@@ -293,6 +294,22 @@ class ReaderPool:
             log.warning("reading %s: %s", task.name, answer.failure.traceback)
         raise error_of(answer.failure)
 
+    def _decoded(self, body: bytes, task: Task) -> Reading:
+        """Return what a worker, which its file may have taken over, says it has read."""
+        try:
+            reading = _readings.decode(body)
+            require_plausible(
+                reading,
+                Path(os.fsdecode(task.path)),
+                formats=self._formats,
+                features=self._features,
+                versions=task.versions,
+                identity=task.identity,
+            )
+        except (ValueError, OSError) as error:
+            raise ProtocolError(str(error)) from error
+        return reading
+
     def _count(self, what: str) -> None:
         with self._lock:
             self._counts[what] += 1
@@ -303,13 +320,6 @@ class ReaderPool:
             path = Path(os.fsdecode(task.path))
             error.context["format"] = task.adapter or detect(path, self._formats).name
         return error
-
-
-def _decoded(body: bytes) -> Reading:
-    try:
-        return _readings.decode(body)
-    except msgspec.MsgspecError as error:
-        raise ProtocolError(str(error)) from error
 
 
 def _outcome(future: Future[Reading]) -> Reading | CadmlError:

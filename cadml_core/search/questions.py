@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 
 from cadml_core.catalog.records import PartFilter
-from cadml_core.contracts.features import FeatureVersion
+from cadml_core.contracts.features import FeatureVersion, comparable
 from cadml_core.documents.arrays import FloatVector
 from cadml_core.errors import DimensionMismatch, InvalidInput
 from cadml_core.search.filters import SlotRange
@@ -77,7 +77,7 @@ def checked_values(values: FloatVector | Sequence[float], feature: FeatureVersio
 
     Raises:
         DimensionMismatch: There are not as many values as slots.
-        InvalidInput: They are not finite numbers.
+        InvalidInput: They are not finite numbers, or too large for an index.
     """
     try:
         raw = np.asarray(values, dtype=np.float64)
@@ -88,4 +88,11 @@ def checked_values(values: FloatVector | Sequence[float], feature: FeatureVersio
     if not np.isfinite(raw).all():
         slot = feature.slots[int(np.flatnonzero(~np.isfinite(raw))[0])].name
         raise InvalidInput(f"a vector must be finite; {slot} is not", stage="similarity", slot=slot)
+    if not comparable(feature, raw[np.newaxis, :])[0]:
+        slot = feature.slots[int(np.argmax(np.abs(raw)))].name
+        raise InvalidInput(
+            f"a value is too large to be compared in {feature.name}; the largest is {slot}",
+            stage="similarity",
+            slot=slot,
+        )
     return raw

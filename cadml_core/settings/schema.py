@@ -285,7 +285,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     rate_limit_per_minute: Annotated[
         int,
         _setting(
-            "Most requests of one API key in a minute, over all server processes; 0: no limit.",
+            "Most requests of one API key in a minute, and of one client without a right key, over all server"
+            " processes; 0: no limit.",
             "RATE_LIMIT_PER_MINUTE",
             "server.rate_limit_per_minute",
             ge=0,
@@ -310,6 +311,86 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             le=3600,
         ),
     ] = 30.0
+    body_timeout_seconds: Annotated[
+        float,
+        _setting(
+            "Longest time for a whole body.",
+            "BODY_TIMEOUT_SECONDS",
+            "server.body_timeout_seconds",
+            gt=0,
+            le=86_400,
+        ),
+    ] = 600.0
+    header_timeout_seconds: Annotated[
+        float,
+        _setting(
+            "Longest time for all headers of a request, or for a new connection to begin one.",
+            "HEADER_TIMEOUT_SECONDS",
+            "server.header_timeout_seconds",
+            gt=0,
+            le=3600,
+        ),
+    ] = 10.0
+    header_line_max_bytes: Annotated[
+        int,
+        _setting(
+            "Longest header line, or address of a request.",
+            "HEADER_LINE_MAX_BYTES",
+            "server.header_line_max_bytes",
+            ge=256,
+            le=1_048_576,
+        ),
+    ] = 16_384
+    headers_max_bytes: Annotated[
+        int,
+        _setting(
+            "Most bytes of all headers of a request.",
+            "HEADERS_MAX_BYTES",
+            "server.headers_max_bytes",
+            ge=1024,
+            le=16_777_216,
+        ),
+    ] = 65_536
+    headers_max_count: Annotated[
+        int,
+        _setting(
+            "Most headers of a request.",
+            "HEADERS_MAX_COUNT",
+            "server.headers_max_count",
+            ge=8,
+            le=10_000,
+        ),
+    ] = 100
+    connections_per_client_max: Annotated[
+        int,
+        _setting(
+            "Most connections of one client address at once, in each server process.",
+            "CONNECTIONS_PER_CLIENT_MAX",
+            "server.connections_per_client_max",
+            ge=1,
+            le=1_000_000,
+        ),
+    ] = 256
+    connections_max: Annotated[
+        int,
+        _setting(
+            "Most connections at once in each server process; never more than it may open files.",
+            "CONNECTIONS_MAX",
+            "server.connections_max",
+            ge=1,
+            le=1_000_000,
+        ),
+    ] = 1024
+    requests_per_connection_max: Annotated[
+        int,
+        _setting(
+            "Requests after which a connection is closed.",
+            "REQUESTS_PER_CONNECTION_MAX",
+            "server.requests_per_connection_max",
+            ge=1,
+            le=1_000_000_000,
+        ),
+    ] = 10_000
     analysis_max_batch_files: Annotated[
         int,
         _setting(

@@ -5,41 +5,25 @@ from __future__ import annotations
 import gc
 import os
 import socket
-from typing import Any
+from functools import partial
+from typing import Any, cast
 
 import uvicorn
 from litestar import Litestar
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.supervisors import Multiprocess
 
-from cadml_core.errors import CadmlError, InvalidSetting
+from cadml_core.errors import InvalidSetting
 from cadml_core.settings import Settings, load_settings, setting_specs
 from cadml_hostapp import logs
 from cadml_hostapp.app import create_app
-from cadml_hostapp.http import errors as http_errors
+from cadml_hostapp.http.connection_limits import ConnectionLimits, ConnectionTable
+from cadml_hostapp.http.connection_protocol import LimitedProtocol
 from cadml_hostapp.keys import with_keys
 from cadml_hostapp.metrics_folder import shared_metrics
 
 _GRACE_SECONDS = 10
 _HUNG_SECONDS = 60
 """A server process that does not answer its supervisor for this long is replaced; long, for busy machines."""
-
-
-class Protocol(HttpToolsProtocol):
-    """uvicorn's protocol, which also answers malformed HTTP in our error shape."""
-
-    def send_400_response(self, msg: str) -> None:
-        """Refuse a request that cannot be parsed."""
-        error = CadmlError(
-            f"not a valid HTTP request: {msg}", code="INPUT_VALIDATION_FAILED", stage="request"
-        )
-        body = http_errors.encode(error.problem())
-        head = (
-            "HTTP/1.1 422 Unprocessable Entity\r\ncontent-type: application/json\r\n"
-            f"content-length: {len(body)}\r\nx-content-type-options: nosniff\r\nconnection: close\r\n\r\n"
-        )
-        self.transport.write(head.encode() + body)
-        self.transport.close()
 
 
 def serving_app() -> Litestar:
@@ -95,7 +79,7 @@ def _config(app: Any, settings: Settings, **options: Any) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         loop="uvloop",
-        http=Protocol,
+        http=cast(Any, partial(LimitedProtocol, table=ConnectionTable(ConnectionLimits.of(settings)))),
         ws="none",
         lifespan="on",
         workers=settings.server_workers,

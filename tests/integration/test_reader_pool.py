@@ -37,7 +37,7 @@ from cadml_core.isolation import processes
 from cadml_core.reading.identity import identify_file
 from cadml_core.reading.pool import ReaderPool
 from cadml_core.reading.reading import Reading
-from tests.integration.evil_readers import FEATURES, FORMATS, Evil, good
+from tests.integration.evil_readers import FEATURES, FORGED, FORMATS, Evil, good
 
 LIMITS = ReadLimits(max_seconds=30, max_memory_mb=200)
 
@@ -236,6 +236,21 @@ def test_an_answer_without_a_reading_is_refused(hasty: ReaderPool, sample: MakeS
     with pytest.raises(ReaderCrashed, match="sent an invalid answer"):
         hasty.read(sample("forges"))
     assert hasty.read(sample("good")).format == "good"
+
+
+@pytest.mark.parametrize("name", FORGED)
+def test_a_reader_that_a_file_has_taken_over_is_ended(hasty: ReaderPool, tmp_path: Path, name: str) -> None:
+    """An error of an unknown kind, code or size, or the reading of another file, costs the reader."""
+    path = tmp_path / "part.forges_by_name"
+    path.write_text(f"forges_by_name\n{name}")
+    before = hasty.statistics
+    with pytest.raises(ReaderCrashed, match="sent an invalid answer"):
+        hasty.submit(path, identity=identify_file(path)[0]).result()
+    good = tmp_path / "part.good"
+    good.write_text("good\n")
+    assert hasty.read(good).format == "good"
+    after = hasty.statistics
+    assert (after.crashed - before.crashed, after.started - before.started) == (1, 1)
 
 
 def test_nothing_reaches_the_hosts_output(

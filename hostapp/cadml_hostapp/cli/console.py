@@ -41,7 +41,11 @@ class Output:
         return Console(stderr=self._stderr, soft_wrap=True, highlight=False)
 
     def print(self, renderable: Any, *, style: str | None = None) -> None:
-        """Print text with rich's markup, or a table."""
+        """Print text with rich's markup, or a table; what a terminal would obey is shown as an escape."""
+        if isinstance(renderable, str):
+            from cadml_core.printable import printable
+
+            renderable = printable(renderable, lines=True)
         self.console.print(renderable, style=style)
 
 
@@ -129,22 +133,36 @@ def print_json(value: Any) -> None:
     """Print a value as indented JSON."""
     import msgspec
 
+    from cadml_core.printable import printable_json
+
     text = msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
-    sys.stdout.write(text + "\n")
+    sys.stdout.write(printable_json(text) + "\n")
 
 
 def escape(text: str) -> str:
-    """Return text with rich's markup escaped."""
+    """Return text on one line, with rich's markup and whatever a terminal would obey escaped."""
     from rich import markup
 
-    return markup.escape(text)
+    from cadml_core.printable import printable
+
+    return markup.escape(printable(text))
 
 
 def table(*headers: str) -> Table:
     """Return an empty table in the style of all our tables."""
     from rich.table import Table
 
-    return Table(*headers, box=None, header_style="bold")
+    from cadml_core.printable import printable
+
+    class Shown(Table):
+        """Shows what a terminal would obey as escapes."""
+
+        def add_row(self, *cells: Any, **options: Any) -> None:
+            super().add_row(
+                *(printable(cell) if isinstance(cell, str) else cell for cell in cells), **options
+            )
+
+    return Shown(*headers, box=None, header_style="bold")
 
 
 def show_missing(missing: Sequence[tuple[Part, str]], version: str) -> None:

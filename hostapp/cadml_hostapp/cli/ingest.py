@@ -44,6 +44,7 @@ _SHOWN_FAILURES = 10
 @click.option("--project", help="Project of all these parts.")
 @click.option("--version", "versions", multiple=True, help="Further feature versions to compute; repeatable.")
 @click.option("--workers", type=int, help="Reader processes; one per core by default.")
+@click.option("--follow-links", is_flag=True, help="Follow links that lead out of a folder.")
 @click.option("--strict", is_flag=True, help="Exit 1 where a file could not be read.")
 @unit_option
 @retry_option
@@ -58,6 +59,7 @@ def ingest(
     project: str | None,
     versions: tuple[str, ...],
     workers: int | None,
+    follow_links: bool,
     strict: bool,
     unit: UnitName | None,
     retry: bool,
@@ -66,8 +68,9 @@ def ingest(
     """Read files and folders into the catalogue.
 
     What has not changed is not read again. Folders are searched for files whose suffix a format adapter
-    knows. A file that cannot be read is listed with its error code and costs the others nothing; it is not
-    read again until its content, its reader or a limit changes, or --retry asks for it.
+    knows; a link that leads out of its folder is listed, and followed with --follow-links only. A file
+    that cannot be read is listed with its error code and costs the others nothing; it is not read again
+    until its content, its reader or a limit changes, or --retry asks for it.
     Interrupted? Run it again.
     """
     from cadml_core.intake.ingest import IngestOptions
@@ -80,6 +83,7 @@ def ingest(
             project=project,
             unit=unit,
             retry=retry,
+            follow_links=follow_links,
         )
         summary = run(runtime, paths, wanted)
     if as_json:
