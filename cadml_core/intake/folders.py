@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import os
 import stat
-from collections import deque
-from collections.abc import Collection, Iterator, Sequence
+from collections import Counter, deque
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
+
+import msgspec
 
 from cadml_core.errors import CadmlError
 from cadml_core.reading.detection import unreadable
+from cadml_core.reading.foreign import advice_for, foreign_suffix
 
 
 def find_files(
-    paths: Sequence[Path | str], suffixes: Collection[str]
+    paths: Sequence[Path | str], suffixes: Collection[str], skipped: dict[Path, str] | None = None
 ) -> Iterator[tuple[Path, CadmlError | None]]:
     """Yield every file meant by these paths, once, as an absolute path.
 
@@ -22,20 +25,42 @@ def find_files(
     followed after the folders themselves, and no folder is entered twice, so loops end. The order
     depends on names only.
 
+    Args:
+        paths: Files and folders.
+        suffixes: Those that a reader takes.
+        skipped: Gets the files of other CAD systems that were passed over in folders, with their suffix.
+
     Yields:
         A path, and None, or the error where a folder cannot be listed.
     """
     seen: set[Path] = set()
     for named in paths:
         start = Path(os.path.abspath(named))  # noqa: PTH100 - Path.absolute() keeps ``..``
-        found = _walk(start, frozenset(suffixes)) if start.is_dir() else iter([(start, None)])
+        found = _walk(start, frozenset(suffixes), skipped) if start.is_dir() else iter([(start, None)])
         for path, error in found:
             if path not in seen:
                 seen.add(path)
                 yield path, error
 
 
-def _walk(root: Path, suffixes: frozenset[str]) -> Iterator[tuple[Path, CadmlError | None]]:
+class SkippedFiles(msgspec.Struct, frozen=True):
+    """Files of another CAD system that were passed over."""
+
+    suffix: str
+    count: int
+    advice: str
+    """What to do with them."""
+
+
+def count_skipped(skipped: Mapping[Path, str]) -> tuple[SkippedFiles, ...]:
+    """Return what ``find_files`` passed over, the most frequent suffix first."""
+    counts = sorted(Counter(skipped.values()).items(), key=lambda item: (-item[1], item[0]))
+    return tuple(SkippedFiles(suffix, count, advice_for(suffix)) for suffix, count in counts)
+
+
+def _walk(
+    root: Path, suffixes: frozenset[str], skipped: dict[Path, str] | None
+) -> Iterator[tuple[Path, CadmlError | None]]:
     entered: set[tuple[int, int]] = set()
     folders, links = deque([root]), deque[Path]()
     while folders or links:
@@ -55,8 +80,11 @@ def _walk(root: Path, suffixes: frozenset[str]) -> Iterator[tuple[Path, CadmlErr
             path = Path(entry.path)
             if _is_folder(entry):
                 (links if entry.is_symlink() else below).append(path)
-            elif path.suffix.lower() in suffixes and _is_file_or_broken(entry):
-                yield path, None
+            elif path.suffix.lower() in suffixes:
+                if _is_file_or_broken(entry):
+                    yield path, None
+            elif skipped is not None and (suffix := foreign_suffix(entry.name, suffixes)):
+                skipped[path] = suffix
         folders.extendleft(reversed(below))
 
 

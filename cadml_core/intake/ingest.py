@@ -14,14 +14,15 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 
 from cadml_core.catalog.paths import path_to_text, text_to_path
 from cadml_core.catalog.records import NewPart, Part, Status
+from cadml_core.catalog.unread import UnreadFiles
 from cadml_core.errors import CadmlError, InvalidInput, PluginUnavailable
-from cadml_core.intake.folders import find_files
+from cadml_core.intake.folders import SkippedFiles, count_skipped, find_files
 from cadml_core.intake.intake import Intake, Known, SourceFile, known_from, source_file
 from cadml_core.reading.detection import display
 from cadml_core.reading.reading import Reading
@@ -56,6 +57,8 @@ class IngestSummary(msgspec.Struct, frozen=True):
     unchanged: int
     failed: int
     failures: tuple[IngestFailure, ...]
+    skipped: tuple[SkippedFiles, ...] = ()
+    """Files of other CAD systems in the folders; not in ``total``."""
 
 
 class IngestProgress(msgspec.Struct, frozen=True):
@@ -105,7 +108,10 @@ def ingest(
             kind="format adapter",
         )
     suffixes = {suffix for adapter in intake.formats.values() for suffix in adapter.suffixes}
-    return _Run(intake, options, progress).over(list(find_files(paths, suffixes)))
+    skipped: dict[Path, str] = {}
+    found = list(find_files(paths, suffixes, skipped))
+    summary = _Run(intake, options, progress).over(found)
+    return msgspec.structs.replace(summary, skipped=count_skipped(skipped)) if skipped else summary
 
 
 class _Job(msgspec.Struct):
@@ -146,6 +152,9 @@ class _Run:
         self._total = 0
         self._counts: Counter[str] = Counter()
         self._failures: list[IngestFailure] = []
+        self._refused: list[tuple[str, str, str]] = []
+        """As ``UnreadFiles.note`` takes them, as ``_settled``."""
+        self._settled: set[str] = set()
         self._pending: dict[Future[Reading], _Job] = {}
         self._twins: dict[str, list[_Job]] = {}
         """By content: files that wait while another with the same content is read."""
@@ -172,7 +181,10 @@ class _Run:
         finally:
             for future in self._pending:
                 future.cancel()
-        counts = {name: self._counts[name] for name in ("added", "replaced", "updated", "unchanged")}
+            UnreadFiles(self._catalog).note(self._refused, self._settled)
+        counts: dict[str, Any] = {
+            name: self._counts[name] for name in ("added", "replaced", "updated", "unchanged")
+        }
         return IngestSummary(
             total=self._total, failed=len(self._failures), failures=tuple(self._failures), **counts
         )
@@ -317,10 +329,13 @@ class _Run:
 
     def _fail(self, path: Path, error: CadmlError) -> None:
         self._failures.append(IngestFailure(display(path), error.code, error.message))
+        self._refused.append((path_to_text(path), error.code, error.message))
         self._done(path, "failed")
 
     def _done(self, path: Path, status: Status | Literal["failed"]) -> None:
         self._counts[status] += 1
+        if status != "failed":
+            self._settled |= {path_to_text(path), path_to_text(path.parent)}
         if self._progress is not None:
             self._progress(IngestProgress(self._counts.total(), self._total, display(path), status))
 

@@ -62,8 +62,11 @@ def ingest(
     knows. A file that cannot be read is listed with its error code and costs the others nothing.
     Interrupted? Run it again.
     """
+    from cadml_core.errors import NotFound
     from cadml_core.intake.ingest import IngestOptions
 
+    if missing := [str(path) for path in paths if not path.exists()]:
+        raise NotFound(f"there is no file or folder {', '.join(missing)}", stage="ingest", paths=missing)
     with options.runtime(parse_workers=workers) as runtime:
         wanted = IngestOptions(
             versions=tuple(dict.fromkeys((runtime.settings.feature_version, *versions))),
@@ -98,7 +101,9 @@ def show(summary: IngestSummary) -> None:
         name: getattr(summary, name) for name in ("added", "replaced", "updated", "unchanged", "failed")
     }
     told = ", ".join(f"{count:,} {name}" for name, count in counts.items() if count)
-    out.print(f"{summary.total:,} files: {told or 'nothing to read'}")
+    out.print(f"{summary.total:,} files: {told or 'no file here that a reader knows by its suffix'}")
+    for skipped in summary.skipped:
+        err.print(f"Passed over: {skipped.count:,} {skipped.suffix}; {skipped.advice}")
     if not summary.failures:
         return
     codes = Counter(failure.code for failure in summary.failures)
@@ -106,7 +111,7 @@ def show(summary: IngestSummary) -> None:
     for failure in summary.failures[:_SHOWN_FAILURES]:
         err.print(_told(failure))
     if len(summary.failures) > _SHOWN_FAILURES:
-        err.print(f"  ... and {len(summary.failures) - _SHOWN_FAILURES} more; --json lists all")
+        err.print(f"  ... and {len(summary.failures) - _SHOWN_FAILURES} more; `cadml failures` lists all")
 
 
 def _told(failure: IngestFailure) -> str:

@@ -14,18 +14,17 @@ from cadml_hostapp.cli.console import (
     out,
     print_json,
     reports_errors,
-    table,
 )
+from cadml_hostapp.cli.hits import print_hit
 
 if TYPE_CHECKING:
     from cadml_core.catalog.records import PartFilter
     from cadml_core.runtime import Runtime
-    from cadml_core.search.questions import Hit, SearchResult
+    from cadml_core.search.questions import SearchResult
     from cadml_core.search.spaces import SpaceName
 
 METRICS = ("scaled", "cosine_raw")
 """The values of ``SpaceName``."""
-_SHOWN_SLOTS = 3
 
 
 @click.command()
@@ -37,6 +36,12 @@ _SHOWN_SLOTS = 3
 @click.option("--material", help="Only parts of this material.")
 @click.option("--project", help="Only parts of this project.")
 @click.option("--label", help="Only parts with this label.")
+@click.option("--text", help="Only parts in whose names, path, facts or layers every word occurs.")
+@click.option(
+    "--size-within",
+    type=click.FloatRange(0, 1000),
+    help="Only parts whose extents are within so many per cent.",
+)
 @click.option("--explain", is_flag=True, help="Say which slots make the difference.")
 @json_option
 @click.pass_obj
@@ -51,18 +56,20 @@ def search(
     material: str | None,
     project: str | None,
     label: str | None,
+    text: str | None,
+    size_within: float | None,
     explain: bool,
     as_json: bool,
 ) -> None:
-    """Find the parts most like FILE, or like the part with this ID.
+    """Find the parts most like FILE, or like the part with this ID (its beginning is enough).
 
-    A file that is in the catalogue itself comes first, with score 1.
+    A file that is in the catalogue itself comes first, with score 1. Stores nothing.
     """
     from cadml_core.catalog.records import PartFilter
 
-    which = PartFilter(format=format_name, material=material, project=project, label=label)
-    with options.runtime(version=version_name) as runtime:
-        result = _find(runtime, query, k, metric, which, explain)
+    which = PartFilter(format=format_name, material=material, project=project, label=label, text=text)
+    with options.stored(version=version_name) as runtime:
+        result = _find(runtime, query, k, metric, which, size_within, explain)
     if as_json:
         print_json(result)
     else:
@@ -70,51 +77,46 @@ def search(
 
 
 def _find(
-    runtime: Runtime, query: str, k: int, metric: SpaceName, which: PartFilter, explain: bool
+    runtime: Runtime,
+    query: str,
+    k: int,
+    metric: SpaceName,
+    which: PartFilter,
+    size_within: float | None,
+    explain: bool,
 ) -> SearchResult:
-    from cadml_core.errors import NotFound
+    from cadml_core.catalog.lookup import part_meant
+    from cadml_core.errors import InvalidInput, NotFound
+    from cadml_core.search.sizes import extents_of, sized
 
     path = Path(query)
     if path.is_file():
         name = runtime.feature.name
-        values = runtime.intake.take(path, [name]).vectors[name].values
+        known = runtime.intake.take(path, [name])
+        if size_within is not None:
+            box = known.content.document.bounding_box
+            if box is None:
+                raise InvalidInput(f"{query} holds no geometry, so it has no size", stage="search")
+            which = sized(which, box.extents, size_within)
+        values = known.vectors[name].values
         return runtime.search.by_values(values, k=k, metric=metric, which=which, explain=explain)
     try:
-        return runtime.search.by_id(query, k=k, metric=metric, which=which, explain=explain)
-    except NotFound as error:
-        if error.context.get("version"):
-            raise
+        part_id = part_meant(runtime.catalog, query).id
+    except NotFound:
         raise NotFound(
-            f"{query!r} is neither a file nor the id of a part", stage="search", id=query
+            f"{query!r} is neither a file nor the id of a part; `cadml parts list` shows the parts",
+            stage="search",
+            id=query,
         ) from None
+    if size_within is not None:
+        which = sized(which, extents_of(runtime.catalog, part_id), size_within)
+    return runtime.search.by_id(part_id, k=k, metric=metric, which=which, explain=explain)
 
 
 def _show(query: str, result: SearchResult) -> None:
-    if not result.hits:
-        out.print("Nothing found. `cadml ingest FOLDER` fills the catalogue.")
+    if result.note is not None:
+        out.print(f"Nothing found: {escape(result.note)}.")
         return
     out.print(f"Most like [bold]{escape(query)}[/] ({result.feature_version}, {result.metric})\n")
-    shown = table("", "score", "part", "format", "label")
-    shown.add_column("path", overflow="fold")
     for rank, hit in enumerate(result.hits, start=1):
-        shown.add_row(
-            str(rank),
-            f"{hit.score:.3f}",
-            escape(hit.name),
-            hit.format or "",
-            escape(hit.label or ""),
-            escape(hit.path or hit.id),
-        )
-        if hit.explanation is not None:
-            shown.add_row("", "", "", "", "", f"[dim]{escape(_why(hit))}[/]")
-    out.print(shown)
-
-
-def _why(hit: Hit) -> str:
-    largest = sorted(hit.explanation or (), key=lambda item: -item.share)[:_SHOWN_SLOTS]
-    told = [
-        f"{item.slot} {item.query:.4g} / {item.hit:.4g} ({item.share:.0%})"
-        for item in largest
-        if item.share > 0
-    ]
-    return "differs in " + ", ".join(told) if told else "no difference"
+        print_hit(rank, hit)

@@ -1,0 +1,194 @@
+"""Parts are found by words, by size, and what could not be read is remembered."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+import pytest
+import sqlalchemy as sa
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cadml_core.catalog import schema
+from cadml_core.catalog.engine import parse_url
+from cadml_core.catalog.records import Content, NewPart, PartFilter
+from cadml_core.catalog.store import Catalog
+from cadml_core.catalog.text import fold, words_of
+from cadml_core.catalog.unread import UnreadFiles
+from cadml_core.documents.document import BoundingBox
+
+MakeContent = Callable[..., Content]
+
+
+def named(content: Content, *layers: str, **properties: str) -> Content:
+    """The same content with layers and properties."""
+    document = msgspec.structs.replace(content.document, layers=layers, properties=properties)
+    return msgspec.structs.replace(content, document=document)
+
+
+def ids(catalog: Catalog, text: str) -> list[str]:
+    """Ids of the parts that have these words, which rows and parts agree on."""
+    which = PartFilter(text=text)
+    found = catalog.parts(which)
+    assert catalog.rows(which).tolist() == [part.row for part in found]
+    return [part.id for part in found]
+
+
+class TestWords:
+    """What a word finds."""
+
+    @pytest.fixture(autouse=True)
+    def parts(self, catalog: Catalog, content: MakeContent) -> None:
+        """Three parts, each with other facts."""
+        catalog.add(
+            [
+                NewPart(
+                    id="a",
+                    path="/cad/Gehäuse/DIN 912 M8x20.step",
+                    material="1.4301",
+                    content=named(content("1"), "Socket Head", "M8", product="Zylinderschraube"),
+                ),
+                NewPart(
+                    id="b",
+                    name="100%_flange",
+                    project="Pump",
+                    label="flange",
+                    meta={"supplier": ["Ü & Söhne"]},
+                ),
+                NewPart(id="c", name="bolt", content=named(content("2"), "OUTLINE", title='bracket "left"')),
+            ]
+        )
+
+    @pytest.mark.parametrize(
+        ("text", "found"),
+        [
+            ("m8x20", ["a"]),
+            ("GEHÄUSE din", ["a"]),
+            ("912 socket", ["a"]),
+            ("zylinder", ["a"]),
+            ("4301", ["a"]),
+            ("m8", ["a"]),
+            ("m8 head", ["a"]),
+            ("0%_", ["b"]),
+            ("0__", []),
+            ("pump", ["b"]),
+            ("söhne SUPPLIER", ["b"]),
+            ("ü", ["b"]),
+            ("bracket", ["c"]),
+            ('"left"', ["c"]),
+            ("out line", ["c"]),
+            ("outline m8", []),
+            ("b", ["a", "c"]),
+            ("fl", ["b"]),
+            ("bolt OR flange", []),
+            ("  ", ["a", "b", "c"]),
+            ("e", ["a", "b", "c"]),
+        ],
+    )
+    def test_every_word_must_occur(self, catalog: Catalog, text: str, found: list[str]) -> None:
+        """Words of any length, anywhere in a part's text; quotes, wildcards and operators are just text."""
+        assert ids(catalog, text) == found
+
+    def test_words_join_other_filters(self, catalog: Catalog) -> None:
+        """A part must meet all of them."""
+        assert [p.id for p in catalog.parts(PartFilter(text="fl", label="flange"))] == ["b"]
+        assert catalog.parts(PartFilter(text="fl", label="bolt")) == []
+
+    def test_a_change_is_found_at_once(self, catalog: Catalog, content: MakeContent) -> None:
+        """Text follows new facts, new content, and removal; unchanged facts stay."""
+        catalog.add([NewPart(id="c", name="nut")])
+        assert ids(catalog, "bolt") == []
+        assert ids(catalog, "nut outline") == ["c"]
+        catalog.add([NewPart(id="c", content=named(content("3"), "HATCH"))])
+        assert ids(catalog, "outline") == []
+        assert ids(catalog, "nut hatch") == ["c"]
+        catalog.add([NewPart(id="d", content=named(content("3"), "HATCH"))])
+        assert ids(catalog, "hatch") == ["c", "d"]
+        catalog.add([NewPart(id="c", content=named(content("3", adapter_version="2"), "CENTRE"))])
+        assert ids(catalog, "hatch") == []
+        assert ids(catalog, "centre") == ["c", "d"]
+        catalog.remove("c")
+        assert ids(catalog, "centre") == ["d"]
+        assert ids(catalog, "nut") == []
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    st.lists(st.text("abAB \"'%_*-^:()ßÄ", min_size=1, max_size=8), min_size=1, max_size=4),
+    st.text("abAB \"'%_*ßä", max_size=4),
+)
+def test_words_are_found_as_python_finds_them(
+    tmp_path_factory: pytest.TempPathFactory, names: list[str], text: str
+) -> None:
+    """With trigrams and without, the database finds what a plain comparison of folded text finds."""
+    url = f"sqlite:///{tmp_path_factory.mktemp('words') / 'c.sqlite3'}"
+    with Catalog.open(url) as catalog:
+        catalog.add([NewPart(id=str(n), name=name) for n, name in enumerate(names)])
+        expected = [str(n) for n, name in enumerate(names) if all(w in fold(name) for w in words_of(text))]
+        assert ids(catalog, text) == expected
+        with catalog.database.write() as connection:
+            for trigger in ("added", "removed", "changed"):
+                connection.exec_driver_sql(f"DROP TRIGGER part_text_{trigger}")
+            connection.exec_driver_sql("DROP TABLE part_trigrams")
+    with Catalog.open(url) as catalog:
+        assert ids(catalog, text) == expected
+
+
+def test_sizes_lie_within_bounds(catalog: Catalog, content: MakeContent) -> None:
+    """The longest length is compared with the longest, whichever axis it lies along; no geometry, no size."""
+    plate = content("1")  # 1 x 2 x 0.1
+    turned = msgspec.structs.replace(
+        content("2").document, bounding_box=BoundingBox((0.0, 0.0, 0.0), (0.1, 1.0, 2.0))
+    )
+    empty = msgspec.structs.replace(content("3").document, bounding_box=None)
+    catalog.add(
+        [
+            NewPart(id="plate", content=plate),
+            NewPart(id="turned", content=msgspec.structs.replace(content("2"), document=turned)),
+            NewPart(id="empty", content=msgspec.structs.replace(content("3"), document=empty)),
+            NewPart(id="registered"),
+        ]
+    )
+    which = PartFilter(extents=((2.0, 2.0), (0.9, 1.1), (0.0, 0.2)))
+    assert [part.id for part in catalog.parts(which)] == ["plate", "turned"]
+    assert catalog.parts(PartFilter(extents=((2.1, 3.0), (0.9, 1.1), (0.0, 0.2)))) == []
+
+
+def test_an_older_catalogue_becomes_searchable(database_url: str, content: MakeContent) -> None:
+    """Upgrading fills text and extents of what is there, exactly as adding it again would."""
+    with Catalog.open(database_url) as catalog:
+        catalog.add([NewPart(id="a", path="/x/Bolt.step", content=named(content("1"), "TOP"), meta={"k": 7})])
+        query = "SELECT text, extent_1, extent_2, extent_3 FROM part_text, contents"
+        before = catalog.database.fetch(query)
+    engine = sa.create_engine(parse_url(database_url))
+    with engine.begin() as connection:
+        for statement in (
+            "DROP TABLE IF EXISTS part_trigrams" if "sqlite" in database_url else "SELECT 1",
+            "DROP TABLE part_text",
+            "DROP TABLE unread",
+            "DROP INDEX ix_contents_extents",
+            *(f"ALTER TABLE contents DROP COLUMN extent_{n}" for n in (1, 2, 3)),
+            "UPDATE alembic_version SET version_num = '0004'",
+        ):
+            connection.exec_driver_sql(statement)
+    engine.dispose()
+    with Catalog.open(database_url) as catalog:
+        assert catalog.database.fetch(query) == before
+        assert ids(catalog, "bolt top 7") == ["a"]
+        catalog.add([NewPart(id="a", name="nut")])
+        assert ids(catalog, "nut") == ["a"]
+    assert schema.REVISIONS[-1] >= "0005"
+
+
+def test_what_was_refused_is_kept_until_it_is_settled(catalog: Catalog) -> None:
+    """One line for each path, the last reason; text that no database holds is written as escapes."""
+    files = UnreadFiles(catalog)
+    files.note([("/a", "PARSE_FAILED", "cut off"), ("/b", "X", "nul \0")], ["/a", "/c"])
+    files.note([("/b", "Y", "nul \0")], [])
+    assert [found[:3] for found in files.all()] == [
+        ("/a", "PARSE_FAILED", "cut off"),
+        ("/b", "Y", r"'nul \x00'"),
+    ]
+    files.note([], ["/a", "/c"])
+    assert [found.path for found in files.all()] == ["/b"]
