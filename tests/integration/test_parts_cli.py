@@ -197,3 +197,32 @@ def test_a_hit_fits_two_lines(width: int) -> None:
     assert long[5] in whole[1]
     first, second = two_lines("", "bolt-1", "bolt.stl", "stl", None, None, width=width)
     assert (first.split(), len(first), second) == (["bolt.stl", "stl", "bolt-1"], width, "")
+
+
+def test_evaluation_by_a_manifest(run: Run, folder: Path) -> None:
+    """Versions side by side, over the same parts; what is not in the catalogue is named."""
+    manifest = folder / "manifest.csv"
+    manifest.write_text(
+        "path,format,family,base,relation,chiral\n"
+        "bolts/M8x20.stl,stl,bolt,,aligned,0\n"
+        "plates/base.stl,stl,bolt,,turned,0\n"
+        "bolts/M8x21.stl,stl,bolt,bolts/M8x20.stl,rotated,0\n"
+        "torn.stl,stl,bolt,bolts/M8x20.stl,hole_dia,0\n"
+    )
+    run("ingest", folder)
+    arguments = ("evaluate", "--manifest", manifest, "--version", "v4", "--version", "v1")
+    report = parsed(run(*arguments, "--json"))
+    assert (report["files"], report["evaluated"], report["distractors"]) == (4, 3, 0)
+    assert report["absent"] == ["torn.stl"]
+    assert [found["feature_version"] for found in report["versions"]] == ["v4", "v1"]
+    first, second = report["versions"]
+    assert first["families"]["all"]["mAP"] == {"value": 1.0, "low": 1.0, "high": 1.0, "n": 2}
+    assert first["relations"]["rotated"]["first"]["n"] == 1
+    assert first["differences"] == {}
+    assert "same part" in second["differences"]
+    assert parsed(run(*arguments, "--json")) == report
+    shown = run(*arguments)
+    assert "all mAP" in shown.stdout
+    assert "Beyond v4" in shown.stdout
+    assert "1 of the manifest's 4 files are not in the catalogue" in shown.stderr
+    assert "no column" in run("evaluate", "--manifest", folder / "torn.stl", code=1).stderr
