@@ -9,6 +9,7 @@ _NATIVE = "export it as STEP (AP214 or AP242) from {}"
 _MESH = "export it as STL, or install a plugin that reads it"
 _DRAWING = "save it as DXF from {}"
 _UNPACK = "unpack it first"
+_NOT_ENABLED = "its reader is disabled or has failed: `cadml plugins doctor` says why"
 
 _SYSTEMS = {
     "SOLIDWORKS": ".sldprt .sldasm",
@@ -33,6 +34,7 @@ _DRAWINGS = {
     "CATIA": ".catdrawing",
 }
 _MESHES = ".obj .3mf .ply .off .amf .glb .gltf .wrl .vrml .dae .fbx"
+_OURS = ".step .stp .p21 .iges .igs .stl .dxf"
 _PACKED = (".gz", ".xz", ".bz2", ".zst", ".z")
 _ARCHIVES = ".zip .7z .rar .tgz .stpz .ifczip"
 
@@ -41,6 +43,7 @@ ADVICE: dict[str, str] = {
     **{suffix: _DRAWING.format(name) for name, several in _DRAWINGS.items() for suffix in several.split()},
     **dict.fromkeys(_MESHES.split(), _MESH),
     **dict.fromkeys(_ARCHIVES.split(), _UNPACK),
+    **dict.fromkeys(_OURS.split(), _NOT_ENABLED),
 }
 """By suffix: what its owner can do, in words that follow a file's name."""
 _NUMBERED = re.compile(r"(\.(?:prt|asm))\.\d+$")
@@ -48,7 +51,7 @@ _NUMBERED = re.compile(r"(\.(?:prt|asm))\.\d+$")
 
 
 def foreign_suffix(name: str, readable: Collection[str]) -> str | None:
-    """Return the suffix by which a file belongs to another CAD system, None where it is no CAD file we know.
+    """Return the suffix of a CAD file that no reader takes, None where it is read or no CAD file we know.
 
     Args:
         name: The file's name.
@@ -61,7 +64,7 @@ def foreign_suffix(name: str, readable: Collection[str]) -> str | None:
     if dot + last in _PACKED:
         inner = "." + stem.rpartition(".")[2]
         return inner + dot + last if inner in readable or inner in ADVICE else None
-    return dot + last if dot + last in ADVICE else None
+    return dot + last if dot + last in ADVICE and dot + last not in readable else None
 
 
 def advice_for(suffix: str) -> str:

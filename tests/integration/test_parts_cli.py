@@ -40,7 +40,7 @@ def folder(tmp_path: Path) -> Path:
     stl(root / "bolts" / "M8x21.stl", (8.0, 21.0, 8.0))
     stl(root / "plates" / "base.stl", (90.0, 60.0, 5.0))
     (root / "torn.stl").write_text("solid t\nfacet normal 0 0 0\nouter loop\nvertex 1")
-    for name in ("a.SLDPRT", "b.sldprt", "c.dwg", "d.stl.gz", "e.prt.3", "notes.txt", ".hidden.ipt"):
+    for name in ("a.SLDPRT", "b.sldprt", "c.dwg", "d.stl.gz", "e.prt.3", "f.dxf", "notes.txt", ".hidden.ipt"):
         (root / name).write_bytes(b"x")
     return root
 
@@ -64,7 +64,9 @@ def test_files_of_other_systems_are_counted_and_named(run: Run, folder: Path) ->
         ".dwg": 1,
         ".stl.gz": 1,
         ".prt": 1,
+        ".dxf": 1,
     }
+    assert "cadml plugins doctor" in skipped[".dxf"]["advice"]
     assert "STEP" in skipped[".sldprt"]["advice"]
     assert "DXF" in skipped[".dwg"]["advice"]
     assert skipped[".stl.gz"]["advice"] == "unpack it first"
@@ -97,6 +99,9 @@ def test_parts_are_found_by_words_and_size(run: Run, folder: Path) -> None:
     assert "the filter excluded everything: no part has the text 'washer'; without it there are 3" in told
     other = run("search", bolt, "--version", "v1").stdout
     assert "no part has a v1 vector, but the catalogue holds 3 of v3; search with `--version v3`" in other
+    assert "The filter excluded all 3 parts." in run("parts", "list", "--text", "washer").stdout
+    run("ingest", folder / "plates", "--version", "v1")
+    assert "2 parts have no v1 vector and cannot be found" in run("search", bolt, "--version", "v1").stderr
 
 
 def test_the_beginning_of_an_id_is_enough(run: Run, folder: Path) -> None:

@@ -51,6 +51,7 @@ def list_parts(
     with options.stored() as runtime:
         found = runtime.catalog.parts(which, after=after, limit=limit + 1)
         total = len(runtime.catalog.rows(which))
+        everything = len(runtime.catalog.rows(PartFilter()))
     page, cursor = found[:limit], str(found[limit - 1].row) if len(found) > limit else None
     if as_json:
         from cadml_hostapp.routes.parts.schemas import PartPage, part_answer
@@ -59,6 +60,9 @@ def list_parts(
         return
     for part in page:
         print_part(part)
+    if not page:
+        _tell_none(everything, which != PartFilter())
+        return
     more = f"; {len(page):,} shown, the next: --after {cursor}" if cursor else ""
     out.print(f"{total:,} parts{more}")
 
@@ -130,6 +134,15 @@ def prune(options: Options, root: Path, yes: bool, even_all: bool, as_json: bool
         )
     else:
         _tell_gone(gone.parts, gone.present, removed=yes)
+
+
+def _tell_none(everything: int, filtered: bool) -> None:
+    if not everything:
+        out.print("The catalogue is empty; `cadml ingest FOLDER` fills it.")
+    elif filtered:
+        out.print(f"The filter excluded all {everything:,} parts.")
+    else:
+        out.print("No more parts.")
 
 
 def _tell_gone(gone: tuple[Part, ...], present: int, *, removed: bool) -> None:

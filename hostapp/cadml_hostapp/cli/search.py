@@ -9,6 +9,7 @@ import click
 
 from cadml_hostapp.cli.console import (
     Options,
+    err,
     escape,
     json_option,
     out,
@@ -65,15 +66,23 @@ def search(
 
     A file that is in the catalogue itself comes first, with score 1. Stores nothing.
     """
+    from cadml_core.catalog.counts import count_without
     from cadml_core.catalog.records import PartFilter
 
     which = PartFilter(format=format_name, material=material, project=project, label=label, text=text)
     with options.stored(version=version_name) as runtime:
         result = _find(runtime, query, k, metric, which, size_within, explain)
+        lacking = count_without(runtime.catalog, result.feature_version) if result.hits else 0
     if as_json:
         print_json(result)
     else:
         _show(query, result)
+        if lacking:
+            version = result.feature_version
+            err.print(
+                f"[yellow]{lacking:,} parts have no {version} vector and cannot be found;"
+                f" `cadml migrate run {version}` computes them[/]"
+            )
 
 
 def _find(
