@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import msgspec
 import pytest
 import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -16,7 +19,7 @@ from cadml_core.catalog.records import Content, NewPart, PartFilter
 from cadml_core.catalog.store import Catalog
 from cadml_core.catalog.text import fold, words_of
 from cadml_core.catalog.unread import UnreadFiles
-from cadml_core.documents.document import BoundingBox
+from cadml_core.documents.document import BoundingBox, encode_summary
 
 MakeContent = Callable[..., Content]
 
@@ -161,29 +164,40 @@ def test_sizes_lie_within_bounds(catalog: Catalog, content: MakeContent) -> None
 
 
 def test_an_older_catalogue_becomes_searchable(database_url: str, content: MakeContent) -> None:
-    """Upgrading fills text and extents of what is there, exactly as adding it again would."""
-    with Catalog.open(database_url) as catalog:
-        catalog.add([NewPart(id="a", path="/x/Bolt.step", content=named(content("1"), "TOP"), meta={"k": 7})])
-        query = "SELECT text, extent_1, extent_2, extent_3 FROM part_text, contents"
-        before = catalog.database.fetch(query)
+    """Upgrading fills text and extents of what is there, exactly as adding it today does."""
+    found = named(content("1"), "TOP", product="Deckel")
+    columns = {
+        "path": "/x/Bolt.step",
+        "sha256": found.sha256,
+        "summary": encode_summary(found.document).decode(),
+        "meta": '{"k": 7}',
+    }
     engine = sa.create_engine(parse_url(database_url))
+    config = Config()
+    config.set_main_option("script_location", str(Path(schema.__file__).parent / "migrations"))
     with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0004")
         for statement in (
-            "DROP TABLE IF EXISTS part_trigrams" if "sqlite" in database_url else "SELECT 1",
-            "DROP TABLE part_text",
-            "DROP TABLE unread",
-            "DROP INDEX ix_contents_extents",
-            *(f"ALTER TABLE contents DROP COLUMN extent_{n}" for n in (1, 2, 3)),
-            "UPDATE alembic_version SET version_num = '0004'",
+            "INSERT INTO contents (sha256, size, format, adapter_version, summary)"
+            " VALUES (:sha256, 1, 'step', '1', :summary)",
+            "INSERT INTO parts (row, id, sha256, name, path, meta, created, updated)"
+            " VALUES (1, 'old', :sha256, 'Bolt.step', :path, :meta, '', '')",
+            "UPDATE counters SET part = 1",
         ):
-            connection.exec_driver_sql(statement)
+            connection.execute(sa.text(statement), columns)
     engine.dispose()
     with Catalog.open(database_url) as catalog:
-        assert catalog.database.fetch(query) == before
-        assert ids(catalog, "bolt top 7") == ["a"]
-        catalog.add([NewPart(id="a", name="nut")])
-        assert ids(catalog, "nut") == ["a"]
-    assert schema.REVISIONS[-1] >= "0005"
+        assert ids(catalog, "bolt top deckel 7") == ["old"]
+        query = (
+            "SELECT t.text, c.extent_1, c.extent_2, c.extent_3 FROM part_text t"
+            " JOIN parts p ON p.row = t.part JOIN contents c ON c.sha256 = p.sha256"
+        )
+        upgraded = catalog.database.fetch(query)
+        catalog.remove("old")
+        catalog.add([NewPart(path="/x/Bolt.step", content=found, meta={"k": 7})])
+        assert catalog.database.fetch(query) == upgraded
+        assert upgraded[0][1:] == (2.0, 1.0, 0.1)
 
 
 def test_what_was_refused_is_kept_until_it_is_settled(catalog: Catalog) -> None:

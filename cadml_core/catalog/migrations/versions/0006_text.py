@@ -7,7 +7,7 @@ from sqlalchemy.exc import DBAPIError
 
 from cadml_core.catalog.text import names_in, searchable
 
-revision = "0005"
+revision = "0006"
 down_revision = "0004"
 
 _EXTENTS = ("extent_1", "extent_2", "extent_3")
