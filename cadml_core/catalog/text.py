@@ -24,6 +24,8 @@ TRIGRAM = 3
 MOST_NAMES = 4_000
 """Most characters that the names in one file may add; a drawing can have thousands of layers."""
 _COLUMNS = ("name", "path", "material", "project", "label")
+_UNMARKED = {**dict.fromkeys(range(0x0300, 0x0370)), ord("×"): "x"}
+"""Takes the marks of combining diacritics away."""
 _TITLES = ("product", "title")
 """Properties of a document that are names of what it shows."""
 _SUMMARIES = sa.select(contents.c.sha256, contents.c.summary).where(among(contents.c.sha256))
@@ -40,8 +42,15 @@ _named = msgspec.json.Decoder(_Named)
 
 
 def fold(text: str) -> str:
-    """Return text without what people do not tell apart: case, and compatible forms of a character."""
-    return unicodedata.normalize("NFKC", text).casefold()
+    """Return text without what people do not tell apart when they type it.
+
+    That is case, compatible forms of a character, marks on Latin, Greek and Cyrillic letters (``ä`` is found
+    by ``a``), and the multiplication sign, which is an x in most part names.
+    """
+    if text.isascii():
+        return text.lower()
+    plain = unicodedata.normalize("NFKD", text.casefold()).translate(_UNMARKED)
+    return unicodedata.normalize("NFKC", plain.casefold())
 
 
 def words_of(query: str) -> list[str]:

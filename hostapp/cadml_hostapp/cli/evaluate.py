@@ -187,12 +187,12 @@ def _show(results: list[Evaluation]) -> None:
         low, high = result.intervals["mean_average_precision"]
         figures: list[Any] = [
             f"{result.mean_average_precision:.3f}",
-            f"{low:.3f} to {high:.3f}",
+            f"{low:.2f} to {high:.2f}",
             f"{result.precision_at_1:.3f}",
             f"{result.precision_at_5:.3f}",
             ""
             if (gain := result.gain) is None
-            else f"{gain.value:+.3f} ({gain.low:+.3f} to {gain.high:+.3f})",
+            else f"{gain.value:+.3f} ({gain.low:+.2f} to {gain.high:+.2f})",
         ]
         shown.add_row(result.feature_version, result.metric, *figures)
     out.print(shown)
