@@ -12,6 +12,7 @@ from pathlib import Path
 
 from cadml_core.contracts.formats import FormatAdapter
 from cadml_core.errors import FormatMismatch, NotFound, UnreadableInput, UnsupportedContent
+from cadml_core.reading.foreign import advice_for, foreign_suffix
 
 log = logging.getLogger(__name__)
 
@@ -144,8 +145,11 @@ def _ambiguous(path: Path, known: list[FormatAdapter]) -> UnsupportedContent:
 def _unknown(path: Path, head: bytes, formats: Mapping[str, FormatAdapter]) -> UnsupportedContent:
     installed = ", ".join(f"{adapter.name} ({' '.join(adapter.suffixes)})" for adapter in formats.values())
     content = "" if head else ": it is empty (0 bytes)"
+    readable = {suffix for adapter in formats.values() for suffix in adapter.suffixes}
+    foreign = foreign_suffix(path.name, readable)
+    hint = f"; {advice_for(foreign)}" if foreign else ""
     return UnsupportedContent(
-        f"no format adapter knows {display(path)}{content}; installed: {installed or 'none'}",
+        f"no format adapter knows {display(path)}{content}; installed: {installed or 'none'}{hint}",
         path=display(path),
         installed=sorted(formats),
     )

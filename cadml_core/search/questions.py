@@ -70,6 +70,8 @@ class SearchResult(msgspec.Struct, frozen=True, gc=False):
     """Name of the vector backend that answered."""
     degraded: bool = False
     """True where a stand-in answered because the chosen backend could not."""
+    note: str | None = None
+    """Where nothing was found: why, and what to do."""
 
 
 def checked_values(values: FloatVector | Sequence[float], feature: FeatureVersion) -> FloatVector:

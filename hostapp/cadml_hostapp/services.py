@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from litestar.di import NamedDependency
 from litestar.params import SkipValidation
 
+from cadml_core.intake.prune import remove_parts
 from cadml_core.runtime import Runtime
 from cadml_hostapp.http.searching import Searcher
 
@@ -55,11 +56,7 @@ class Services:
         Raises:
             NotFound: There is no such part.
         """
-        catalog = self.runtime.catalog
-        sha256 = catalog.part(part_id).sha256
-        catalog.remove(part_id)
-        if sha256 is not None:
-            self.runtime.blobs.discard([sha256])
+        remove_parts(self.runtime.intake, [self.runtime.catalog.part(part_id)])
 
     def open(self) -> None:
         """Remove what a killed server left; begin to start the readers and to build the index."""

@@ -27,11 +27,11 @@ PACKAGES = tuple(
     f"{ROOT / package}{os.sep}"
     for package in ("cadml_core", "plugins/cadml_plugins", "hostapp/cadml_hostapp")
 )
-# An upload asks the table of refused contents too, a file of its own, and passes reading/reading.py: the host
-# checks what a reader process says before it believes it.
-LIMITS = {"upload": 26, "search": 14, "ingest": 8, "reload": 24}
+# An upload asks the table of refused contents and writes the words by which its part is found, each a file of
+# its own, and passes reading/reading.py: the host checks what a reader process says before it believes it.
+LIMITS = {"upload": 27, "search": 14, "ingest": 9, "reload": 24}
 """Most files of each journey: an upload with similarity, a search by id, an ingest of an unchanged file, and
-a reload of a model."""
+a reload of a model. An ingest says which of the files that could not be read are settled."""
 
 
 class Journey(NamedTuple):
@@ -151,7 +151,8 @@ def _ingest(recorder: Recorder, folder: Path) -> Journey:
 
 def ingest_again(runtime: Any, folder: Path) -> Any:
     """Ingest a folder."""
-    from cadml_core.intake.ingest import IngestOptions, ingest
+    from cadml_core.intake.ingest import ingest
+    from cadml_core.intake.ingest_report import IngestOptions
 
     return ingest([folder], intake=runtime.intake, options=IngestOptions(versions=("v3",)))
 

@@ -22,7 +22,8 @@ from cadml_core.catalog.records import NewPart
 from cadml_core.catalog.store import Catalog
 from cadml_core.errors import CadmlError, NotFound, PluginUnavailable
 from cadml_core.intake.folders import find_files
-from cadml_core.intake.ingest import IngestOptions, IngestProgress, IngestSummary, ingest
+from cadml_core.intake.ingest import ingest
+from cadml_core.intake.ingest_report import IngestOptions, IngestProgress, IngestSummary
 from cadml_core.intake.intake import Intake
 from cadml_core.plugins.loader import load_plugins
 from cadml_core.plugins.registry import Registry
@@ -267,7 +268,8 @@ def test_what_was_reported_survives_a_kill(tmp_path: Path, readers: ReaderPool) 
         textwrap.dedent(
             """
             import sys
-            from cadml_core.intake.ingest import IngestOptions, ingest
+            from cadml_core.intake.ingest import ingest
+            from cadml_core.intake.ingest_report import IngestOptions
             from cadml_core.runtime import build_runtime
             from cadml_core.settings import Settings
 

@@ -24,6 +24,8 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 EXIT_REFUSED = 1
 UNITS = ("mm", "cm", "m", "in", "ft")
 """The values of ``UnitName``."""
+DEMO_FOLDER = "demo"
+"""Below the data folder: the samples of ``cadml demo`` and their catalogue."""
 _SHOWN_MISSING = 10
 
 
@@ -83,14 +85,38 @@ class Options(NamedTuple):
             NotFound: The feature version is not installed.
             CadmlError: As ``build_runtime``.
         """
-        from cadml_core.plugins.loader import load_plugins
-        from cadml_core.runtime import build_runtime
+        return _open(self.settings(feature_version=version, **arguments), version, create_catalogue)
 
-        settings = self.settings(feature_version=version, **arguments)
-        plugins = load_plugins(settings)
-        if version is not None:  # before ``build_runtime``, which takes it for the choice of the settings
-            plugins.registry.features.named(version)
-        return build_runtime(settings, plugins=plugins, create_catalogue=create_catalogue)
+    def stored(self, *, version: str | None = None) -> Runtime:
+        """Open the runtime over what is stored, to look something up; makes no catalogue.
+
+        Where there is none yet, but ``cadml demo`` has made one, that is taken, and said so.
+
+        Raises:
+            NotFound: The feature version is not installed.
+            CadmlError: As ``build_runtime``.
+        """
+        settings = self.settings(feature_version=version)
+        demo = settings.data_path / DEMO_FOLDER
+        if settings.database_url or settings.catalogue_path.exists():
+            return _open(settings, version, create_catalogue=False)
+        of_demo = self.settings(feature_version=version, data_dir=str(demo))
+        if not of_demo.catalogue_path.exists():
+            return _open(settings, version, create_catalogue=False)
+        err.print(
+            f"[dim]There is no catalogue of your own yet; this is the demo's, in {escape(str(demo))}[/]"
+        )
+        return _open(of_demo, version, create_catalogue=False)
+
+
+def _open(settings: Settings, version: str | None, create_catalogue: bool) -> Runtime:
+    from cadml_core.plugins.loader import load_plugins
+    from cadml_core.runtime import build_runtime
+
+    plugins = load_plugins(settings)
+    if version is not None:  # before ``build_runtime``, which takes it for the choice of the settings
+        plugins.registry.features.named(version)
+    return build_runtime(settings, plugins=plugins, create_catalogue=create_catalogue)
 
 
 def json_option(command: Command) -> Command:

@@ -25,7 +25,7 @@ from cadml_hostapp.cli.console import (
 
 if TYPE_CHECKING:
     from cadml_core.contracts.formats import UnitName
-    from cadml_core.intake.ingest import (
+    from cadml_core.intake.ingest_report import (
         IngestFailure,
         IngestOptions,
         IngestProgress,
@@ -73,8 +73,11 @@ def ingest(
     until its content, its reader or a limit changes, or --retry asks for it.
     Interrupted? Run it again.
     """
-    from cadml_core.intake.ingest import IngestOptions
+    from cadml_core.errors import NotFound
+    from cadml_core.intake.ingest_report import IngestOptions
 
+    if missing := [str(path) for path in paths if not path.exists()]:
+        raise NotFound(f"there is no file or folder {', '.join(missing)}", stage="ingest", paths=missing)
     with options.runtime(parse_workers=workers) as runtime:
         wanted = IngestOptions(
             versions=tuple(dict.fromkeys((runtime.settings.feature_version, *versions))),
@@ -112,7 +115,9 @@ def show(summary: IngestSummary) -> None:
         name: getattr(summary, name) for name in ("added", "replaced", "updated", "unchanged", "failed")
     }
     told = ", ".join(f"{count:,} {name}" for name, count in counts.items() if count)
-    out.print(f"{summary.total:,} files: {told or 'nothing to read'}")
+    out.print(f"{summary.total:,} files: {told or 'no file here that a reader knows by its suffix'}")
+    for skipped in summary.skipped:
+        err.print(f"Passed over: {skipped.count:,} {skipped.suffix}; {skipped.advice}")
     for doubt in summary.doubts[:_SHOWN_FAILURES]:
         err.print(f"  [yellow]unit?[/] {escape(doubt.path)}: {escape(doubt.message)}")
     if len(summary.doubts) > _SHOWN_FAILURES:
@@ -124,7 +129,7 @@ def show(summary: IngestSummary) -> None:
     for failure in summary.failures[:_SHOWN_FAILURES]:
         err.print(_told(failure))
     if len(summary.failures) > _SHOWN_FAILURES:
-        err.print(f"  ... and {len(summary.failures) - _SHOWN_FAILURES} more; --json lists all")
+        err.print(f"  ... and {len(summary.failures) - _SHOWN_FAILURES} more; `cadml failures` lists all")
 
 
 def _told(failure: IngestFailure) -> str:

@@ -246,7 +246,7 @@ def _said(form: Form) -> _Said:
         checked = msgspec.convert(given, _FormFacts)
         options = msgspec.json.decode(text, type=AnalyzeOptions)
     except msgspec.ValidationError as error:
-        raise invalid(error, STAGE) from None
+        raise invalid(error, STAGE, AnalyzeOptions) from None
     except msgspec.DecodeError as error:
         raise InvalidInput(f"options: not valid JSON: {error}", stage=STAGE, field="options") from None
     facts = Facts(**{field: getattr(checked, field) for field in Facts.__struct_fields__})
