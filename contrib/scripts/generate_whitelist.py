@@ -7,7 +7,9 @@ of its own, while reading them needs cadml only::
     python contrib/scripts/generate_whitelist.py collect FOLDER    # once, where cadml is installed
 
 ``fit`` fits every estimator of scikit-learn, once for each of its documented options, and pickles it with
-every protocol. ``collect`` scans those pickles and writes what they name, call and build.
+every protocol. ``collect`` scans those pickles and adds what they name, call and build to
+``_whitelist.json``, and which attributes their objects have to ``_attributes.json``. So a release can be
+added without the others.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from __future__ import annotations
 import argparse
 import collections
 import datetime
+import functools
 import hashlib
 import importlib
 import inspect
@@ -23,13 +26,32 @@ import json
 import pickle
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+if TYPE_CHECKING:
+    from cadml_core import Made, PickleScan
+
 PROTOCOLS = (0, 2, 4, 5)  # 1 and 3 write nothing that these do not
-TARGET = Path(__file__).resolve().parents[2] / "plugins/cadml_plugins/policies/_whitelist.json"
+POLICIES = Path(__file__).resolve().parents[2] / "plugins/cadml_plugins/policies"
+TARGET, ATTRIBUTES = POLICIES / "_whitelist.json", POLICIES / "_attributes.json"
+# Classes that take text or call a function; the rows of a part are numbers.
+UNLISTED = frozenset(
+    {
+        "sklearn.feature_extraction._dict_vectorizer:DictVectorizer",
+        "sklearn.feature_extraction._hash:FeatureHasher",
+        "sklearn.feature_extraction.text:CountVectorizer",
+        "sklearn.feature_extraction.text:HashingVectorizer",
+        "sklearn.feature_extraction.text:TfidfVectorizer",
+    }
+)
+# Attributes that may be None only: a column transformer holds a FunctionTransformer that passes columns on.
+WITHOUT_FUNCTION = {
+    "sklearn.preprocessing._function_transformer:FunctionTransformer": ("func", "inverse_func")
+}
 UFUNCS = (
     *("abs", "arctan", "cbrt", "ceil", "cos", "exp", "expm1", "floor", "log", "log10", "log1p", "log2"),
     *("negative", "reciprocal", "rint", "sign", "sin", "sqrt", "square", "tan", "tanh"),
@@ -147,6 +169,7 @@ def build(name: str, kind: type) -> object | None:
         "n_components": 2,
         "n_clusters": 3,
         "hidden_layer_sizes": (5,),
+        **({"max_iter": 250, "n_iter": 250, "perplexity": 5.0} if name == "TSNE" else {}),
     }
     try:
         accepted = inspect.signature(kind).parameters
@@ -358,15 +381,15 @@ def write(folder: Path, version: str, content: object, protocol: int) -> int:
 
 
 def collect(folder: Path) -> None:
-    """Scan every pickle of the folder and write the whitelist."""
+    """Scan every pickle of the folder, and add what it finds to the whitelist and to the attributes."""
     from cadml_core.pickles.grammar import CODE_OF
     from cadml_core.pickles.scan import scan_pickle
     from cadml_plugins.policies._arguments import ARGUMENT_RULES, canonical, pattern
-    from cadml_plugins.policies.blacklist import denial
+    from cadml_plugins.policies._denials import denial
 
-    scans = [(path, scan_pickle(path.read_bytes())) for path in sorted(folder.glob("*.pkl"))]
-    unreviewed = {g.label for _, scan in scans for g in scan.globals if runs_unread_code(g.module, g.name)}
+    scans = ((path, scan_pickle(path.read_bytes())) for path in sorted(folder.glob("*.pkl")))
     opcodes: set[str] = set()
+    table = AttributeTable()
     found: dict[str, dict[str, set[str]]] = {}
     for path, scan in scans:
         if scan.malformed or scan.oddities:
@@ -375,10 +398,17 @@ def collect(folder: Path) -> None:
         if denied := [g.label for g in scan.globals if denial(g.module or "", g.name or "")]:
             print(f"passed over {path.name}: the blacklist denies {denied}")
             continue
-        if unread := {g.label for g in scan.globals} & unreviewed:
+        if unlisted := {canonical(g.label) for g in scan.globals} & UNLISTED:
+            print(f"passed over {path.name}: {sorted(unlisted)} are left out")
+            continue
+        if any(map(calls_a_function, scan.objects)):
+            print(f"passed over {path.name}: it calls a function")
+            continue
+        if unread := {g.label for g in scan.globals if runs_unread_code(g.module, g.name)}:
             print(f"passed over {path.name}: nobody has read how {sorted(unread)} take their state")
             continue
         opcodes |= scan.opcode_counts.keys()
+        table.add(scan)
         for reference in scan.globals:
             uses = found.setdefault(canonical(reference.label), {})
             for use in reference.uses:
@@ -388,8 +418,16 @@ def collect(folder: Path) -> None:
             patterns = found.setdefault(callee, {}).setdefault(call.opcode, set())
             if (callee, call.opcode) not in ARGUMENT_RULES and callee != "copyreg:_reconstructor":
                 patterns.add(pattern(call.arguments))
+    before = json.loads(TARGET.read_text())
+    opcodes |= set(before["opcodes"])
+    for label, uses in before["globals"].items():
+        if label not in UNLISTED:
+            for use, patterns in uses.items():
+                found.setdefault(label, {}).setdefault(use, set()).update(patterns)
+    made_with = sorted({*before["made_with"], *(path.read_text().strip() for path in folder.glob("*.txt"))})
+    table.write(made_with, found)
     result = {
-        "made_with": sorted(path.read_text().strip() for path in folder.glob("*.txt")),
+        "made_with": made_with,
         "opcodes": sorted(opcodes, key=lambda name: CODE_OF[name]),
         "globals": {
             label: {use: sorted(p) for use, p in sorted(uses.items())}
@@ -400,6 +438,74 @@ def collect(folder: Path) -> None:
     print(f"{len(opcodes)} opcodes, {len(found)} globals -> {TARGET}")
 
 
+class AttributeTable:
+    """Collects which attributes the objects of each class have, and what they hold."""
+
+    def __init__(self) -> None:
+        self._values: dict[str, dict[str, set[str]]] = {}
+        self._estimators: set[str] = set()
+
+    def add(self, scan: PickleScan) -> None:
+        """Add every object of one pickle."""
+        from cadml_plugins.policies._arrays import Arrays, made_label
+        from cadml_plugins.policies._kinds import KindsOf
+
+        kinds = KindsOf(frozenset(), Arrays(1 << 40))
+        for made in scan.objects:
+            label = made_label(made)
+            for state in made.states:
+                if isinstance(state, dict):
+                    attributes = self._values.setdefault(label, {})
+                    if "_sklearn_version" in state:
+                        self._estimators.add(label)
+                    for name, value in state.items():
+                        attributes.setdefault(name, set()).update(kinds.of(value))
+
+    def write(self, made_with: list[str], listed: Collection[str]) -> None:
+        """Write the table of the listed classes; objects of estimators may stand for one another."""
+        before = (
+            json.loads(ATTRIBUTES.read_text()) if ATTRIBUTES.exists() else {"estimators": [], "classes": {}}
+        )
+        self._estimators.update(before["estimators"])
+        for label, attributes in before["classes"].items():
+            for name, kinds in attributes.items():
+                self._values.setdefault(label, {}).setdefault(name, set()).update(kinds)
+        names = {f"object {label}" for label in self._estimators}
+        classes = {
+            label: {
+                name: sorted({"estimator" if kind in names else kind for kind in kinds})
+                for name, kinds in sorted(attributes.items())
+            }
+            for label, attributes in sorted(self._values.items())
+            if label in listed
+        }
+        bad = [
+            f"{label}.{name}: {kind}"
+            for label, attributes in classes.items()
+            for name, kinds in attributes.items()
+            for kind in kinds
+            if kind.startswith("bad ")
+        ]
+        if bad:
+            sys.exit(f"these attributes hold what no rule can describe: {bad}")
+        result = {
+            "made_with": made_with,
+            "estimators": sorted(self._estimators & set(listed)),
+            "classes": classes,
+        }
+        ATTRIBUTES.write_text(json.dumps(result, indent=1, ensure_ascii=True) + "\n")
+        print(f"{len(classes)} classes, {sum(map(len, classes.values()))} attributes -> {ATTRIBUTES}")
+
+
+def calls_a_function(made: Made) -> bool:
+    """Tell whether an object has a function where only None is listed."""
+    from cadml_plugins.policies._arrays import made_label
+
+    names = WITHOUT_FUNCTION.get(made_label(made) or "", ())
+    return any(state.get(name) is not None for state in made.states for name in names)
+
+
+@functools.cache
 def runs_unread_code(module: str | None, name: str | None) -> bool:
     """Tell whether a class takes its state with Python code that is not in ``REVIEWED_STATE_CODE``.
 

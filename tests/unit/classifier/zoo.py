@@ -122,7 +122,7 @@ def _combined() -> dict[str, Any]:
         [
             ("scale", preprocessing.StandardScaler(), [0, 1]),
             ("bins", preprocessing.KBinsDiscretizer(3), [2]),
-            ("log", preprocessing.FunctionTransformer(np.log1p), slice(3, 5)),
+            ("power", preprocessing.PowerTransformer(), slice(3, 5)),
         ],
         remainder="passthrough",
     )
