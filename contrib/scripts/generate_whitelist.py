@@ -15,6 +15,7 @@ added without the others.
 from __future__ import annotations
 
 import argparse
+import ast
 import collections
 import datetime
 import functools
@@ -25,6 +26,7 @@ import itertools
 import json
 import pickle
 import sys
+import textwrap
 import warnings
 from collections.abc import Collection, Iterator
 from pathlib import Path
@@ -184,6 +186,7 @@ def build(name: str, kind: type) -> object | None:
 def combinations() -> Iterator[object]:
     """Yield what people build from several estimators."""
     from sklearn import ensemble, linear_model, model_selection, neighbors, pipeline, preprocessing, svm, tree
+    from sklearn import feature_selection as selection
     from sklearn.calibration import CalibratedClassifierCV
     from sklearn.compose import ColumnTransformer, TransformedTargetRegressor
     from sklearn.gaussian_process import GaussianProcessClassifier, GaussianProcessRegressor, kernels
@@ -247,6 +250,16 @@ def combinations() -> Iterator[object]:
     yield TransformedTargetRegressor(
         linear_model.Ridge(), transformer=preprocessing.QuantileTransformer(n_quantiles=10)
     )
+    for kind in (selection.SelectKBest, selection.SelectPercentile, selection.SelectFpr, selection.SelectFdr,
+                 selection.SelectFwe, selection.GenericUnivariateSelect):  # fmt: skip
+        for function in (
+            "chi2",
+            "f_classif",
+            "f_regression",
+            "mutual_info_classif",
+            "mutual_info_regression",
+        ):
+            yield kind(getattr(selection, function))
     for function in UFUNCS:
         yield preprocessing.FunctionTransformer(getattr(np, function))
     yield preprocessing.FunctionTransformer(np.log1p, inverse_func=np.expm1, check_inverse=False)
@@ -325,6 +338,7 @@ def write_pickles(folder: Path) -> None:
     warnings.simplefilter("ignore")
     folder.mkdir(parents=True, exist_ok=True)
     stamp = f"scikit-learn {sklearn.__version__}, numpy {np.__version__}, scipy {scipy.__version__}"
+    (folder / f"{sklearn.__version__}.attributes").write_text(json.dumps(assigned_attributes()))
     (folder / f"{sklearn.__version__}.txt").write_text(f"{stamp}, Python {sys.version.split()[0]}\n")
     count = 0
     known: set[type] = set()
@@ -335,6 +349,35 @@ def write_pickles(folder: Path) -> None:
             for protocol in PROTOCOLS:
                 count += write(folder, sklearn.__version__, content, protocol)
     print(f"{stamp}: {count} pickles")
+
+
+def assigned_attributes() -> dict[str, dict[str, list[str]]]:
+    """Return what the source of every estimator assigns to itself: attribute -> texts that stand there.
+
+    Some attributes appear only with options or data that nobody thought of when the models were made.
+    """
+    from sklearn.utils import all_estimators
+
+    found: dict[str, dict[str, list[str]]] = {}
+    for _, kind in all_estimators():
+        own = found[f"{kind.__module__}:{kind.__qualname__}"] = {}
+        for base in kind.__mro__:
+            if base.__module__.startswith("sklearn."):
+                for name, value in assignments(base):
+                    texts = own.setdefault(name, [])
+                    if isinstance(value, ast.Constant) and isinstance(value.value, str):
+                        texts.append(value.value)
+    return found
+
+
+def assignments(kind: type) -> Iterator[tuple[str, ast.expr | None]]:
+    """Yield name and value of every assignment to an attribute of ``self`` in the source of a class."""
+    for node in ast.walk(ast.parse(textwrap.dedent(inspect.getsource(kind)))):
+        if isinstance(node, ast.Assign | ast.AnnAssign | ast.AugAssign):
+            for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
+                for part in ast.walk(target):
+                    if isinstance(part, ast.Attribute) and ast.unparse(part.value) == "self":
+                        yield part.attr, node.value if part is target else None
 
 
 def fitted(item: object, most: int) -> Iterator[object]:
@@ -425,6 +468,8 @@ def collect(folder: Path) -> None:
             for use, patterns in uses.items():
                 found.setdefault(label, {}).setdefault(use, set()).update(patterns)
     made_with = sorted({*before["made_with"], *(path.read_text().strip() for path in folder.glob("*.txt"))})
+    for path in sorted(folder.glob("*.attributes")):
+        table.add_source(json.loads(path.read_text()))
     table.write(made_with, found)
     result = {
         "made_with": made_with,
@@ -460,6 +505,13 @@ class AttributeTable:
                         self._estimators.add(label)
                     for name, value in state.items():
                         attributes.setdefault(name, set()).update(kinds.of(value))
+
+    def add_source(self, assigned: dict[str, dict[str, list[str]]]) -> None:
+        """Add what the source of one release assigns; methods and properties are no attributes."""
+        for label, attributes in assigned.items():
+            for name, texts in attributes.items():
+                kinds = self._values.setdefault(label, {}).setdefault(name, set())
+                kinds.update(f"text {text}" for text in texts)
 
     def write(self, made_with: list[str], listed: Collection[str]) -> None:
         """Write the table of the listed classes; objects of estimators may stand for one another."""

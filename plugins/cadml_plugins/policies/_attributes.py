@@ -19,6 +19,7 @@ MAX_LABELS = 10_000
 MAX_LABEL = 200
 """Characters."""
 _VERSION = re.compile(r"text \d+(\.\w+){1,5}\Z")
+_THRESHOLD = re.compile(r"text (\d+(\.\d+)?\s*\*\s*)?(mean|median)\Z")
 _FREE = frozenset(
     {
         "fill_value",
@@ -128,9 +129,13 @@ def _is_allowed(name: str, kind: str, known: tuple[str, ...]) -> bool:
     if kind.startswith("text "):
         if name == "_sklearn_version":
             return bool(_VERSION.match(kind))
+        if name == "threshold" and _THRESHOLD.match(kind):
+            return True
         return name in _FREE
     if kind == "estimator":
         return name in _WRAPPED
+    if kind == "splitter":
+        return name in ("cv", "_checked_cv_orig")
     if kind == "sparse":
         return name in _MAYBE_SPARSE
     return kind == "random" and ("random_state" in name or name == "_rng")
