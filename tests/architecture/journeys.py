@@ -28,8 +28,8 @@ PACKAGES = tuple(
     for package in ("cadml_core", "plugins/cadml_plugins", "hostapp/cadml_hostapp")
 )
 # An upload asks the table of refused contents too, a file of its own. A reload passes seven files for the
-# state of a model: stand-ins that make it visible, denied names, entries of the setting, dangerous attributes,
-# arrays, descriptions of calls, and the policies' view of all these.
+# state of a model: the stand-ins that make it visible, denied names, entries of the setting, dangerous
+# attributes, arrays, descriptions of calls, and the policies' view of all these.
 LIMITS = {"upload": 25, "search": 14, "ingest": 8, "reload": 31}
 """Most files of each journey: an upload with similarity, a search by id, an ingest of an unchanged file, and
 a reload of a model."""
