@@ -35,6 +35,9 @@ class ScanLimits(msgspec.Struct, frozen=True):
     max_globals: int = 10_000
     max_calls: int = 100_000
     """How many different calls."""
+    max_keys: int = 100_000
+    """How many values the keys of dicts and members of sets hold that are neither text nor small numbers:
+    files can choose such keys so that all have one hash."""
 
 
 class Malformed(Exception):

@@ -234,8 +234,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     model_opcode_whitelist: Annotated[
         tuple[str, ...],
         _setting(
-            "What whitelist mode allows beyond the built-in list: opcode names and exact"
-            " `module:name` pairs.",
+            "What the modes allow beyond their lists: opcode names (whitelist), exact `module:name` pairs,"
+            " and packages such as `mycompany.*` (blacklist).",
             "MODEL_OPCODE_WHITELIST",
             "models.opcode_whitelist",
         ),

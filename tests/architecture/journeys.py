@@ -28,8 +28,10 @@ PACKAGES = tuple(
     for package in ("cadml_core", "plugins/cadml_plugins", "hostapp/cadml_hostapp")
 )
 # An upload asks the table of refused contents and writes the words by which its part is found, each a file of
-# its own, and passes reading/reading.py: the host checks what a reader process says before it believes it.
-LIMITS = {"upload": 27, "search": 14, "ingest": 9, "reload": 24}
+# its own, and passes reading/reading.py: the host checks what a reader process says before it believes it. A
+# reload passes seven files for the state of a model: the stand-ins that make it visible, denied names, entries of
+# the setting, dangerous attributes, arrays, descriptions of calls, and the policies' view of all these.
+LIMITS = {"upload": 27, "search": 14, "ingest": 9, "reload": 31}
 """Most files of each journey: an upload with similarity, a search by id, an ingest of an unchanged file, and
 a reload of a model. An ingest says which of the files that could not be read are settled."""
 

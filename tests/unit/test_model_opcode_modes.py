@@ -33,6 +33,7 @@ def models(tmp_path: Path) -> Path:
 
 def registry(models: Path, mode: str, audit: AuditStore | None = None, **settings: Any) -> ModelRegistry:
     """Make a registry in a mode, with the installed policies."""
+    settings.setdefault("model_opcode_whitelist", ("tests.*",))
     chosen = Settings(model_dir=str(models), model_opcode_mode=mode, **settings)
     plugins = load_plugins(chosen).registry
     return ModelRegistry(chosen, plugins.policies, plugins.features, audit=audit)

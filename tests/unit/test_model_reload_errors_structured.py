@@ -43,6 +43,7 @@ def make(tmp_path: Path) -> Make:
         (tmp_path / name).write_bytes(data)
 
     def registry(**settings: Any) -> ModelRegistry:
+        settings.setdefault("model_opcode_whitelist", ("tests.*",))
         chosen = Settings(model_dir=str(tmp_path), model_max_mb=1, **settings)
         plugins = load_plugins(chosen).registry
         return ModelRegistry(chosen, plugins.policies, plugins.features)

@@ -70,6 +70,7 @@ def registry_of(models: Path, policies: Mapping[str, OpcodePolicy]) -> MakeRegis
     def make(**options: Any) -> ModelRegistry:
         own = {name: options.pop(name) for name in ("audit", "clock", "trial") if name in options}
         own.setdefault("trial", TRIAL)
+        options.setdefault("model_opcode_whitelist", ("tests.*",))
         settings = Settings(model_dir=str(models), **options)
         features = {version.name: version for version in (PlainFeatures("v3", 22), PlainFeatures("v4", 24))}
         return ModelRegistry(settings, policies, features, **own)
