@@ -106,7 +106,6 @@ def _ask(job: TrialJob, limits: TrialLimits) -> TrialReport:
             file_size=_MAX_WRITTEN,
             answer_size=_MAX_WRITTEN,
         ),
-        inherits_environment=False,
         keeps_output=False,
     )
     server = ForkServerProcess(spec)

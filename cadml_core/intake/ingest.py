@@ -104,6 +104,8 @@ def ingest(
             "no format adapter is usable, so no file can be read; `cadml plugins doctor` says why",
             kind="format adapter",
         )
+    for path in filter(os.path.isdir, paths):
+        intake.readers.allow_reading(Path(path))
     suffixes = {suffix for adapter in intake.formats.values() for suffix in adapter.suffixes}
     return _Run(intake, options, progress).over(list(find_files(paths, suffixes)))
 

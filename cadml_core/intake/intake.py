@@ -222,6 +222,7 @@ class Intake:
             else:
                 found[sha256] = located
         adapters = {path: by_content[sha256][0].format for path, sha256 in paths.items()}
+        self.readers.allow_reading(self.blobs.folder)
         for path, outcome in self.readers.map(paths, [version], adapters=adapters):
             found[paths[path]] = _values(outcome, paths[path], version)
             if progress is not None:

@@ -135,6 +135,13 @@ class ReaderPool:
         except StartFailed as error:
             raise cannot_start(error) from error
 
+    def allow_reading(self, folder: Path) -> None:
+        """Let the readers open everything in a folder, so that none is replaced for each of its files.
+
+        Without it they may open only the files that they are given.
+        """
+        self._pool.processes.allow_reading(os.path.realpath(folder))
+
     def submit(
         self,
         path: Path,
@@ -208,6 +215,7 @@ class ReaderPool:
                         exhausted = True
                     else:
                         adapter = adapters[path] if adapters else None
+                        self.allow_reading(path.parent)
                         pending[self.submit(path, versions, adapter=adapter)] = path
                 if not pending:
                     return
@@ -269,7 +277,8 @@ class ReaderPool:
 
     def _read(self, worker: OwnWorker, task: Task) -> Reading:
         try:
-            answer = worker.ask(msgspec.msgpack.encode(task))
+            real = os.path.realpath(os.fsdecode(task.path))
+            answer = worker.ask(msgspec.msgpack.encode(task), reads=real)
             if answer.retires:
                 self._count("retired")
             if answer.body is not None:

@@ -64,6 +64,7 @@ class Services:
     def open(self) -> None:
         """Remove what a killed server left; begin to start the readers and to build the index."""
         self.runtime.blobs.sweep()
+        self.runtime.readers.allow_reading(self.runtime.blobs.incoming)
         self.runtime.readers.start()
         self.readers.submit(self.runtime.models.start_following)
         self.readers.submit(self.warm_up)

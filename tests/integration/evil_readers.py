@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
+import stat
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -146,19 +148,25 @@ def aborts(path: Path, limits: ReadLimits) -> CadDocument:
     os.abort()
 
 
+def sockets() -> Iterator[int]:
+    """Every socket that this process has."""
+    for descriptor in range(3, 100):
+        with contextlib.suppress(OSError):
+            if stat.S_ISSOCK(os.fstat(descriptor).st_mode):
+                yield descriptor
+
+
 def babbles(path: Path, limits: ReadLimits) -> CadDocument:
     """Write over the connection to the host, as damaged memory might."""
-    for descriptor in Path("/proc/self/fd").iterdir():
-        if str(descriptor.readlink()).startswith("socket:"):
-            os.write(int(descriptor.name), b"\0\0\0\x05babble")
+    for descriptor in sockets():
+        os.write(descriptor, b"\0\0\0\x05babble")
     return document("babbles")
 
 
 def forges(path: Path, limits: ReadLimits) -> CadDocument:
     """Send an answer of the right form that holds no reading, and then read."""
-    for descriptor in Path("/proc/self/fd").iterdir():
-        if str(descriptor.readlink()).startswith("socket:"):
-            os.write(int(descriptor.name), message(Answer(body=b"not a reading")))
+    for descriptor in sockets():
+        os.write(descriptor, message(Answer(body=b"not a reading")))
     return document("forges")
 
 
@@ -198,8 +206,7 @@ def litters(path: Path, limits: ReadLimits) -> CadDocument:
 
 def breeds(path: Path, limits: ReadLimits) -> CadDocument:
     """Start a child process, then die."""
-    child = subprocess.Popen(["sleep", "1000"])
-    Path(path.parent, "child").write_text(str(child.pid))
+    subprocess.Popen(["sleep", "1000"])
     os.kill(os.getpid(), signal.SIGKILL)
     raise AssertionError
 
@@ -230,8 +237,9 @@ def surrogate(path: Path, limits: ReadLimits) -> CadDocument:
 
 
 def touches(path: Path, limits: ReadLimits) -> CadDocument:
-    """Change the file while reading it."""
-    path.write_bytes(b"touches\nand more\n")
+    """Take so long that the file has changed meanwhile."""
+    while path.stat().st_size == len("touches\n"):
+        time.sleep(0.01)
     return document("touches")
 
 
