@@ -104,10 +104,9 @@ def ingest(
             "no format adapter is usable, so no file can be read; `cadml plugins doctor` says why",
             kind="format adapter",
         )
-    for path in filter(os.path.isdir, paths):
-        intake.readers.allow_reading(Path(path))
     suffixes = {suffix for adapter in intake.formats.values() for suffix in adapter.suffixes}
-    return _Run(intake, options, progress).over(list(find_files(paths, suffixes)))
+    folders = [Path(path) for path in filter(os.path.isdir, paths)]
+    return _Run(intake, options, progress, folders).over(list(find_files(paths, suffixes)))
 
 
 class _Job(msgspec.Struct):
@@ -139,9 +138,15 @@ class _Run:
     """One call of ``ingest``."""
 
     def __init__(
-        self, intake: Intake, options: IngestOptions, progress: Callable[[IngestProgress], None] | None
+        self,
+        intake: Intake,
+        options: IngestOptions,
+        progress: Callable[[IngestProgress], None] | None,
+        folders: list[Path],
     ) -> None:
         self._intake = intake
+        self._closed_folders = folders
+        """Those that readers were not allowed to read yet; they are as soon as a file must be read."""
         self._catalog = intake.catalog
         self._options = options
         self._progress = progress
@@ -250,6 +255,8 @@ class _Run:
             return
         while len(self._pending) >= 2 * self._intake.readers.workers + 2:
             self._collect()
+        while self._closed_folders:
+            self._intake.readers.allow_reading(self._closed_folders.pop())
         self._pending[self._intake.submit(job.file, job.versions)] = job
         self._twins[job.sha256] = []
 

@@ -17,12 +17,12 @@ from cadml_hostapp.http.searching import Searcher
 
 T = TypeVar("T")
 
-_READERS, _WRITERS = 4, 4
+_READERS, _WRITERS, _LOADERS = 4, 4, 2
 
 
 class Services:
     """One application's services. Reads and writes have threads of their own: a search never waits
-    behind writers who wait for one another's database lock."""
+    behind writers who wait for one another's database lock. So has the loading of models, which may hang."""
 
     def __init__(self, runtime: Runtime) -> None:
         self.runtime = runtime
@@ -30,6 +30,7 @@ class Services:
         self.max_file_bytes = runtime.settings.max_file_bytes
         self.readers = ThreadPoolExecutor(_READERS, "cadml-read")
         self.writers = ThreadPoolExecutor(_WRITERS, "cadml-write")
+        self.loaders = ThreadPoolExecutor(_LOADERS, "cadml-load")
         self.searcher = Searcher(runtime, self.readers)
         self.started = time.monotonic()
         self.warm = False
@@ -42,6 +43,10 @@ class Services:
     async def write(self, call: Callable[..., T], *arguments: Any, **options: Any) -> T:
         """Run something that may change the catalogue, in a thread."""
         return await self._run(self.writers, call, *arguments, **options)
+
+    async def load(self, call: Callable[..., T], *arguments: Any, **options: Any) -> T:
+        """Run something that waits for a model, in a thread."""
+        return await self._run(self.loaders, call, *arguments, **options)
 
     async def _run(
         self, pool: ThreadPoolExecutor, call: Callable[..., T], *arguments: Any, **options: Any
@@ -76,9 +81,10 @@ class Services:
         self.warm = True
 
     def close(self) -> None:
-        """Finish what was begun, then close everything."""
-        self.readers.shutdown()
-        self.writers.shutdown()
+        """Finish what was begun, but for models, which are ended; then close everything."""
+        self.runtime.models.close()
+        for threads in (self.loaders, self.readers, self.writers):
+            threads.shutdown()
         self.runtime.close()
 
 

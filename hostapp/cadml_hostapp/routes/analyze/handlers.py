@@ -122,12 +122,18 @@ async def _analyzed(
         CadmlError: Whatever refuses the file; nothing of it is stored then.
     """
     stopwatch = Stopwatch()
-    finish = services.runtime.analyzer.finish
+    analyzer = services.runtime.analyzer
     try:
         known = await _known(services, file, stopwatch)
+        # The model answers while the part is stored; neither a thread nor another request waits for it.
+        classifying = analyzer.classify(known) if options.classify else None
         analysis = await asyncio.get_running_loop().run_in_executor(
-            services.writers, finish, file.incoming, file.name, known, facts, options.wanted(), stopwatch
+            services.writers,
+            analyzer.finish,
+            *(file.incoming, file.name, known, facts, options.wanted(), stopwatch),
         )
+        if classifying is not None:
+            analysis = await classifying.added(analysis, stopwatch)
     except CadmlError as error:
         _rename(error, file)
         metrics.analysis_requests_total.labels(status="error").inc()
