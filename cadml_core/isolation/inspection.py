@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import errno
+import functools
 import os
 import socket
 import tempfile
@@ -29,6 +30,8 @@ class Layer(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     active: bool
     """True where one tried to use it and could not."""
+    means: str
+    """The right, in words."""
     detail: str
     """What takes it away; or why it is still there."""
 
@@ -83,10 +86,11 @@ def _reshape() -> None:
         raise PermissionError
 
 
+@functools.cache
 def inspect() -> tuple[Layer, ...]:
     """Start a confined process and tell which rights it has lost.
 
-    Takes some tenths of a second. Never raises: where no process can be started, no layer is active.
+    Takes some tenths of a second, once. Never raises: where no process can be started, no layer is active.
     """
     failure = ""
     try:
@@ -98,6 +102,7 @@ def inspect() -> tuple[Layer, ...]:
         Layer(
             name=name,
             active=name in lost,
+            means=_MEANS[name],
             detail=_BY[by] if name in lost else failure or reasons[by] or "the kernel does not enforce it",
         )
         for name, by in LAYERS.items()
@@ -115,6 +120,16 @@ LAYERS = {
     "privileges": "privileges",
 }
 """Right -> what takes it away first."""
+_MEANS = {
+    "files": "reading of other files",
+    "writing": "writing of other files",
+    "parent": "view of the server's environment",
+    "network": "network",
+    "processes": "new processes and programs",
+    "signals": "signals to others",
+    "system_calls": "system calls that it does not need",
+    "privileges": "privileges, and none to gain",
+}
 _BY = {
     "landlock": "Landlock",
     "seccomp": "seccomp filter",

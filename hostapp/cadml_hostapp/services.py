@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import logging
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -12,9 +13,11 @@ from typing import Any, TypeVar
 from litestar.di import NamedDependency
 from litestar.params import SkipValidation
 
+from cadml_core.isolation.inspection import Layer, inspect
 from cadml_core.runtime import Runtime
 from cadml_hostapp.http.searching import Searcher
 
+log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 _READERS, _WRITERS, _LOADERS = 4, 4, 2
@@ -35,6 +38,8 @@ class Services:
         self.started = time.monotonic()
         self.warm = False
         """True once the index has caught up for the first time."""
+        self.sandbox: tuple[Layer, ...] | None = None
+        """Which rights confined processes lose here; None until it was tried out."""
 
     async def read(self, call: Callable[..., T], *arguments: Any, **options: Any) -> T:
         """Run something that only reads, in a thread."""
@@ -73,6 +78,14 @@ class Services:
         self.runtime.readers.start()
         self.readers.submit(self.runtime.models.start_following)
         self.readers.submit(self.warm_up)
+        self.readers.submit(self.inspect_sandbox)
+
+    def inspect_sandbox(self) -> None:
+        """Find out what the kernel offers to confine readers and models with; log what it does not."""
+        self.sandbox = inspect()
+        for layer in self.sandbox:
+            if not layer.active:
+                log.warning("readers and models keep a right: %s (%s)", layer.means, layer.detail)
 
     def warm_up(self) -> None:
         """Build the index, so that the first search need not."""

@@ -180,7 +180,7 @@ def test_a_missing_layer_is_told_with_its_reason(monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr(inspection, "_ask", lambda: ["network"])
     monkeypatch.setitem(inspection._OFFERED_BY, "landlock", missing)
-    layers = {layer.name: layer for layer in inspection.inspect()}
+    layers = {layer.name: layer for layer in inspection.inspect.__wrapped__()}
     assert not layers["files"].active
     assert layers["files"].detail == "this kernel was built without Landlock"
     assert layers["network"].active
