@@ -264,6 +264,10 @@ class ModelRegistry:
             raise AuditUnavailable("the opcode audit was not set up")
         return self._audit.snapshot()
 
+    def stop_loading(self) -> None:
+        """Break off every reload that is under way, and refuse those to come."""
+        self._starter.close()
+
     def close(self) -> None:
         """Kill every model's process, so that whoever waits for one fails, and write the audit."""
         self._starter.close()

@@ -28,6 +28,14 @@ _HUNG_SECONDS = 60
 class Protocol(HttpToolsProtocol):
     """uvicorn's protocol, which also answers malformed HTTP in our error shape."""
 
+    def shutdown(self) -> None:
+        """Finish what was begun when the server stops, but for the loading of a model, which may hang."""
+        super().shutdown()
+        app = self.config.loaded_app
+        while not isinstance(app, Litestar):  # uvicorn's own middleware
+            app = app.app
+        app.state.services.stop_loading()
+
     def send_400_response(self, msg: str) -> None:
         """Refuse a request that cannot be parsed."""
         error = CadmlError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -36,6 +37,7 @@ class Services:
         self.loaders = ThreadPoolExecutor(_LOADERS, "cadml-load")
         self.searcher = Searcher(runtime, self.readers)
         self.started = time.monotonic()
+        self._stopping = False
         self.warm = False
         """True once the index has caught up for the first time."""
         self.sandbox: tuple[Layer, ...] | None = None
@@ -92,6 +94,12 @@ class Services:
         feature = self.runtime.feature
         self.runtime.search.by_values([0.0] * len(feature.slots), k=1)
         self.warm = True
+
+    def stop_loading(self) -> None:
+        """Break off the loading of models, without waiting. Calling it again does nothing more."""
+        if not self._stopping:
+            self._stopping = True
+            threading.Thread(target=self.runtime.models.registry.stop_loading, daemon=True).start()
 
     def close(self) -> None:
         """Finish what was begun, but for models, which are ended; then close everything."""
