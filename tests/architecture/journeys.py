@@ -17,6 +17,7 @@ import pickle
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
@@ -123,6 +124,8 @@ def _counted(recorder: Recorder, folder: Path) -> dict[str, Journey]:
 
     with TestClient(create_app(settings_for(folder))) as client:
         wait_until_ready(client)
+        while client.get("/health").json()["sandbox"] is None:  # it is tried out beside the requests
+            time.sleep(0.05)
         found = {"upload": recorder.count(upload)}
         first = upload().json()["id"]
         found["search"] = recorder.count(search)
