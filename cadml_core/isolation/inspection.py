@@ -105,21 +105,22 @@ def inspect() -> tuple[Layer, ...]:
             means=_MEANS[name],
             detail=_BY[by] if name in lost else failure or reasons[by] or "the kernel does not enforce it",
         )
-        for name, by in LAYERS.items()
+        for name, layers in LAYERS.items()
+        for by in [next((layer for layer in layers if not reasons[layer]), layers[0])]
     )
 
 
 LAYERS = {
-    "files": "landlock",
-    "writing": "landlock",
-    "parent": "landlock",
-    "network": "seccomp",
-    "processes": "seccomp",
-    "signals": "seccomp",
-    "system_calls": "seccomp",
-    "privileges": "privileges",
+    "files": ("landlock",),
+    "writing": ("landlock",),
+    "parent": ("landlock", "privileges"),
+    "network": ("seccomp",),
+    "processes": ("seccomp",),
+    "signals": ("seccomp", "landlock"),
+    "system_calls": ("seccomp",),
+    "privileges": ("privileges",),
 }
-"""Right -> what takes it away first."""
+"""Right -> what takes it away; of several the first that the kernel has. Landlock knows signals from 6 on."""
 _MEANS = {
     "files": "reading of other files",
     "writing": "writing of other files",

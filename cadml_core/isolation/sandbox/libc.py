@@ -18,7 +18,7 @@ def call(function: str, *arguments: Any) -> int:
         OSError: It failed.
     """
     found = getattr(_library, function)
-    found.restype = ctypes.c_long
+    found.restype = ctypes.c_long if function == "syscall" else ctypes.c_int
     result: int = found(*arguments)
     if result == -1:
         number = ctypes.get_errno()

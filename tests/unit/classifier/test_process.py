@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import pickle
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -232,6 +234,41 @@ def test_a_child_holds_no_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CADML_TEST_SECRET", "hidden")
     ask = proto(4) + stack_global("os", "getenv") + text("CADML_TEST_SECRET") + TUPLE1 + REDUCE + STOP
     assert "type NoneType" in refused(ask).message
+
+
+def test_a_hostile_pickle_reaches_nothing(tmp_path: Path) -> None:
+    """What no scan has stopped runs in the process, and has no rights there: no file is touched."""
+    written, secret = tmp_path / "written", tmp_path / "secret"
+    secret.write_text("a-secret")
+    calls: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
+        "shell": (os.system, (f"touch {written}",)),
+        "program": (subprocess.run, (["touch", str(written)],)),
+        "write": (Path.touch, (written,)),
+        "append": (open, (str(written), "a")),
+        "delete": (os.unlink, (str(secret),)),
+        "rename": (os.rename, (str(secret), str(written))),
+        "read": (Path.read_text, (secret,)),
+        "environment": (Path.read_text, (Path(f"/proc/{os.getpid()}/environ"),)),
+        "kill": (os.kill, (os.getpid(), 9)),
+        "device": (open, ("/dev/zero", "rb")),
+        "fifo": (os.mkfifo, (str(written),)),
+    }
+    for name, (function, arguments) in calls.items():
+        error = refused(pickle.dumps(Call(function, *arguments)))
+        assert "a-secret" not in error.message, name
+        if name in ("shell", "program", "kill") or offers(landlock.version):
+            assert not written.exists(), name
+            assert secret.read_text() == "a-secret", name
+
+
+class Call:
+    """Unpickles as a call."""
+
+    def __init__(self, function: Callable[..., Any], *arguments: Any) -> None:
+        self.function, self.arguments = function, arguments
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (self.function, self.arguments)
 
 
 def test_memory_is_limited() -> None:

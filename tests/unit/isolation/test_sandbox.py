@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import json
 import os
 import socket
 import subprocess
@@ -15,8 +17,10 @@ import pytest
 from cadml_core.isolation import inspection
 from cadml_core.isolation.limits import MIB, Limits
 from cadml_core.isolation.processes import ForkServerProcess, WorkerSpec
-from cadml_core.isolation.sandbox import landlock, privileges, seccomp
+from cadml_core.isolation.sandbox import landlock, seccomp
 from cadml_core.isolation.sandbox.entering import offers
+from cadml_core.isolation.sandbox.libc import call, prctl
+from tests.integration.command import COMMAND
 from tests.unit.isolation.deeds import Deeds
 
 Do = Callable[[str, object], tuple[bool, str]]
@@ -166,9 +170,10 @@ def test_the_inspection_finds_what_the_kernel_enforces() -> None:
     """Every layer that the kernel has is active in a real process, and the others say why they are not."""
     layers = {layer.name: layer for layer in inspection.inspect()}
     assert set(layers) == set(inspection.LAYERS)
+    asked = {"landlock": landlock.version, "seccomp": seccomp.require}
     for name, by in inspection.LAYERS.items():
-        if offers({"landlock": landlock.version, "seccomp": seccomp.require}.get(by, privileges.given_up)):
-            assert layers[name].active == (by != "privileges" or sys.platform == "linux"), layers[name]
+        if sys.platform == "linux" and all(offers(asked[one]) for one in by if one in asked):
+            assert layers[name].active, layers[name]
         assert layers[name].detail
 
 
@@ -200,6 +205,34 @@ def test_a_process_is_confined_by_the_layers_that_there_are() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "/etc/hosts"
+
+
+@needs_seccomp
+@needs_landlock
+@pytest.mark.parametrize(
+    ("layer", "lost", "reason"),
+    [
+        ("landlock", {"files", "writing"}, "this kernel was built without Landlock"),
+        ("seccomp", {"network", "processes", "system_calls"}, "this kernel was built without seccomp"),
+    ],
+)
+def test_a_kernel_without_a_layer_is_served_and_told_of(layer: str, lost: set[str], reason: str) -> None:
+    """`cadml doctor` works there, names each right that is left with the reason, and exits with 1."""
+    script = Path(__file__).with_name("without.py")
+    command = [sys.executable, str(script), layer, *COMMAND, "doctor", "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1, done.stderr
+    left = {one["name"]: one["detail"] for one in json.loads(done.stdout)["sandbox"] if not one["active"]}
+    assert left == dict.fromkeys(lost, reason)
+
+
+@needs_linux
+def test_a_refused_call_is_noticed() -> None:
+    """A layer that the kernel refuses is an error, never a process that believes itself confined."""
+    with pytest.raises(OSError, match="Invalid argument"):
+        prctl(22, 99)
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        call("syscall", ctypes.c_long(446), ctypes.c_int(-1), ctypes.c_uint32(0))
 
 
 def test_the_table_of_calls_has_no_number_twice() -> None:
