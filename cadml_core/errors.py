@@ -63,7 +63,9 @@ ERROR_CODES: Mapping[str, ErrorSpec] = {
             "OPCODE_WHITELIST_VIOLATION", "model_reload", 422, "The whitelist policy refused the pickle."
         ),
         ErrorSpec("MODEL_INTERFACE_INVALID", "model_reload", 422, "The object has no usable `predict`."),
-        ErrorSpec("MODEL_LOAD_FAILED", "model_reload", 422, "Unpickling raised, or its trial process died."),
+        ErrorSpec(
+            "MODEL_LOAD_FAILED", "model_reload", 422, "Unpickling raised, or the model's process died."
+        ),
         ErrorSpec(
             "MODEL_UNAVAILABLE",
             "classify",
@@ -278,7 +280,9 @@ MODEL_FAILURES = {
     "answer": "the model's process sent what is no answer",
     "start": "the model's process could not be started again",
 }
-"""Why a model gave no answer; the last five count towards its quarantine."""
+"""Why a model gave no answer."""
+MODEL_FAULTS = frozenset(("timeout", "died", "memory", "answer", "start"))
+"""Those that count towards its quarantine."""
 
 
 class AuditUnavailable(CadmlError, RuntimeError):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import threading
 import time
 from collections.abc import Callable
@@ -21,14 +20,22 @@ from cadml_core.classifier.messages import (
     Message,
     Predicted,
     Refused,
+    Unloaded,
     decoded,
     row_bytes,
 )
 from cadml_core.classifier.program import ModelProgram
 from cadml_core.documents.arrays import FloatMatrix
-from cadml_core.errors import ModelRejected, ModelUnavailable
+from cadml_core.errors import MODEL_FAULTS, ModelRejected, ModelUnavailable
 from cadml_core.isolation.limits import MIB, Limits
-from cadml_core.isolation.processes import SandboxError, TimeLimitExceeded, WorkerDied, WorkerSpec
+from cadml_core.isolation.processes import (
+    Closed,
+    SandboxError,
+    StartFailed,
+    TimeLimitExceeded,
+    WorkerDied,
+    WorkerSpec,
+)
 from cadml_core.isolation.workers import OwnWorker, WorkerPool
 from cadml_core.settings import Settings
 
@@ -36,6 +43,8 @@ T = TypeVar("T")
 
 COMPLETED = "completed"
 """How a load that gave a verdict ended; other ends (a signal, no time left) may differ the next time."""
+NOT_STARTED = "not started"
+"""How a load ended that was broken off, or for which there was no process: no fault of the model."""
 _FIRST_WAIT, _LONGEST_WAIT = 1.0, 60.0
 """Seconds between two starts of a process that failed; twice as long after each failure."""
 
@@ -77,6 +86,7 @@ class ModelProcess:
         self._limits = limits
         self._failed = failed
         self._loaded: Loaded | None = None
+        self._closed = False
         self._labels: frozenset[str] = frozenset()
         self._restarting = threading.Lock()
         self._wait = _FIRST_WAIT
@@ -107,7 +117,9 @@ class ModelProcess:
             return self._pool.submit(self._load).result()
         # The pool is closed, before or while the model is loaded.
         except (RuntimeError, SandboxError, CancelledError):
-            raise _load_failed("loading the model was broken off: it is no longer wanted", "closed") from None
+            raise _load_failed(
+                "loading the model was broken off: it is no longer wanted", NOT_STARTED
+            ) from None
 
     def predict(self, row: FloatMatrix, told: Callable[[Predicted], T]) -> Future[T]:
         """Ask for the answer to one row, (1, width).
@@ -130,6 +142,7 @@ class ModelProcess:
 
     def close(self) -> None:
         """Kill the process and whatever was asked of it. Closing twice is allowed."""
+        self._closed = True
         self._loaded = None
         self._pool.close()
 
@@ -151,7 +164,10 @@ class ModelProcess:
         except _Lost as lost:
             self._loaded = None
             worker.discard()
-            self._failed(lost.reason)
+            if self._closed:
+                raise ModelUnavailable("closed") from None
+            if lost.reason in MODEL_FAULTS:
+                self._failed(lost.reason)
             self._restart()
             raise ModelUnavailable(lost.reason) from None
         metrics.model_prediction_latency_seconds.observe(time.perf_counter() - started)
@@ -167,6 +183,8 @@ class ModelProcess:
             message = decoded(answer.body)
         except (SandboxError, ValueError) as error:
             raise _Lost(_reason(error)) from None
+        if isinstance(message, Unloaded):
+            raise _Lost("died")
         if not self._is_plausible(message) or answer.retires:
             raise _Lost("answer")
         assert isinstance(message, Predicted | Refused)
@@ -193,12 +211,12 @@ class ModelProcess:
 
     def _reload(self, worker: OwnWorker) -> None:
         try:
-            with contextlib.suppress(ModelRejected):
-                self._load(worker)
-                return
+            self._load(worker)
+        except ModelRejected as error:
             self._not_before = time.monotonic() + self._wait
             self._wait = min(2 * self._wait, _LONGEST_WAIT)
-            self._failed("start")
+            if error.context["trial"] != NOT_STARTED:
+                self._failed("start")
         finally:
             self._restarting.release()
 
@@ -214,6 +232,8 @@ class _Lost(Exception):
 def _reason(error: Exception) -> str:
     if isinstance(error, TimeLimitExceeded):
         return "timeout"
+    if isinstance(error, StartFailed | Closed):
+        return "restarting"
     return "died" if isinstance(error, WorkerDied) else "answer"
 
 
@@ -245,6 +265,8 @@ def _loaded(worker: OwnWorker, job: LoadJob, limits: ProcessLimits) -> Loaded:
         raise _load_failed(
             f"the model's process died ({ended}); the model is damaged, hostile or too large", ended
         ) from None
+    except (StartFailed, Closed) as error:
+        raise _load_failed(f"there is no process to load the model in: {error}", NOT_STARTED) from None
     except (SandboxError, ValueError) as error:
         raise _load_failed(f"the model's process gave no readable answer: {error}", "no answer") from None
     if isinstance(message, Refused):

@@ -21,7 +21,7 @@ from cadml_core.classifier.choice import Choice, Choices, ModelInfo, OwnChoice, 
 from cadml_core.classifier.failures import FailureLog
 from cadml_core.classifier.gate import SECURITY_REASONS, ModelFiles
 from cadml_core.classifier.messages import Predicted
-from cadml_core.classifier.process import COMPLETED, process_limits
+from cadml_core.classifier.process import COMPLETED, NOT_STARTED, process_limits
 from cadml_core.classifier.serving import ServingModels
 from cadml_core.classifier.starting import ModelStarter, Samples
 from cadml_core.clock import timestamp
@@ -249,7 +249,7 @@ class ModelRegistry:
             serving = self._starter.start(info.path, info.sha256)
         except CadmlError as error:
             self._note_refusal(info.path, error)
-            if error.context.get("trial") not in (None, COMPLETED, "closed"):
+            if error.context.get("trial") not in (None, COMPLETED, NOT_STARTED):
                 self._count_failure(info, "start")
             raise
         self._models.settle(self._choices.get(), serving)

@@ -10,7 +10,7 @@ import numpy as np
 from cadml_core.classifier.choice import ModelInfo
 from cadml_core.classifier.gate import CheckedFile, ModelFiles
 from cadml_core.classifier.messages import Loaded, LoadJob, row_bytes
-from cadml_core.classifier.process import ModelProcess, ProcessLimits
+from cadml_core.classifier.process import NOT_STARTED, ModelProcess, ProcessLimits
 from cadml_core.classifier.rows import trial_rows
 from cadml_core.classifier.serving import Serving
 from cadml_core.contracts.features import FeatureVersion
@@ -81,7 +81,7 @@ class ModelStarter:
     def _begin(self, process: ModelProcess) -> None:
         with self._lock:
             if self._closed:
-                raise ModelRejected("no model is loaded while the server stops", trial="closed")
+                raise ModelRejected("no model is loaded while the server stops", trial=NOT_STARTED)
             self._starting.add(process)
 
     def _job(self, checked: CheckedFile) -> LoadJob:

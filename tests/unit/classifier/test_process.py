@@ -204,7 +204,7 @@ def test_a_process_that_cannot_start_again_is_not_started_in_a_loop(
 
 def always_refused(*_: Any) -> Loaded:
     """Stand in for a load that fails."""
-    raise ModelRejected("no")
+    raise ModelRejected("no", trial="signal 11")
 
 
 def test_closing_does_not_wait_for_a_model_that_hangs(make: Make) -> None:
@@ -216,6 +216,18 @@ def test_closing_does_not_wait_for_a_model_that_hangs(make: Make) -> None:
     process.close()
     assert time.monotonic() - start < 2
     assert future.exception(5) is not None
+
+
+def test_a_process_that_is_replaced_has_not_failed(make: Make, told: list[str]) -> None:
+    """Questions that were under way when it was closed are told so, and nobody counts them."""
+    process = make(tiny.Fickle("bolt"), predict_seconds=60.0)
+    future = process.predict(ROW - 12.0, lambda predicted: predicted)
+    time.sleep(0.3)
+    process.close()
+    with pytest.raises(ModelUnavailable) as caught:
+        future.result(5)
+    assert caught.value.context["reason"] == "closed"
+    assert told == []
 
 
 def test_the_answer_takes_little_longer_than_the_model(make: Make) -> None:
