@@ -228,6 +228,26 @@ def test_the_only_model_is_taken_out_of_service_too(registry_of: MakeRegistry, m
     assert answered(registry) == "nut"
 
 
+@pytest.mark.parametrize(("child", "ended"), [(0, "longer than 5 s"), (10**9, "signal 11")])
+def test_a_tree_that_is_damaged_where_zeros_do_not_go_is_refused(
+    registry_of: MakeRegistry, models: Path, child: int, ended: str
+) -> None:
+    """A branch that leads back to the root, or out of the array, is taken in the trial and harms nobody."""
+    tree = pytest.importorskip("sklearn.tree")
+    rows = np.zeros((40, 22))
+    rows[20:, 3] = 5.0
+    model = tree.DecisionTreeClassifier().fit(rows, np.array(["bolt", "nut"]).repeat(20))
+    state = model.tree_.__getstate__()
+    state["nodes"]["right_child"][0] = child
+    model.tree_.__setstate__(state)
+    write(models, "damaged.pkl", model)
+    registry = registry_of(model_load_timeout_seconds=60.0 if child else 5.0)
+    registry.reload("good.pkl")
+    with pytest.raises(ModelRejected, match=ended):
+        registry.reload("damaged.pkl")
+    assert registry.predict(np.zeros(22)).label == "bolt"
+
+
 def test_nothing_waits_for_a_model_that_hangs(registry_of: MakeRegistry, models: Path) -> None:
     """While one hangs in its trial and another in a prediction: state, rollback, reload and the end."""
     write(models, "slow.pkl", Slow("x"))
