@@ -28,11 +28,25 @@ def enter(installed: Installation, readable: Iterable[str], writable: Iterable[s
         return
     privileges.give_up()
     if offers(landlock.version):
+        own = _own_files()
         landlock.restrict(
-            [*installed.readable, *readable], [*writable, "/dev/null"], listable=installed.listable
+            [*installed.readable, *readable, *own], [*writable, "/dev/null"], listable=installed.listable
         )
     if offers(seccomp.require):
         seccomp.restrict(os.getpid())
+
+
+def _own_files() -> list[str]:
+    """Return what libraries read about their own process: k-means asks which thread pools are loaded.
+
+    They are held open, since a rule is for a file's inode, and the kernel may make others for files under
+    ``/proc`` that nobody uses.
+    """
+    paths = [f"/proc/{os.getpid()}/{name}" for name in ("maps", "status", "cgroup")]
+    for path in paths:
+        with contextlib.suppress(OSError):
+            os.open(path, os.O_PATH | os.O_CLOEXEC)
+    return paths
 
 
 def offers(asked: Callable[[], object]) -> bool:

@@ -228,6 +228,16 @@ def test_the_only_model_is_taken_out_of_service_too(registry_of: MakeRegistry, m
     assert answered(registry) == "nut"
 
 
+def test_a_model_that_asks_for_its_thread_pools_serves(registry_of: MakeRegistry, models: Path) -> None:
+    """Some estimators look at their own process when they predict; the sandbox lets them."""
+    cluster = pytest.importorskip("sklearn.cluster")
+    rows = np.random.default_rng(1).normal(size=(30, 22))
+    write(models, "kmeans.pkl", cluster.KMeans(2, n_init=1).fit(rows))
+    registry = registry_of()
+    registry.reload("kmeans.pkl")
+    assert registry.predict(rows[0]).label in ("0", "1")
+
+
 @pytest.mark.parametrize(("child", "ended"), [(0, "longer than 5 s"), (10**9, "signal 11")])
 def test_a_tree_that_is_damaged_where_zeros_do_not_go_is_refused(
     registry_of: MakeRegistry, models: Path, child: int, ended: str
