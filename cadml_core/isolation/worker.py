@@ -14,6 +14,7 @@ from cadml_core.isolation.limits import (
     GROWTH_ALLOWED,
     Limits,
     MemoryUse,
+    allow_cpu,
     allow_memory,
     confine,
     make_folder,
@@ -65,6 +66,8 @@ def serve(
         _empty_file(output)
         if limits.memory is not None:
             allow_memory(limits.memory, use.data())
+        if limits.request_cpu_seconds is not None:
+            allow_cpu(limits.request_cpu_seconds)
         answer = _answer(program, request)
         del request
         _empty_folder(folder)
