@@ -114,8 +114,7 @@ def ingest(
             kind="format adapter",
         )
     suffixes = {suffix for adapter in intake.formats.values() for suffix in adapter.suffixes}
-    folders = [Path(path) for path in filter(os.path.isdir, paths)]
-    return _Run(intake, options, progress, folders).over(list(find_files(paths, suffixes)))
+    return _Run(intake, options, progress).over(list(find_files(intake.announced(paths), suffixes)))
 
 
 class _Job(msgspec.Struct):
@@ -147,15 +146,9 @@ class _Run:
     """One call of ``ingest``."""
 
     def __init__(
-        self,
-        intake: Intake,
-        options: IngestOptions,
-        progress: Callable[[IngestProgress], None] | None,
-        folders: list[Path],
+        self, intake: Intake, options: IngestOptions, progress: Callable[[IngestProgress], None] | None
     ) -> None:
         self._intake = intake
-        self._closed_folders = folders
-        """Those that readers were not allowed to read yet; they are as soon as a file must be read."""
         self._catalog = intake.catalog
         self._options = options
         self._progress = progress
@@ -272,8 +265,6 @@ class _Run:
             return
         while len(self._pending) >= 2 * self._intake.readers.workers + 2:
             self._collect()
-        while self._closed_folders:
-            self._intake.readers.allow_reading(self._closed_folders.pop())
         self._pending[self._intake.submit(job.file, job.versions)] = job
         self._twins[job.sha256] = []
 
