@@ -112,6 +112,13 @@ def soak(session: nox.Session) -> None:
 
 
 @nox.session
+def hostile_live(session: nox.Session) -> None:
+    """Serve models that die, hang, eat memory and flood, while files are uploaded and searched."""
+    session.install("-e", ".", *group("test"))
+    session.run("python", "-m", "tests.integration.http.hostile_live", *session.posargs)
+
+
+@nox.session
 def corpus(session: nox.Session) -> None:
     """Read every real file below CADML_CORPUS and print a table by format."""
     folder = session.env.get("CADML_CORPUS") or os.environ.get("CADML_CORPUS")

@@ -87,7 +87,16 @@ ERROR_CODES: Mapping[str, ErrorSpec] = {
             "OPCODE_WHITELIST_VIOLATION", "model_reload", 422, "The whitelist policy refused the pickle."
         ),
         ErrorSpec("MODEL_INTERFACE_INVALID", "model_reload", 422, "The object has no usable `predict`."),
-        ErrorSpec("MODEL_LOAD_FAILED", "model_reload", 422, "Unpickling raised, or its trial process died."),
+        ErrorSpec(
+            "MODEL_LOAD_FAILED", "model_reload", 422, "Unpickling raised, or the model's process died."
+        ),
+        ErrorSpec(
+            "MODEL_UNAVAILABLE",
+            "classify",
+            503,
+            "The serving model gave no answer; context `reason`: busy, restarting, closed, mesh, error,"
+            " timeout, died, memory, answer. An upload carries it as a warning.",
+        ),
         ErrorSpec(
             "MODEL_OPCODE_AUDIT_UNAVAILABLE", "opcode_audit", 503, "The audit store could not be initialised."
         ),
@@ -271,6 +280,33 @@ class ModelRejected(CadmlError, ValueError):
     """A model file that is not loaded; the code says which check it failed, and the old model serves on."""
 
     code = "MODEL_LOAD_FAILED"
+
+
+class ModelUnavailable(CadmlError, RuntimeError):
+    """The serving model gave no answer to one question; the context says why."""
+
+    code = "MODEL_UNAVAILABLE"
+
+    def __init__(self, reason: str, detail: str = "") -> None:
+        told = MODEL_FAILURES[reason]
+        super().__init__(f"{told}: {detail}" if detail else told, reason=reason)
+
+
+MODEL_FAILURES = {
+    "busy": "the model was busy for longer than an answer may take",
+    "restarting": "the model's process is being started",
+    "closed": "the model was replaced meanwhile",
+    "error": "the model raised an error",
+    "mesh": "the model took over while the file was read, and the file must be read again for it",
+    "timeout": "the model took longer than MODEL_PREDICT_TIMEOUT_SECONDS and was ended",
+    "died": "the model's process died",
+    "memory": "the model took more memory than MODEL_MEMORY_MB",
+    "answer": "the model's process sent what is no answer",
+    "start": "the model's process could not be started again",
+}
+"""Why a model gave no answer."""
+MODEL_FAULTS = frozenset(("timeout", "died", "memory", "answer", "start"))
+"""Those that count towards its quarantine."""
 
 
 class AuditUnavailable(CadmlError, RuntimeError):

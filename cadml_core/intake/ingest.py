@@ -67,7 +67,7 @@ def ingest(
         )
     suffixes = {suffix for adapter in intake.formats.values() for suffix in adapter.suffixes}
     skipped: dict[Path, str] = {}
-    found = list(find_files(paths, suffixes, skipped, follow_links=options.follow_links))
+    found = list(find_files(intake.announced(paths), suffixes, skipped, follow_links=options.follow_links))
     summary = _Run(intake, options, progress).over(found)
     return msgspec.structs.replace(summary, skipped=count_skipped(skipped)) if skipped else summary
 

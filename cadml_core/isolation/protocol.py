@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+import os
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import msgspec
@@ -107,11 +108,29 @@ class Frames:
 
 def receive(read: Callable[[int], bytes]) -> bytes | None:
     """Read one frame by blocking calls, from a peer that is trusted; None where it is gone."""
-    frames = Frames(longest=2**32)
-    while chunk := read(65536):
-        if (body := frames.feed(chunk)) is not None:
-            return body
-    return None
+    head = _exactly(read, _LENGTH.size)
+    return None if head is None else _exactly(read, _LENGTH.unpack(head)[0])
+
+
+def _exactly(read: Callable[[int], bytes], size: int) -> bytes | None:
+    """Read so many bytes and not one of the next frame; None where the peer is gone before."""
+    found = bytearray()
+    while len(found) < size:
+        chunk = read(min(size - len(found), 1024**2))
+        if not chunk:
+            return None
+        found += chunk
+    return bytes(found)
+
+
+def grant(readable: Iterable[str]) -> bytes:
+    """Encode the files and folders that a worker may read: the host's first message to it."""
+    return frame(_encoder.encode([os.fsencode(path) for path in readable]))
+
+
+def granted(body: bytes) -> list[str]:
+    """Return what a worker may read."""
+    return [os.fsdecode(path) for path in msgspec.msgpack.decode(body, type=list[bytes])]
 
 
 def failure_of(error: CadmlError, traceback: str = "") -> Failure:

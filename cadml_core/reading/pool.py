@@ -17,15 +17,9 @@ from cadml_core import metrics
 from cadml_core.contracts.features import FeatureVersion
 from cadml_core.contracts.formats import FormatAdapter, ReadLimits, UnitName
 from cadml_core.errors import CadmlError, ReaderTimeout
+from cadml_core.isolation.ends import ProtocolError, SandboxError, StartFailed, TimeLimitExceeded, WorkerDied
 from cadml_core.isolation.limits import MIB, Limits
-from cadml_core.isolation.processes import (
-    ProtocolError,
-    SandboxError,
-    StartFailed,
-    TimeLimitExceeded,
-    WorkerDied,
-    WorkerSpec,
-)
+from cadml_core.isolation.processes import WorkerSpec
 from cadml_core.isolation.protocol import error_of
 from cadml_core.isolation.workers import OwnWorker, WorkerPool
 from cadml_core.plugins.pickling import pickled
@@ -135,6 +129,13 @@ class ReaderPool:
         except StartFailed as error:
             raise cannot_start(error) from error
 
+    def allow_reading(self, folder: Path) -> None:
+        """Let the readers open everything in a folder, so that none is replaced for each of its files.
+
+        Without it they may open only the files that they are given.
+        """
+        self._pool.processes.allow_reading(os.path.realpath(folder))
+
     def submit(
         self,
         path: Path,
@@ -213,6 +214,7 @@ class ReaderPool:
                         exhausted = True
                     else:
                         adapter = adapters[path] if adapters else None
+                        self.allow_reading(path.parent)
                         unit = units[path] if units else None
                         pending[self.submit(path, versions, adapter=adapter, unit=unit)] = path
                 if not pending:
@@ -276,7 +278,8 @@ class ReaderPool:
 
     def _read(self, worker: OwnWorker, task: Task) -> Reading:
         try:
-            answer = worker.ask(msgspec.msgpack.encode(task))
+            real = os.path.realpath(os.fsdecode(task.path))
+            answer = worker.ask(msgspec.msgpack.encode(task), reads=real)
             if answer.retires:
                 self._count("retired")
             if answer.body is not None:

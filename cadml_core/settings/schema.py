@@ -223,6 +223,46 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     model_max_mb: Annotated[
         int, _setting("Largest model file, in MiB.", "MODEL_MAX_MB", "models.max_mb", ge=1, le=65_536)
     ] = 50
+    model_memory_mb: Annotated[
+        int,
+        _setting(
+            "Address space of a model's process, in MiB, its libraries included.",
+            "MODEL_MEMORY_MB",
+            "models.memory_mb",
+            ge=512,
+            le=1_048_576,
+        ),
+    ] = 3072
+    model_load_timeout_seconds: Annotated[
+        float,
+        _setting(
+            "Longest time to load a model and try it out.",
+            "MODEL_LOAD_TIMEOUT_SECONDS",
+            "models.load_timeout_seconds",
+            gt=0,
+            le=3600,
+        ),
+    ] = 60.0
+    model_predict_timeout_seconds: Annotated[
+        float,
+        _setting(
+            "Longest wait for one answer of the model; then it is ended, and the answer is missing.",
+            "MODEL_PREDICT_TIMEOUT_SECONDS",
+            "models.predict_timeout_seconds",
+            gt=0,
+            le=600,
+        ),
+    ] = 2.0
+    model_max_failures: Annotated[
+        int,
+        _setting(
+            "A model whose process fails so often within ten minutes is taken out of service.",
+            "MODEL_MAX_FAILURES",
+            "models.max_failures",
+            ge=1,
+            le=1000,
+        ),
+    ] = 3
     model_opcode_mode: Annotated[
         str,
         _setting(

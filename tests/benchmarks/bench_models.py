@@ -229,6 +229,7 @@ def reloads() -> None:
         seconds = time.perf_counter() - start
         stop.set()
         asker.join()
+        registry.close()
     numbers = sorted(value for value in outcomes if isinstance(value, int))
     rising = numbers == list(range(2, len(numbers) + 2))
     print(f"\n100 reloads at once: {seconds:.1f} s, {len(numbers)} loaded, numbers strictly rising: {rising}")

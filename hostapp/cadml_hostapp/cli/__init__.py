@@ -18,6 +18,7 @@ from cadml_hostapp.cli.discovery import third_party_plugins
 
 COMMANDS = {
     "demo": "demo",
+    "doctor": "doctor",
     "evaluate": "evaluate",
     "export": "transfer",
     "extract": "extract",

@@ -20,7 +20,7 @@ from cadml_hostapp.cli.console import (
 from cadml_hostapp.cli.labels import label_of, label_option
 
 if TYPE_CHECKING:
-    from cadml_core.classifier.registry import ModelInfo
+    from cadml_core.classifier.choice import ModelInfo
     from cadml_hostapp.training import TrainingReport, WrittenModel
 
 

@@ -13,6 +13,7 @@ import math
 from typing import Any
 
 import httptools
+from litestar import Litestar
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
@@ -71,6 +72,14 @@ class LimitedProtocol(HttpToolsProtocol):
         """No header line that is complete has more bytes than this."""
 
     # Connections
+
+    def shutdown(self) -> None:
+        """Finish what was begun when the server stops, but for the loading of a model, which may hang."""
+        super().shutdown()
+        app = self.config.loaded_app
+        while not isinstance(app, Litestar):  # uvicorn's own middleware
+            app = app.app
+        app.state.services.stop_loading()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take the connection, or refuse it where there are too many."""

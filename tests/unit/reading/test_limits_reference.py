@@ -6,8 +6,8 @@ from pathlib import Path
 
 from cadml_core.contracts.formats import ReadLimits
 from cadml_core.errors import ERROR_CODES
-from cadml_core.isolation.limits import MAX_ANSWER, MAX_FILE, MIB
-from cadml_core.isolation.worker import GROWTH_ALLOWED, PEAK_ALLOWED
+from cadml_core.isolation.limits import GROWTH_ALLOWED, MAX_ANSWER, MAX_FILE, MIB
+from cadml_core.isolation.worker import PEAK_ALLOWED
 from cadml_core.reading.limits import read_limits
 from cadml_core.settings import Settings, setting_specs
 
