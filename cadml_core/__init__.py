@@ -16,7 +16,9 @@ from cadml_core.contracts.policies import (
 from cadml_core.contracts.vectors import DurableIndex, Hits, IndexKey, VectorBackend, VectorIndex
 from cadml_core.documents.arrays import FloatMatrix, FloatVector, Int64Array
 from cadml_core.documents.document import BoundingBox, CadDocument, FacetQuality, MassProperties, TriangleMesh
+from cadml_core.documents.feature_list import EDGE_CODES, FACE_CODES, MOST_FEATURES, VERTEX, FeatureList
 from cadml_core.documents.features import FeatureSlot, FeatureVector, convert_by_name
+from cadml_core.documents.invariants import MOST_BODIES, BodyInvariants, Invariants, chirality
 from cadml_core.errors import (
     CadmlError,
     DimensionMismatch,
@@ -31,6 +33,12 @@ from cadml_core.errors import (
 from cadml_core.plugins.hookspecs import hookimpl
 
 __all__ = [
+    "EDGE_CODES",
+    "FACE_CODES",
+    "MOST_BODIES",
+    "MOST_FEATURES",
+    "VERTEX",
+    "BodyInvariants",
     "BoundingBox",
     "CadDocument",
     "CadmlError",
@@ -40,6 +48,7 @@ __all__ = [
     "DurableIndex",
     "EmptyDocument",
     "FacetQuality",
+    "FeatureList",
     "FeatureSlot",
     "FeatureVector",
     "FeatureVersion",
@@ -55,6 +64,7 @@ __all__ = [
     "IndexKey",
     "Int64Array",
     "InvalidSetting",
+    "Invariants",
     "LimitExceeded",
     "MalformedFile",
     "MassProperties",
@@ -70,6 +80,7 @@ __all__ = [
     "VectorBackend",
     "VectorIndex",
     "Verdict",
+    "chirality",
     "convert_by_name",
     "hookimpl",
 ]

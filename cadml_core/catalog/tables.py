@@ -28,6 +28,14 @@ contents = Table(
     Column("summary", Text, nullable=False, comment="The document summary as JSON."),
 )
 
+feature_lists = Table(
+    "feature_lists",
+    metadata,
+    Column("sha256", Text, ForeignKey("contents.sha256", ondelete="CASCADE"), primary_key=True),
+    Column("packed", LargeBinary, nullable=False, comment="As cadml_core.documents.feature_list packs it."),
+    comment="The exact features of contents; apart, since most questions want a content without them.",
+)
+
 parts = Table(
     "parts",
     metadata,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -15,7 +15,7 @@ from sqlalchemy.engine import Connection
 from cadml_core.catalog.engine import among, delete_among, lock, log_changes, select_among, storable, upsert
 from cadml_core.catalog.paths import text_to_path
 from cadml_core.catalog.records import Content, NewPart, Outcome, Status, Vector
-from cadml_core.catalog.tables import contents, parts, vectors
+from cadml_core.catalog.tables import contents, feature_lists, parts, vectors
 from cadml_core.documents.document import encode_summary
 from cadml_core.errors import InvalidInput, NotFound
 
@@ -38,6 +38,7 @@ _READERS = sa.select(contents.c.sha256, contents.c.format, contents.c.adapter_ve
     among(contents.c.sha256)
 )
 _DROP_VECTORS = vectors.delete().where(among(vectors.c.part))
+_DROP_FEATURES = feature_lists.delete().where(among(feature_lists.c.sha256))
 _DROP_ORPHANS = contents.delete().where(
     among(contents.c.sha256), ~sa.exists().where(parts.c.sha256 == contents.c.sha256)
 )
@@ -256,7 +257,7 @@ class BatchWriter:
     def _write(self) -> None:
         touched = {row: state for row, state in self._by_row.items() if state.touched}
         if self._new_contents:
-            upsert(self._connection, contents, [_content_row(c) for c in self._new_contents.values()])
+            self._write_contents(self._new_contents.values())
         groups: dict[bool, list[dict[str, Any]]] = defaultdict(list)
         for state in touched.values():
             groups[state.status == "added"].append(state.columns)
@@ -273,6 +274,14 @@ class BatchWriter:
         self._write_vectors()
         delete_orphans(self._connection, self._left_contents)
         log_changes(self._connection, self._numbers, map(str, touched))
+
+    def _write_contents(self, fresh: Collection[Content]) -> None:
+        upsert(self._connection, contents, [_content_row(content) for content in fresh])
+        listed = [(content.sha256, content.features) for content in fresh if content.features]
+        if listed:
+            upsert(self._connection, feature_lists, listed)
+        bare = {content.sha256 for content in fresh if not content.features}
+        delete_among(self._connection, _DROP_FEATURES, bare)
 
     def _write_vectors(self) -> None:
         delete_among(self._connection, _DROP_VECTORS, self._dropped)

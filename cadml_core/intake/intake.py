@@ -256,6 +256,7 @@ def known_from(reading: Reading) -> Known:
         format=reading.format,
         adapter_version=reading.adapter_version,
         document=reading.document,
+        features=reading.features,
     )
     vectors = {name: Vector(np.array(values)) for name, values in reading.vectors.items()}
     return Known(content, vectors, reading)

@@ -16,6 +16,7 @@ from cadml_core.contracts.features import FeatureVersion
 from cadml_core.contracts.formats import FormatAdapter, MeshRequest, ReadLimits
 from cadml_core.documents.arrays import FloatVector
 from cadml_core.documents.document import CadDocument
+from cadml_core.documents.feature_list import encode_features
 from cadml_core.documents.features import FeatureVector
 from cadml_core.errors import (
     CadmlError,
@@ -47,7 +48,9 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     """Name of the format adapter."""
     adapter_version: str
     document: CadDocument
-    """Without its mesh."""
+    """Without its mesh and its feature list."""
+    features: bytes = b""
+    """The feature list, packed; empty where there is none."""
     vectors: dict[str, list[float]]
     """Raw values by feature version, in the order of its slots; finite."""
     seconds: float
@@ -126,6 +129,7 @@ def read_file(
         format=reader.name,
         adapter_version=reader.version,
         document=document.without_mesh(),
+        features=_packed(reader.name, document),
         vectors=vectors,
         seconds=time.perf_counter() - start,
         read_seconds=read_seconds,
@@ -200,7 +204,16 @@ def _settled(adapter: str, document: Any) -> CadDocument:
     warnings = clean.warnings
     if clean.empty and not warnings:
         warnings = (EMPTY_WARNING,)
-    return msgspec.structs.replace(clean, warnings=warnings, mesh=document.mesh)
+    return msgspec.structs.replace(clean, warnings=warnings, mesh=document.mesh, features=document.features)
+
+
+def _packed(adapter: str, document: CadDocument) -> bytes:
+    try:
+        return b"" if document.features is None else encode_features(document.features)
+    except (ValueError, TypeError) as error:
+        raise AdapterFault(
+            f"the {adapter} adapter returned a bad feature list: {error}", format=adapter
+        ) from error
 
 
 def _clean(value: Any, where: str) -> Any:

@@ -10,9 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from cadml_core import BoundingBox, MassProperties, ReadLimits
+from cadml_core import BoundingBox, FeatureList, Invariants, MassProperties, ReadLimits
 from cadml_plugins.formats.kernel import _extents, _geometry, _tessellation, _topology
 from cadml_plugins.formats.kernel._assembly import Part, find_parts
+from cadml_plugins.formats.kernel._features import Found
+from cadml_plugins.formats.kernel._identity import Body, identity
 from cadml_plugins.formats.kernel._mass import Mass, mass_properties
 from cadml_plugins.formats.kernel._occt import Failure, Shape
 from cadml_plugins.formats.kernel._recognition import Namer
@@ -38,6 +40,8 @@ class Census:
     """Whether no shell has a free edge, and every face could be measured."""
     mass: MassProperties | None = None
     box: BoundingBox | None = None
+    invariants: Invariants | None = None
+    features: FeatureList | None = None
     warnings: list[str] = field(default_factory=list)
 
     def add(self, other: Census, times: int) -> None:
@@ -54,7 +58,7 @@ class Census:
         self.distinct_faces += other.faces.total()
         self.warnings += other.warnings
 
-    def take(self, face: Shape, integrals: _geometry.FaceIntegrals, namer: Namer) -> bool:
+    def take(self, face: Shape, integrals: _geometry.FaceIntegrals, namer: Namer, found: Found) -> bool:
         """Count a face; tell whether it could be measured as well."""
         kind = _geometry.surface_kind(face)
         name = namer.surface(face, kind)
@@ -63,6 +67,7 @@ class Census:
             area = abs(integrals.add(face, kind))
         except Failure:
             return False
+        found.faces.append((face, name, integrals.areas[-1]))
         if math.isfinite(area):
             self.areas[name] = self.areas.get(name, 0.0) + area
         return math.isfinite(area)
@@ -91,14 +96,17 @@ def measure(shape: Shape, limits: ReadLimits, namer: Namer) -> Census:
     solids: list[Mass] = []
     sheets: list[Mass] = []
     closed = True
+    bodies = []
     for part in parts:
-        counts, mass = _measure_part(part, namer)
+        counts, mass, found = _measure_part(part, namer)
+        bodies.append(Body(found, part.placements, part.solid, mass, _middle(part.shapes), counts.closed))
         census.add(counts, len(part.placements))
         if mass is not None:
             # The formal volumes of sheets are used only where there is no solid.
             (solids if part.solid else sheets).extend(mass.placed(place) for place in part.placements)
             closed = closed and (counts.closed or not part.solid)
     census.mass = _add_masses(solids, sheets, closed, census.warnings)
+    census.invariants, census.features = identity(bodies)
     census.box = _extents.bounding_box(shape, census.warnings)
     _check_validity(parts, census)
     return census
@@ -120,24 +128,26 @@ def _add_masses(
     return mass
 
 
-def _measure_part(part: Part, namer: Namer) -> tuple[Census, Mass | None]:
+def _measure_part(part: Part, namer: Namer) -> tuple[Census, Mass | None, Found]:
     """Count and measure one part at the origin."""
-    counts = Census(solids=int(part.solid))
+    counts, found = Census(solids=int(part.solid)), Found()
     faces = [face for face in _distinct(part.shapes, _topology.FACE) if counts.is_exact(face)]
     shells = _distinct(part.shapes, _topology.SHELL)
     counts.shells = len(shells)
     for edge in _distinct(part.shapes, _topology.EDGE):
         if (kind := _geometry.curve_kind(edge)) is not None:
-            counts.edges[namer.curve(edge, kind)] += 1
+            name = namer.curve(edge, kind)
+            counts.edges[name] += 1
+            found.edges.append((edge, name))
     if not faces:
         counts.points = 0 if counts.edges else len(_distinct(part.shapes, _topology.VERTEX))
-        return counts, None
+        return counts, None, found
     integrals = _geometry.FaceIntegrals(_middle(part.shapes))
-    failed = sum(not counts.take(face, integrals, namer) for face in faces)
+    failed = sum(not counts.take(face, integrals, namer, found) for face in faces)
     if failed:
         counts.warnings.append(f"{failed} of {len(faces)} faces could not be measured")
     counts.closed = not failed and all(map(_topology.is_closed, shells))
-    return counts, Mass(*integrals.volume())
+    return counts, Mass(*integrals.volume()), found
 
 
 def _distinct(shapes: Sequence[Shape], kind: Any) -> list[Shape]:

@@ -119,6 +119,8 @@ class FaceIntegrals:
     def __init__(self, reference: tuple[float, float, float]) -> None:
         self._reference = _Point(*reference)
         self._volume = _Props(self._reference)
+        self.areas: list[Any] = []
+        """The kernel's integral over each face added so far."""
 
     def add(self, face: Shape, kind: str) -> float:
         """Add a face with a surface of that kind, and return its area in mm².
@@ -129,6 +131,7 @@ class FaceIntegrals:
         face = _as_face(face)
         geometry, domain = _FaceGeometry(face), _Domain(face)
         area = _AreaIntegral(geometry, domain, self._reference, *_AREA_ERROR.get(kind, _FINE))
+        self.areas.append(area)
         domain.Init()  # an iterator over the edges, which the first integral has exhausted
         error = _VOLUME_ERROR.get(kind, _FINE)
         self._volume.Add(_VolumeIntegral(geometry, domain, self._reference, *error))

@@ -221,10 +221,18 @@ class FacetMeasures:
         # For a mesh that faces inwards all three integrals have the opposite sign.
         volume, sign = abs(self._volume), math.copysign(1.0, self._volume)
         centre = sign * self._first / volume
-        covariance = sign * self._second - volume * np.outer(centre, centre)
-        inertia = np.trace(covariance) * np.eye(3) - covariance
+        second = sign * self._second - volume * np.outer(centre, centre)
+        inertia = np.trace(second) * np.eye(3) - second
         moments = np.maximum(np.linalg.eigvalsh(inertia), 0.0)  # rounding may make that of a needle negative
         return MassProperties(volume, _triple(centre + self._origin), _triple(moments), reliable)
+
+    def covariance(self) -> NDArray[np.float64] | None:
+        """Return the covariance of the enclosed points, (3, 3) in mm²; None where no volume is enclosed."""
+        if self._origin is None or not self._encloses_volume():
+            return None
+        centre = self._first / self._volume
+        spread: NDArray[np.float64] = self._second / self._volume - np.outer(centre, centre)
+        return spread
 
     def _encloses_volume(self) -> bool:
         """Whether the volume is larger than what rounding may leave of a flat surface."""

@@ -8,6 +8,7 @@ import numpy as np
 
 from cadml_core import CadDocument, LimitExceeded, MeshRequest, ReadLimits, TriangleMesh
 from cadml_plugins.formats.mesh._coarsening import coarsen
+from cadml_plugins.formats.mesh._invariants import mesh_invariants
 from cadml_plugins.formats.mesh._measures import FacetMeasures
 from cadml_plugins.formats.mesh._topology import MOST_FACETS, Topology, analyse
 from cadml_plugins.formats.mesh._welding import Corners, weld
@@ -75,6 +76,13 @@ class FacetDocument:
             area=measures.area,
             mass=measures.mass(reliable=trusted),
             facet_quality=topology.quality if topology else None,
+            invariants=mesh_invariants(
+                measures,
+                self._corners if topology else self._corners[:0],
+                solids=topology.closed_components if topology else int(measures.closed),
+                vertices=topology.quality.vertices if topology else 0,
+                reliable=trusted,
+            ),
             properties=properties,
             warnings=(*warnings, _UNIT_WARNING, *_quality_warnings(topology, measures), *mesh_warnings),
             mesh=mesh,

@@ -1,0 +1,198 @@
+"""Nodes on a face: places, outward normals and areas over which functions of both are integrated.
+
+A plane needs one node, since its normal is constant and the functions are linear in the place. The surfaces
+of revolution with a closed form are integrated over their parameters u and v by Green's theorem: the integral
+of f over the face is that of -F du along its edges, where F is the integral of f over v. Other faces are
+covered with facets.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cadml_plugins.formats.kernel import _tessellation, _topology
+from cadml_plugins.formats.kernel._geometry import xyz
+from cadml_plugins.formats.kernel._occt import Shape, kernel_class, kernel_function
+
+Array = NDArray[np.float64]
+
+ALONG = 16
+"""Gauss points along an edge."""
+ACROSS = {"cylinder": 4, "cone": 4, "sphere": 16, "torus": 16}
+"""Gauss points from a fixed v to the edge: v is a length on the first two, up to a full turn on the others."""
+FACET_ANGLE = 0.25
+"""Largest angle between the facets that stand for a free-form face, in radians."""
+
+_Surface = kernel_class("BRepAdaptor_Surface")
+_Curve2d = kernel_class("BRepAdaptor_Curve2d")
+_Point2d, _Vector2d = kernel_class("gp_Pnt2d"), kernel_class("gp_Vec2d")
+_LINE, _FORWARD = kernel_class("GeomAbs_Line"), kernel_class("TopAbs_FORWARD")
+_Mesher = kernel_class("BRepMesh_IncrementalMesh")
+_clean = kernel_function("BRepTools", "Clean")
+_as_face, _as_edge = kernel_function("TopoDS", "Face"), kernel_function("TopoDS", "Edge")
+
+
+class Nodes(NamedTuple):
+    """n nodes."""
+
+    points: Array
+    """(n, 3), in mm."""
+    normals: Array
+    """(n, 3), of length 1, outward as far as the face is oriented so."""
+    areas: Array
+    """(n,), in mm²; some are negative by Green's theorem."""
+
+
+def face_nodes(face: Shape, kind: str, area: float, centroid: Array) -> Nodes:
+    """Return nodes of a face with exact geometry.
+
+    Args:
+        face: The face.
+        kind: Its surface, as ``surface_kind`` names it.
+        area: In mm².
+        centroid: Of the surface, (3,).
+
+    Raises:
+        Failure: The kernel threw.
+    """
+    face = _as_face(face)
+    if kind == "plane":
+        return _plane(face, area, centroid)
+    if kind in _PROFILES:
+        return _revolved(face, kind)
+    return _facets(face, math.sqrt(area))
+
+
+def joined(parts: list[Nodes]) -> Nodes:
+    """Put nodes together."""
+    if not parts:
+        return Nodes(np.empty((0, 3)), np.empty((0, 3)), np.empty(0))
+    return Nodes(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
+
+
+def _plane(face: Shape, area: float, centroid: Array) -> Nodes:
+    position = _Surface(face, False).Plane().Position()
+    flipped = _topology.is_reversed(face) == position.Direct()
+    normal = xyz(position.Direction()) * (-1.0 if flipped else 1.0)
+    return Nodes(centroid[None], normal[None], np.array([area]))
+
+
+def _facets(face: Shape, size: float) -> Nodes:
+    _Mesher(face, 0.01 * size or 1.0, False, FACET_ANGLE, False)
+    vertices, triangles = _tessellation.triangles(face)
+    _clean(face)  # a triangulation would change what later steps find
+    a, b, c = (vertices[triangles[:, corner]] for corner in range(3))
+    vectors = np.cross(b - a, c - a)
+    lengths = np.linalg.norm(vectors, axis=1)
+    kept = lengths > 0.0
+    return Nodes(((a + b + c) / 3.0)[kept], vectors[kept] / lengths[kept, None], lengths[kept] / 2.0)
+
+
+# A profile is the distance from the axis and the height along it as functions of v, with derivatives.
+def _cylinder(surface: Any, v: Array) -> tuple[Array, Array, Array, Array]:
+    zero = np.zeros_like(v)
+    return zero + surface.Cylinder().Radius(), v, zero, zero + 1.0
+
+
+def _cone(surface: Any, v: Array) -> tuple[Array, Array, Array, Array]:
+    cone = surface.Cone()
+    slope, rise = math.sin(cone.SemiAngle()), math.cos(cone.SemiAngle())
+    zero = np.zeros_like(v)
+    return cone.RefRadius() + v * slope, v * rise, zero + slope, zero + rise
+
+
+def _sphere(surface: Any, v: Array) -> tuple[Array, Array, Array, Array]:
+    radius = surface.Sphere().Radius()
+    cosine, sine = radius * np.cos(v), radius * np.sin(v)
+    return cosine, sine, -sine, cosine
+
+
+def _torus(surface: Any, v: Array) -> tuple[Array, Array, Array, Array]:
+    torus = surface.Torus()
+    cosine, sine = torus.MinorRadius() * np.cos(v), torus.MinorRadius() * np.sin(v)
+    return torus.MajorRadius() + cosine, sine, -sine, cosine
+
+
+_PROFILES: dict[str, Callable[[Any, Array], tuple[Array, Array, Array, Array]]] = {
+    "cylinder": _cylinder,
+    "cone": _cone,
+    "sphere": _sphere,
+    "torus": _torus,
+}
+
+
+def _revolved(face: Shape, kind: str) -> Nodes:
+    surface = _Surface(face, False)
+    u, v, weights = _parameters(face, ACROSS[kind])
+    distance, height, d_distance, d_height = _PROFILES[kind](surface, v)
+    position = getattr(surface, kind.title())().Position()
+    x, y, z = (xyz(axis) for axis in (position.XDirection(), position.YDirection(), position.Direction()))
+    outward = np.cos(u)[:, None] * x + np.sin(u)[:, None] * y
+    points = xyz(position.Location()) + distance[:, None] * outward + height[:, None] * z
+    # The product of the derivatives by u and v: its direction is the normal, its length the area.
+    vectors = distance[:, None] * (d_height[:, None] * outward - d_distance[:, None] * z)
+    if _topology.is_reversed(face) == position.Direct():
+        vectors = -vectors
+    lengths = np.linalg.norm(vectors, axis=1)
+    kept = lengths > 0.0
+    return Nodes(points[kept], vectors[kept] / lengths[kept, None], (lengths * weights)[kept])
+
+
+def _parameters(face: Shape, order: int) -> tuple[Array, Array, Array]:
+    """Return u, v and weights by Green's theorem, (n,) each, with ``order`` Gauss points across."""
+    ahead = _as_face(face.Oriented(_FORWARD))
+    position, weight = _gauss(ALONG)
+    across, share = _gauss(order)
+    columns, base = [], None
+    for edge in _topology.explore(ahead, _topology.EDGE):
+        curve = _Curve2d(_as_edge(edge), ahead)
+        first, last = curve.FirstParameter(), curve.LastParameter()
+        u, v, du = _along(curve, first + (last - first) * position)
+        base = float(v[0]) if base is None else base
+        if not du.any():
+            continue
+        steps = du * weight * ((last - first) * (1.0 if _topology.is_reversed(edge) else -1.0))
+        depth = v - base
+        columns.append(
+            (
+                np.repeat(u, order),
+                (base + np.outer(depth, across)).ravel(),
+                np.outer(steps * depth, share).ravel(),
+            )
+        )
+    if not columns:
+        return np.empty(0), np.empty(0), np.empty(0)
+    u, v, weights = (np.concatenate(column) for column in zip(*columns, strict=True))
+    return u, v, weights
+
+
+def _along(curve: Any, parameters: Array) -> tuple[Array, Array, Array]:
+    """Return u, v and the derivative of u along a curve in the plane of the parameters."""
+    if curve.GetType() == _LINE:
+        line = curve.Line()
+        place, direction = line.Location(), line.Direction()
+        run = direction.X() if abs(direction.X()) > 1e-14 else 0.0
+        return (
+            place.X() + parameters * run,
+            place.Y() + parameters * direction.Y(),
+            np.full_like(parameters, run),
+        )
+    place, derivative = _Point2d(), _Vector2d()
+    rows = np.empty((len(parameters), 3))
+    for row, parameter in zip(rows, parameters.tolist(), strict=True):
+        curve.D1(parameter, place, derivative)
+        row[:] = place.X(), place.Y(), derivative.X()
+    return rows[:, 0], rows[:, 1], rows[:, 2]
+
+
+@lru_cache(maxsize=4)
+def _gauss(order: int) -> tuple[Array, Array]:
+    """Return the points and weights of Gauss and Legendre on 0 .. 1."""
+    points, weights = np.polynomial.legendre.leggauss(order)
+    return (points + 1.0) / 2.0, weights / 2.0
