@@ -25,7 +25,7 @@ Array = NDArray[np.float64]
 ALONG = 16
 """Gauss points along an edge."""
 ACROSS = {"cylinder": 4, "cone": 4, "sphere": 16, "torus": 16}
-"""Gauss points from a fixed v to the edge: v is a length on the first two, up to a full turn on the others."""
+"""Gauss points from a fixed v to the edge; v is a length on the first two, an angle on the others."""
 FACET_ANGLE = 0.25
 """Largest angle between the facets that stand for a free-form face, in radians."""
 

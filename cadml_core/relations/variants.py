@@ -1,0 +1,138 @@
+"""What differs between two parts of one design: from their matched and unmatched features."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cadml_core.documents.feature_list import FACE_CODES, FeatureList
+from cadml_core.relations.relation import Difference, Subject
+
+SHARED = 0.3
+"""Share of the features of both that must agree in kind and size for one to be a variant of the other."""
+_SAME_SIZE = 1e-3
+_VISIBLE = 5e-4
+"""Relative difference of a quantity from which it is told."""
+_SIDES: tuple[Literal["thickness", "width", "length"], ...] = ("thickness", "width", "length")
+
+
+def is_variant(a: Subject, b: Subject) -> bool:
+    """Tell whether enough features agree in kind and size, wherever they are."""
+    if a.features is None or b.features is None or not len(a.features) or not len(b.features):
+        return False
+    return shared_features(a.features, b.features) >= SHARED
+
+
+def shared_features(a: FeatureList, b: FeatureList) -> float:
+    """Return the features that agree in kind and size over all that there are, 0 to 1; without vertices."""
+    matched = total = 0
+    for kind in np.union1d(a.kinds, b.kinds).tolist():
+        if not kind:
+            continue
+        first, second = (np.sort(part.sizes[part.kinds == kind]) for part in (a, b))
+        common = _common(first, second)
+        matched += common
+        total += len(first) + len(second) - common
+    return matched / total if total else 0.0
+
+
+def _common(first: NDArray[np.float64], second: NDArray[np.float64]) -> int:
+    one = other = found = 0
+    while one < len(first) and other < len(second):
+        gap = first[one] - second[other]
+        if abs(gap) <= _SAME_SIZE * max(first[one], second[other]):
+            found, one, other = found + 1, one + 1, other + 1
+        elif gap < 0:
+            one += 1
+        else:
+            other += 1
+    return found
+
+
+def differences(a: Subject, b: Subject) -> tuple[Difference, ...]:
+    """Return the quantities in which two parts differ, those that an engineer names first before others."""
+    found = _sides(a, b) + _holes(a, b)
+    first, second = a.document.invariants, b.document.invariants
+    if first is not None and second is not None and _differ(first.whole.volume, second.whole.volume):
+        found.append(Difference("volume", first.whole.volume, second.whole.volume))
+    faces = _faces(a), _faces(b)
+    if faces[0] != faces[1] and all(faces) and not any(item.quantity == "hole" for item in found):
+        found.append(Difference("faces", *faces))
+    return tuple(found)
+
+
+def _differ(one: float, other: float) -> bool:
+    return abs(one - other) > _VISIBLE * max(abs(one), abs(other))
+
+
+def _faces(part: Subject) -> int:
+    exact = part.document.invariants is not None and part.document.invariants.exact
+    return part.document.surface_count if exact else 0
+
+
+def _sides(a: Subject, b: Subject) -> list[Difference]:
+    """Compare the sides of the smallest boxes along the axes of inertia, else along those of the file."""
+    best: list[Difference] = []
+    for index, sides in enumerate(zip(_boxes(a), _boxes(b), strict=True)):
+        names = zip(_SIDES, *sides, strict=True)
+        found = [Difference(name, one, other) for name, one, other in names if _differ(one, other)]
+        if not index or len(found) < len(best):
+            best = found
+    return best
+
+
+def _boxes(part: Subject) -> list[list[float]]:
+    """Return the sorted sides in the frame of the file, and in that of the features' own axes."""
+    box = part.document.bounding_box
+    plain = sorted(box.extents) if box else [0.0, 0.0, 0.0]
+    if part.features is None or not len(part.features):
+        return [plain, plain]
+    return [plain, _own_box(part.features)]
+
+
+def _own_box(features: FeatureList) -> list[float]:
+    points = features.points
+    _, vectors = np.linalg.eigh(points.T @ points)
+    places = points @ vectors
+    xx, yy, zz, yz, xz, xy = features.tensors.T
+    tensors = np.array([[xx, xy, xz], [xy, yy, yz], [xz, yz, zz]]).transpose(2, 0, 1)
+    # A ring of covariance c reaches the square root of 2 c to each side of its centre.
+    along = np.einsum("ji,njk,ki->ni", vectors, tensors, vectors)
+    reach = features.spreads[:, None] * np.sqrt(np.maximum(2.0 * along, 0.0))
+    edge = (features.kinds >= 32)[:, None]
+    low, high = (places - reach * edge).min(axis=0), (places + reach * edge).max(axis=0)
+    return sorted((high - low).tolist())
+
+
+def _holes(a: Subject, b: Subject) -> list[Difference]:
+    """Compare how many round holes there are of each diameter."""
+    if a.features is None or b.features is None:
+        return []
+    first, second = _diameters(a.features), _diameters(b.features)
+    lost, new = first - second, second - first
+    if len(lost) == len(new) == 1 and sum(lost.values()) == sum(new.values()):
+        [one], [other] = lost, new
+        return [Difference("diameter", one, other)]
+    return [
+        Difference("hole", float(first[diameter]), float(second[diameter]), at=diameter)
+        for diameter in sorted(lost | new)
+    ]
+
+
+def _diameters(features: FeatureList) -> Counter[float]:
+    """Count the full hollow cylinders by diameter, in mm to four digits."""
+    hollow = (features.kinds == FACE_CODES["cylinder"]) & (features.radii < 0.0)
+    found: Counter[float] = Counter()
+    for index in np.flatnonzero(hollow).tolist():
+        radius = -float(features.radii[index])
+        xx, yy, zz, yz, xz, xy = features.tensors[index].tolist()
+        tensor = np.array([[xx, xy, xz], [xy, yy, yz], [xz, yz, zz]]) * features.spreads[index] ** 2
+        # All the way round, the covariance across the axis is r²/2 in every direction.
+        across = np.abs(np.linalg.eigvalsh(tensor) - radius**2 / 2.0) < 0.02 * radius**2
+        if across.sum() >= 2:
+            found[round(2.0 * radius, 3 - math.floor(math.log10(2.0 * radius)))] += 1
+    return found
