@@ -20,8 +20,10 @@ from cadml_core.catalog.paths import text_to_path
 from cadml_core.catalog.records import Content, Vector
 from cadml_core.catalog.store import Catalog
 from cadml_core.contracts.features import FeatureVersion
-from cadml_core.contracts.formats import FormatAdapter
+from cadml_core.contracts.formats import FormatAdapter, MeshRequest
 from cadml_core.documents.arrays import FloatVector
+from cadml_core.documents.document import TriangleMesh
+from cadml_core.documents.meshes import unpack_mesh
 from cadml_core.errors import CadmlError
 from cadml_core.reading.detection import HEAD_BYTES, display, identify
 from cadml_core.reading.identity import FileIdentity, identify_file
@@ -232,6 +234,23 @@ class Intake:
         """Say why a stored content cannot be read again, None where its file seems to be there."""
         located = self._locate([original])
         return located if isinstance(located, str) else None
+
+    def mesh(self, original: Original, request: MeshRequest) -> TriangleMesh | str:
+        """Read the mesh of a content from its file again.
+
+        Returns:
+            The mesh, or why there is none, in words that follow a part's name.
+        """
+        located = self._locate([original])
+        if isinstance(located, str):
+            return located
+        try:
+            reading = self.readers.read(located, (), adapter=original.format, mesh=request)
+        except CadmlError as error:
+            return f"its file cannot be read again ({error.code}): {error.message}"
+        if reading.sha256 != original.sha256:
+            return "its file has changed since: ingest it again"
+        return unpack_mesh(reading.mesh) if reading.mesh else "its file holds no surface"
 
     def _locate(self, several: Sequence[Original]) -> Path | str:
         """Return where a content can be read again, or why nowhere."""

@@ -15,7 +15,7 @@ import msgspec
 
 from cadml_core import metrics
 from cadml_core.contracts.features import FeatureVersion
-from cadml_core.contracts.formats import FormatAdapter, ReadLimits
+from cadml_core.contracts.formats import FormatAdapter, MeshRequest, ReadLimits
 from cadml_core.errors import CadmlError
 from cadml_core.isolation.limits import MIB, Limits
 from cadml_core.isolation.processes import (
@@ -142,6 +142,7 @@ class ReaderPool:
         *,
         identity: FileIdentity | None = None,
         adapter: str | None = None,
+        mesh: MeshRequest | None = None,
     ) -> Future[Reading]:
         """Queue one file.
 
@@ -150,6 +151,7 @@ class ReaderPool:
             versions: The feature versions to extract.
             identity: What the file was when it was hashed; it is hashed again only if it has changed since.
             adapter: The name of the format adapter, where it is known: content and suffix are not asked.
+            mesh: Return the mesh as well, within these bounds.
 
         Returns:
             A future that fails with a ``CadmlError`` only. It can be cancelled until a worker takes
@@ -164,6 +166,7 @@ class ReaderPool:
             versions=tuple(versions),
             identity=identity,
             adapter=adapter,
+            mesh=mesh,
         )
         if not all(name in self._features for name in versions):
             return self._refused(versions)
@@ -176,6 +179,7 @@ class ReaderPool:
         *,
         identity: FileIdentity | None = None,
         adapter: str | None = None,
+        mesh: MeshRequest | None = None,
     ) -> Reading:
         """Read one file and wait for it; the arguments are those of ``submit``.
 
@@ -183,7 +187,7 @@ class ReaderPool:
             CadmlError: As ``read_file``, and PARSE_TIMEOUT, PARSE_CRASHED for the limits that only a
                 process of its own can enforce.
         """
-        return self.submit(path, versions, identity=identity, adapter=adapter).result()
+        return self.submit(path, versions, identity=identity, adapter=adapter, mesh=mesh).result()
 
     def map(
         self,

@@ -18,6 +18,7 @@ from cadml_core.documents.arrays import FloatVector
 from cadml_core.documents.document import CadDocument
 from cadml_core.documents.feature_list import encode_features
 from cadml_core.documents.features import FeatureVector
+from cadml_core.documents.meshes import pack_mesh
 from cadml_core.errors import (
     CadmlError,
     EmptyDocument,
@@ -51,6 +52,8 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     """Without its mesh and its feature list."""
     features: bytes = b""
     """The feature list, packed; empty where there is none."""
+    mesh: bytes = b""
+    """The mesh, packed, where the reading was asked for it and there is one."""
     vectors: dict[str, list[float]]
     """Raw values by feature version, in the order of its slots; finite."""
     seconds: float
@@ -84,6 +87,7 @@ def read_file(
     limits: ReadLimits,
     identity: FileIdentity | None = None,
     adapter: str | None = None,
+    mesh: MeshRequest | None = None,
 ) -> Reading:
     """Read one file and extract its features, in this process.
 
@@ -98,6 +102,7 @@ def read_file(
         limits: What the reading may cost.
         identity: What the file was when it was hashed; it is hashed again only if it has changed since.
         adapter: The name of the format adapter, where it is known: content and suffix are not asked.
+        mesh: Return the mesh as well, within these bounds.
 
     Raises:
         NotFound: There is no such file, or a wanted feature version or the named adapter is not installed.
@@ -120,7 +125,8 @@ def read_file(
             reader = identify(path, file.read(HEAD_BYTES), formats)
         known = identity is not None and identity.describes(before)
         sha256 = identity.sha256 if identity and known else digest(path, file)
-        document, read_seconds = _read(reader, path, _with_mesh(limits, wanted))
+        bounds = _with_mesh(limits, wanted) if mesh is None else msgspec.structs.replace(limits, mesh=mesh)
+        document, read_seconds = _read(reader, path, bounds)
         _require_unchanged(path, before)
     vectors, extract_seconds = _extract(document, wanted)
     return Reading(
@@ -130,6 +136,7 @@ def read_file(
         adapter_version=reader.version,
         document=document.without_mesh(),
         features=_packed(reader.name, document),
+        mesh=b"" if mesh is None or document.mesh is None else pack_mesh(document.mesh),
         vectors=vectors,
         seconds=time.perf_counter() - start,
         read_seconds=read_seconds,

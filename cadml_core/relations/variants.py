@@ -9,11 +9,15 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from cadml_core.documents.feature_list import FACE_CODES, FeatureList
+from cadml_core.documents.feature_list import FACE_CODES, FIRST_EDGE, FeatureList
+from cadml_core.relations.blocking import difference
+from cadml_core.relations.registration import register
 from cadml_core.relations.relation import Difference, Subject
 
-SHARED = 0.3
+SHARED = 0.25
 """Share of the features of both that must agree in kind and size for one to be a variant of the other."""
+CLOSE = 0.1
+"""Where all kinds of features are as many, the difference of the invariants up to which it is one as well."""
 _SAME_SIZE = 1e-3
 _VISIBLE = 5e-4
 """Relative difference of a quantity from which it is told."""
@@ -24,7 +28,12 @@ def is_variant(a: Subject, b: Subject) -> bool:
     """Tell whether enough features agree in kind and size, wherever they are."""
     if a.features is None or b.features is None or not len(a.features) or not len(b.features):
         return False
-    return shared_features(a.features, b.features) >= SHARED
+    if shared_features(a.features, b.features) >= SHARED:
+        return True
+    first, second = a.document.invariants, b.document.invariants
+    if first is None or second is None or difference(first.whole, second.whole) > CLOSE:
+        return False
+    return bool(np.array_equal(np.bincount(a.features.kinds), np.bincount(b.features.kinds)))
 
 
 def shared_features(a: FeatureList, b: FeatureList) -> float:
@@ -75,37 +84,43 @@ def _faces(part: Subject) -> int:
 
 
 def _sides(a: Subject, b: Subject) -> list[Difference]:
-    """Compare the sides of the smallest boxes along the axes of inertia, else along those of the file."""
-    best: list[Difference] = []
-    for index, sides in enumerate(zip(_boxes(a), _boxes(b), strict=True)):
-        names = zip(_SIDES, *sides, strict=True)
-        found = [Difference(name, one, other) for name, one, other in names if _differ(one, other)]
-        if not index or len(found) < len(best):
-            best = found
-    return best
+    """Compare the sides of both in one frame: that of the file or of inertia, where the first is smaller."""
+    sides = _plain(a), _plain(b)
+    if a.features is not None and b.features is not None and len(a.features) and len(b.features):
+        motion = register(a.features, b.features)
+        if motion is not None:
+            sides = _aligned(a.features, b.features, motion)
+    order = np.argsort(sides[0], kind="stable")
+    pairs = zip(_SIDES, sides[0][order].tolist(), sides[1][order].tolist(), strict=True)
+    return [Difference(name, one, other) for name, one, other in pairs if _differ(one, other)]
 
 
-def _boxes(part: Subject) -> list[list[float]]:
-    """Return the sorted sides in the frame of the file, and in that of the features' own axes."""
+def _plain(part: Subject) -> NDArray[np.float64]:
     box = part.document.bounding_box
-    plain = sorted(box.extents) if box else [0.0, 0.0, 0.0]
-    if part.features is None or not len(part.features):
-        return [plain, plain]
-    return [plain, _own_box(part.features)]
+    return np.sort(np.array(box.extents if box else (0.0, 0.0, 0.0)))
 
 
-def _own_box(features: FeatureList) -> list[float]:
-    points = features.points
-    _, vectors = np.linalg.eigh(points.T @ points)
-    places = points @ vectors
+def _aligned(
+    a: FeatureList, b: FeatureList, motion: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the extents of both along the axes of one frame; the motion takes places of b to those of a."""
+    _, own = np.linalg.eigh(a.points.T @ a.points)
+    frames = [np.eye(3), own]
+    first = min(frames, key=lambda frame: float(np.prod(_extents(a, frame))))
+    return _extents(a, first), _extents(b, motion.T @ first)
+
+
+def _extents(features: FeatureList, axes: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return how far the features reach along three axes, given as columns."""
+    places = features.points @ axes
     xx, yy, zz, yz, xz, xy = features.tensors.T
     tensors = np.array([[xx, xy, xz], [xy, yy, yz], [xz, yz, zz]]).transpose(2, 0, 1)
     # A ring of covariance c reaches the square root of 2 c to each side of its centre.
-    along = np.einsum("ji,njk,ki->ni", vectors, tensors, vectors)
+    along = np.einsum("ji,njk,ki->ni", axes, tensors, axes)
     reach = features.spreads[:, None] * np.sqrt(np.maximum(2.0 * along, 0.0))
-    edge = (features.kinds >= 32)[:, None]
-    low, high = (places - reach * edge).min(axis=0), (places + reach * edge).max(axis=0)
-    return sorted((high - low).tolist())
+    reach = reach * (features.kinds >= FIRST_EDGE)[:, None]
+    found: NDArray[np.float64] = (places + reach).max(axis=0) - (places - reach).min(axis=0)
+    return found
 
 
 def _holes(a: Subject, b: Subject) -> list[Difference]:

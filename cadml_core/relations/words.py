@@ -51,7 +51,10 @@ def _kind(relation: Relation) -> str:
         )
     if relation.kind == "same_within_mesh_error":
         named = "mirror image" if relation.mirrored else "same part"
-        return f"perhaps the {named}, within {length(relation.tolerance_mm or 0.0)} of the mesh; not verified"
+        doubt = "not verified" if relation.evidence == "invariants" else f"undecided: {relation.reason}"
+        return (
+            f"perhaps the {named}, within {length(relation.tolerance_mm or 0.0)} by volume and area; {doubt}"
+        )
     return _PLAIN[relation.kind]
 
 

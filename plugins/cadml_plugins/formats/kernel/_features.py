@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,14 +14,14 @@ from cadml_core import EDGE_CODES, FACE_CODES, VERTEX
 from cadml_plugins.formats.kernel import _topology
 from cadml_plugins.formats.kernel._geometry import xyz
 from cadml_plugins.formats.kernel._occt import Failure, Shape, kernel_class, kernel_function
+from cadml_plugins.formats.kernel._quadrature import Nodes
 
 Array = NDArray[np.float64]
 
 _Surface, _Curve = kernel_class("BRepAdaptor_Surface"), kernel_class("BRepAdaptor_Curve")
-_Props, _Point = kernel_class("GProp_GProps"), kernel_class("gp_Pnt")
+_CurveIntegral, _Point = kernel_class("BRepGProp_Cinert"), kernel_class("gp_Pnt")
 _CYLINDER, _SPHERE, _TORUS = (kernel_class(f"GeomAbs_{name}") for name in ("Cylinder", "Sphere", "Torus"))
 _CIRCLE = kernel_class("GeomAbs_Circle")
-_measure_curve = kernel_function("BRepGProp", "LinearProperties")
 _as_face, _as_edge, _as_vertex = (kernel_function("TopoDS", kind) for kind in ("Face", "Edge", "Vertex"))
 _is_closed = kernel_function("BRep_Tool", "IsClosed")
 _place_of = kernel_function("BRep_Tool", "Pnt")
@@ -50,13 +51,23 @@ class Features:
     vertices: int
 
 
-def part_features(found: Found, reference: tuple[float, float, float]) -> Features:
-    """Describe faces, edges and vertices of a part; ``reference`` is a point near it.
+def part_features(
+    found: Found, reference: tuple[float, float, float], nodes: Sequence[Nodes] | None
+) -> Features:
+    """Describe faces, edges and vertices of a part.
+
+    Args:
+        found: The part.
+        reference: A point near it.
+        nodes: Of each face, where there are any: more exact than the kernel's integrals over curved faces.
 
     Raises:
         Failure: The kernel threw.
     """
-    rows = [_face(face, name, integral) for face, name, integral in found.faces]
+    rows = [
+        _face(face, name, integral, nodes[index] if nodes else None)
+        for index, (face, name, integral) in enumerate(found.faces)
+    ]
     edges, ends = _edges(found, reference)
     rows += edges
     rows += [(VERTEX, xyz(_place_of(_as_vertex(vertex))), 0.0, 0.0, _NONE) for vertex in ends]
@@ -75,6 +86,7 @@ def part_features(found: Found, reference: tuple[float, float, float]) -> Featur
 
 
 _NONE = np.zeros((3, 3))
+_AGREEMENT = 1e-4
 _Row = tuple[int, Array, float, float, Array]
 
 
@@ -86,11 +98,28 @@ def covariance(integral: Any, amount: float) -> Array:
     return spread
 
 
-def _face(face: Shape, name: str, integral: Any) -> _Row:
+def _face(face: Shape, name: str, integral: Any, nodes: Nodes | None) -> _Row:
     area = abs(float(integral.Mass()))
+    centre, tensor = _spread(nodes, area) or (xyz(integral.CentreOfMass()), None)
     # The edges of a plane say all about it; a curved face may turn between them.
-    tensor = _NONE if name == "plane" or not area else covariance(integral, float(integral.Mass()))
-    return FACE_CODES[name], xyz(integral.CentreOfMass()), math.sqrt(area), _radius(face, name), tensor
+    if name == "plane" or not area:
+        tensor = _NONE
+    elif tensor is None:
+        tensor = covariance(integral, float(integral.Mass()))
+    return FACE_CODES[name], centre, math.sqrt(area), _radius(face, name), tensor
+
+
+def _spread(nodes: Nodes | None, area: float) -> tuple[Array, Array] | None:
+    """Return centroid and covariance by nodes; None where they do not give the area."""
+    if nodes is None or not len(nodes.areas):
+        return None
+    total = float(nodes.areas.sum())
+    if abs(abs(total) - area) > _AGREEMENT * area:
+        return None
+    shares = nodes.areas / total
+    centre = shares @ nodes.points
+    arms = nodes.points - centre
+    return centre, (arms * shares[:, None]).T @ arms
 
 
 def _radius(face: Shape, name: str) -> float:
@@ -134,9 +163,8 @@ def _edges(found: Found, reference: tuple[float, float, float]) -> tuple[list[_R
 
 
 def _edge(edge: Shape, name: str, reference: tuple[float, float, float], *, closed: bool) -> _Row | None:
-    integral = _Props(_Point(*reference))
     try:
-        _measure_curve(edge, integral)
+        integral = _CurveIntegral(_Curve(_as_edge(edge)), _Point(*reference))
     except Failure:
         return None
     length = float(integral.Mass())

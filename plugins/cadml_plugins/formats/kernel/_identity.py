@@ -20,7 +20,7 @@ Array = NDArray[np.float64]
 MOST_FACES = 3_000
 """Distinct faces up to which features and handedness are worked out."""
 MOST_FREE_FORM = 300
-"""Faces that must be covered with facets, at about a millisecond each, up to which there is a handedness."""
+"""Faces without a closed form, at a millisecond or two each, up to which there are nodes."""
 MOST_NODES = 500_000
 """Nodes of all placed bodies up to which the whole has a handedness."""
 
@@ -41,8 +41,9 @@ class Body:
     def describe(self) -> None:
         """Work out features and nodes; each stays None where the kernel fails."""
         try:
-            self.features = part_features(self.found, self.reference)
-            self.nodes = _nodes(self.found)
+            nodes = _nodes(self.found)
+            self.features = part_features(self.found, self.reference, nodes)
+            self.nodes = None if nodes is None else _quadrature.joined(nodes)
         except Failure:
             return
 
@@ -143,18 +144,17 @@ def _handedness(nodes: Nodes | None, mass: Mass, spread: Array) -> tuple[tuple[f
     return chirality(nodes.points, normals, nodes.areas, mass.centroid, spread), float(error)
 
 
-def _nodes(found: Found) -> Nodes | None:
+def _nodes(found: Found) -> list[Nodes] | None:
+    """Return nodes of each face; None where too many are free-form."""
     kinds = [_geometry.surface_kind(face) for face, _, _ in found.faces]
     if sum(kind not in _geometry.ELEMENTARY for kind in kinds) > MOST_FREE_FORM:
         return None
-    return _quadrature.joined(
-        [
-            _quadrature.face_nodes(
-                face, kind, abs(float(integral.Mass())), _geometry.xyz(integral.CentreOfMass())
-            )
-            for (face, _, integral), kind in zip(found.faces, kinds, strict=True)
-        ]
-    )
+    return [
+        _quadrature.face_nodes(
+            face, kind, abs(float(integral.Mass())), _geometry.xyz(integral.CentreOfMass())
+        )
+        for (face, _, integral), kind in zip(found.faces, kinds, strict=True)
+    ]
 
 
 def _placed_nodes(bodies: Sequence[Body]) -> Nodes | None:

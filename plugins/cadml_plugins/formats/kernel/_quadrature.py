@@ -1,9 +1,8 @@
 """Nodes on a face: places, outward normals and areas over which functions of both are integrated.
 
-A plane needs one node, since its normal is constant and the functions are linear in the place. The surfaces
-of revolution with a closed form are integrated over their parameters u and v by Green's theorem: the integral
-of f over the face is that of -F du along its edges, where F is the integral of f over v. Other faces are
-covered with facets.
+A plane needs one node, since its normal is constant and the functions are linear in the place. Other faces
+are integrated over their parameters u and v by Green's theorem: the integral of f over the face is that of
+-F du along its edges, where F is the integral of f over v.
 """
 
 from __future__ import annotations
@@ -16,25 +15,23 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from cadml_plugins.formats.kernel import _tessellation, _topology
+from cadml_plugins.formats.kernel import _topology
 from cadml_plugins.formats.kernel._geometry import xyz
 from cadml_plugins.formats.kernel._occt import Shape, kernel_class, kernel_function
 
 Array = NDArray[np.float64]
 
-ALONG = 16
-"""Gauss points along an edge."""
-ACROSS = {"cylinder": 4, "cone": 4, "sphere": 16, "torus": 16}
+ALONG, PIECES, ALONG_PIECE = 16, 8, 8
+"""Gauss points along an edge that is straight in the parameters; pieces of any other, and points in each."""
+ACROSS = {"cylinder": 4, "cone": 4, "extrusion": 4, "sphere": 16, "torus": 16}
 """Gauss points from a fixed v to the edge; v is a length on the first two, an angle on the others."""
-FACET_ANGLE = 0.25
-"""Largest angle between the facets that stand for a free-form face, in radians."""
+_OTHERWISE = 12
 
 _Surface = kernel_class("BRepAdaptor_Surface")
 _Curve2d = kernel_class("BRepAdaptor_Curve2d")
 _Point2d, _Vector2d = kernel_class("gp_Pnt2d"), kernel_class("gp_Vec2d")
 _LINE, _FORWARD = kernel_class("GeomAbs_Line"), kernel_class("TopAbs_FORWARD")
-_Mesher = kernel_class("BRepMesh_IncrementalMesh")
-_clean = kernel_function("BRepTools", "Clean")
+_Point, _Vector = kernel_class("gp_Pnt"), kernel_class("gp_Vec")
 _as_face, _as_edge = kernel_function("TopoDS", "Face"), kernel_function("TopoDS", "Edge")
 
 
@@ -66,7 +63,7 @@ def face_nodes(face: Shape, kind: str, area: float, centroid: Array) -> Nodes:
         return _plane(face, area, centroid)
     if kind in _PROFILES:
         return _revolved(face, kind)
-    return _facets(face, math.sqrt(area))
+    return _evaluated(face, kind)
 
 
 def joined(parts: list[Nodes]) -> Nodes:
@@ -83,15 +80,26 @@ def _plane(face: Shape, area: float, centroid: Array) -> Nodes:
     return Nodes(centroid[None], normal[None], np.array([area]))
 
 
-def _facets(face: Shape, size: float) -> Nodes:
-    _Mesher(face, 0.01 * size or 1.0, False, FACET_ANGLE, False)
-    vertices, triangles = _tessellation.triangles(face)
-    _clean(face)  # a triangulation would change what later steps find
-    a, b, c = (vertices[triangles[:, corner]] for corner in range(3))
-    vectors = np.cross(b - a, c - a)
+def _evaluated(face: Shape, kind: str) -> Nodes:
+    """Have the kernel evaluate the surface at every node."""
+    surface = _Surface(face, False)
+    u, v, weights = _parameters(face, ACROSS.get(kind, _OTHERWISE))
+    place, along, across = _Point(), _Vector(), _Vector()
+    rows = np.empty((len(u), 9))
+    for row, first, second in zip(rows, u.tolist(), v.tolist(), strict=True):
+        surface.D1(first, second, place, along, across)
+        row[:3] = place.X(), place.Y(), place.Z()
+        row[3:6] = along.X(), along.Y(), along.Z()
+        row[6:] = across.X(), across.Y(), across.Z()
+    vectors = np.cross(rows[:, 3:6], rows[:, 6:])
+    return _nodes(rows[:, :3], -vectors if _topology.is_reversed(face) else vectors, weights)
+
+
+def _nodes(points: Array, vectors: Array, weights: Array) -> Nodes:
+    """Take the length of the vectors as area, their direction as normal; leave out poles."""
     lengths = np.linalg.norm(vectors, axis=1)
     kept = lengths > 0.0
-    return Nodes(((a + b + c) / 3.0)[kept], vectors[kept] / lengths[kept, None], lengths[kept] / 2.0)
+    return Nodes(points[kept], vectors[kept] / lengths[kept, None], (lengths * weights)[kept])
 
 
 # A profile is the distance from the axis and the height along it as functions of v, with derivatives.
@@ -139,20 +147,18 @@ def _revolved(face: Shape, kind: str) -> Nodes:
     vectors = distance[:, None] * (d_height[:, None] * outward - d_distance[:, None] * z)
     if _topology.is_reversed(face) == position.Direct():
         vectors = -vectors
-    lengths = np.linalg.norm(vectors, axis=1)
-    kept = lengths > 0.0
-    return Nodes(points[kept], vectors[kept] / lengths[kept, None], (lengths * weights)[kept])
+    return _nodes(points, vectors, weights)
 
 
 def _parameters(face: Shape, order: int) -> tuple[Array, Array, Array]:
     """Return u, v and weights by Green's theorem, (n,) each, with ``order`` Gauss points across."""
     ahead = _as_face(face.Oriented(_FORWARD))
-    position, weight = _gauss(ALONG)
     across, share = _gauss(order)
     columns, base = [], None
     for edge in _topology.explore(ahead, _topology.EDGE):
         curve = _Curve2d(_as_edge(edge), ahead)
         first, last = curve.FirstParameter(), curve.LastParameter()
+        position, weight = _gauss(ALONG) if curve.GetType() == _LINE else _pieces()
         u, v, du = _along(curve, first + (last - first) * position)
         base = float(v[0]) if base is None else base
         if not du.any():
@@ -191,7 +197,15 @@ def _along(curve: Any, parameters: Array) -> tuple[Array, Array, Array]:
     return rows[:, 0], rows[:, 1], rows[:, 2]
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=1)
+def _pieces() -> tuple[Array, Array]:
+    """Return points and weights on 0 .. 1 for curves that are smooth in pieces."""
+    points, weights = _gauss(ALONG_PIECE)
+    starts = np.arange(PIECES)[:, None]
+    return ((starts + points) / PIECES).ravel(), np.tile(weights / PIECES, PIECES)
+
+
+@lru_cache(maxsize=8)
 def _gauss(order: int) -> tuple[Array, Array]:
     """Return the points and weights of Gauss and Legendre on 0 .. 1."""
     points, weights = np.polynomial.legendre.leggauss(order)
