@@ -17,14 +17,14 @@ _TIE = 0.02
 """Relative difference of two moments below which they fix no axes."""
 _STEPS = 180
 """Turns about the axis that is left where two moments tie."""
-_KEPT, _ROUNDS = 4, 25
-"""Motions that are refined, and how often."""
+_KEPT, _ROUNDS, _CORNERS = 3, 20, 500
+"""Motions that are refined, how often, and by how many corners."""
 _DIRECTIONS = 8
 """Most common directions of normals that are tried where all moments tie."""
 
 
-def align(a: Surface, b: Surface, *, improper: bool) -> Array:
-    """Return the motion of one hand, 4 x 4, that brings the first mesh closest to the second.
+def align(a: Surface, b: Surface, *, improper: bool) -> tuple[Array, float]:
+    """Return the motion of one hand, 4 x 4, that brings the first mesh closest, and the distance left.
 
     The second mesh should be the more exact one.
     """
@@ -32,7 +32,7 @@ def align(a: Surface, b: Surface, *, improper: bool) -> Array:
     samples, _ = a.samples(_SAMPLES if len(rotations) < _STEPS else _FEWER)
     centred = samples - a.moments[1]
     scores = [float(b.nearest(centred @ turn.T + b.moments[1])[0].mean()) for turn in rotations]
-    step = -(-len(a.mesh.vertices) // (4 * _SAMPLES))
+    step = -(-len(a.mesh.vertices) // _CORNERS)
     # Corners lie on the surface whatever the chord error of the facets.
     source = a.mesh.vertices[::step]
     best, least = np.eye(4), math.inf
@@ -44,7 +44,7 @@ def align(a: Surface, b: Surface, *, improper: bool) -> Array:
         error = float(b.nearest(source @ motion[:3, :3].T + motion[:3, 3])[0].max())
         if error < least:
             best, least = motion, error
-    return best
+    return best, least
 
 
 def _trials(a: Surface, b: Surface) -> list[Array]:

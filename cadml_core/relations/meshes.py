@@ -17,7 +17,7 @@ from cadml_core.relations.surfaces import Surface
 
 Array = NDArray[np.float64]
 
-ON_SURFACE = 5e-4
+ON_SURFACE = 1.2e-3
 """How far corners may be off the other surface, beside its own sag."""
 BETWEEN = 1.5e-3
 """How far other places may be, beside the sag of both."""
@@ -27,6 +27,8 @@ MOST_SAG = 0.03
 """The most that sag may allow: details of that size could hide in it."""
 NEARLY = 5e-3
 """Deviation beyond what is allowed up to which it is undecided; above it, the parts differ."""
+HOPELESS = 0.1
+"""Distance that alignment leaves above which nothing more is measured."""
 SURER = 10.0
 """By how many times the other hand must be worse for a hand to be told."""
 _PLACES = 10_000
@@ -59,7 +61,7 @@ def compare_meshes(a: Surface, b: Surface) -> Verdict:
     if a.exact and not b.exact:  # corners of facets are aligned to the exact surface, not the reverse
         found = compare_meshes(b, a)
         return found._replace(motion=_inverse(found.motion))
-    proper, improper = (_judge(a, b, align(a, b, improper=hand), mirrored=hand) for hand in (False, True))
+    proper, improper = (_judge(a, b, *align(a, b, improper=hand), mirrored=hand) for hand in (False, True))
     if proper.same:
         return proper
     if not improper.same:
@@ -76,8 +78,12 @@ def _inverse(motion: Array) -> Array:
     return inverse
 
 
-def _judge(a: Surface, b: Surface, motion: Array, *, mirrored: bool) -> Verdict:
-    forth, back = _measure(a, b, motion), _measure(b, a, _inverse(motion))
+def _judge(a: Surface, b: Surface, motion: Array, left: float, *, mirrored: bool) -> Verdict:
+    if left > HOPELESS * b.length:
+        return Verdict(False, mirrored, left / b.length, ON_SURFACE, motion, None, left / b.length)
+    own = a.sag_on(b, motion) if b.exact and not a.exact else a.sag
+    forth = _measure(a, b, motion, (own, b.sag))
+    back = _measure(b, a, _inverse(motion), (b.sag, own))
     excess = max(forth.excess, back.excess)
     deviation = max(forth.deviation, back.deviation)
     reason = None
@@ -97,22 +103,37 @@ class _Measure(NamedTuple):
     allowed: float
 
 
-def _measure(a: Surface, b: Surface, motion: Array) -> _Measure:
-    """Measure how far the first mesh is from the second."""
+def _measure(a: Surface, b: Surface, motion: Array, sags: tuple[Array, Array]) -> _Measure:
+    """Measure how far the first mesh is from the second; ``sags`` are those of their facets."""
+    turn, shift = motion[:3, :3], motion[:3, 3]
+    # The nearest facet of a place above an arc may be a neighbour of those that stand for it.
+    theirs = b.around(sags[1])
     corners = a.mesh.vertices[:: -(-len(a.mesh.vertices) // _CORNERS)]
-    step = -(-len(a.corners) // _PLACES)
-    places, facets = a.samples(_PLACES)
-    between = np.concatenate([a.corners[::step].mean(axis=1), places])
+    distances, nearest, _ = b.nearest(corners @ turn.T + shift)
     # Corners of a file's own mesh lie on the surface; those made of exact surfaces lie on arcs above facets.
-    groups = (
-        (corners, BETWEEN if a.exact else ON_SURFACE, np.zeros(len(corners))),
-        (between, BETWEEN, np.concatenate([a.sag[::step], a.sag[facets]])),
-    )
-    found = []
-    for points, base, sag in groups:
-        distances, nearest, _ = b.nearest(points @ motion[:3, :3].T + motion[:3, 3])
-        allowed = base + np.minimum(SAG * (sag + b.sag[nearest]) / b.length, MOST_SAG)
-        distances = distances / b.length
-        found.append((float(distances.max()), float((distances - allowed).max()), float(allowed.max())))
-    (one, corner, most), (other, middle, more) = found
-    return _Measure(max(one, other), max(corner, middle), corner, max(most, more))
+    allowed = _allowed(BETWEEN if a.exact else ON_SURFACE, theirs[nearest], b.length)
+    corner = float((distances / b.length - allowed).max())
+    places, facets = _places(a)
+    moved = places @ turn.T + shift
+    between, nearest, ends = b.nearest(moved)
+    along = np.abs(np.einsum("ij,ij->i", ends - moved, a.normals[facets] @ turn.T))
+    across = np.sqrt(np.maximum(between**2 - along**2, 0.0))
+    # A plane facet reaches sideways into a round hole by the sag of the hole's facets, but not up or down.
+    above = along / b.length - _allowed(BETWEEN, sags[0][facets] + theirs[nearest], b.length)
+    beside = _allowed(BETWEEN, a.around(sags[0])[facets] + theirs[nearest], b.length)
+    excess = max(corner, float(above.max()), float((across / b.length - beside).max()))
+    deviation = max(float(distances.max()), float(between.max())) / b.length
+    return _Measure(deviation, excess, corner, max(float(allowed.max()), float(beside.max())))
+
+
+def _allowed(base: float, sag: Array, unit: float) -> Array:
+    return base + np.minimum(SAG * sag / unit, MOST_SAG)
+
+
+def _places(surface: Surface) -> tuple[Array, NDArray[np.int64]]:
+    """Return middles of facets and places by area, with their facets."""
+    step = -(-len(surface.corners) // _PLACES)
+    places, facets = surface.samples(_PLACES)
+    middles = surface.corners[::step].mean(axis=1)
+    own = np.arange(0, len(surface.corners), step)
+    return np.concatenate([middles, places]), np.concatenate([own, facets])

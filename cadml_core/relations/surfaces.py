@@ -16,6 +16,9 @@ Array = NDArray[np.float64]
 
 _SMOOTH = math.radians(50.0)
 """Angle between facets up to which they stand for one curved surface."""
+_FOLLOWS = math.radians(30.0)
+"""Angle between a facet and the surface that it stands for, somewhat above half of that. A chamfer, which meets
+its faces at 45 degrees, does not stand for the sharp edge between them."""
 
 
 @dataclass
@@ -100,7 +103,7 @@ class Surface:
 
     @cached_property
     def sag(self) -> Array:
-        """How far each facet, or one that touches it, may be from a curved surface through its corners, (m,).
+        """How far each facet may be from a curved surface through its corners, (m,).
 
         Facets of width w that meet at an angle t stand for an arc that is w tan(t / 4) / 2 above them; of two
         widths the smaller counts. Between coplanar facets, and across sharp edges, there is no arc.
@@ -116,6 +119,31 @@ class Surface:
         width = 2.0 * np.minimum(self.areas[left], self.areas[right]) / np.where(sides > 0.0, sides, np.inf)
         for facets in (left, right):
             np.maximum.at(own, facets, width * np.tan(angles / 4.0) / 2.0)
+        return own
+
+    def sag_on(self, other: Surface, motion: Array) -> Array:
+        """The same by the normals of an exact surface, (m,): they turn from corner to corner of a facet.
+
+        They are taken a little inside of the corners, where a facet lies on one face. A facet that covers a
+        hole in a plane has the same normal at all corners, and no sag; neither has one that does not follow
+        the surface, with a normal far from its own.
+        """
+        inside = 0.9 * self.corners + 0.1 * self.corners.mean(axis=1, keepdims=True)
+        places = inside.reshape(-1, 3) @ motion[:3, :3].T + motion[:3, 3]
+        _, facets, _ = other.nearest(places)
+        normals = other.normals[facets].reshape(-1, 3, 3)
+        own = np.zeros(len(self.mesh.triangles))
+        for one, two in ((0, 1), (1, 2), (2, 0)):
+            cosines = np.einsum("ij,ij->i", normals[:, one], normals[:, two])
+            angles = np.arccos(np.clip(cosines, 0.0, 1.0))
+            sides = np.linalg.norm(self.corners[:, one] - self.corners[:, two], axis=1)
+            own = np.maximum(own, sides * np.tan(angles / 4.0) / 2.0)
+        turn = motion[:3, :3]
+        follows = (np.einsum("mi,mci->mc", self.normals @ turn.T, normals) > math.cos(_FOLLOWS)).all(axis=1)
+        return np.where(follows, own, 0.0)
+
+    def around(self, own: Array) -> Array:
+        """Return for each facet the largest value of those that share a corner with it."""
         at_vertices = np.zeros(len(self.mesh.vertices))
         for corner in range(3):
             np.maximum.at(at_vertices, self.mesh.triangles[:, corner], own)

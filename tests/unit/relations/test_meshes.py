@@ -67,6 +67,20 @@ def test_an_edit_is_not_accepted(edit: Any, deflection: float) -> None:
     assert not compare_meshes(facets(block(), deflection), exact(edit())).same
 
 
+@pytest.mark.parametrize("deflection", [FINE, COARSE])
+def test_a_chamfer_is_no_sharp_edge(deflection: float) -> None:
+    """All corners of a chamfer lie on the faces that would meet in a sharp edge; its facets do not."""
+    sharp = parts.cylinder(10, 20)
+    chamfered = parts.fuse(parts.cylinder(10, 18), placed_cone())
+    assert not compare_meshes(exact(sharp), facets(chamfered, deflection)).same
+    assert not compare_meshes(exact(chamfered), facets(sharp, deflection)).same
+
+
+def placed_cone() -> Any:
+    """The chamfered end of a cylinder of radius 10."""
+    return solids.turned(parts.cone(10, 8, 2), (0, 0, 1), 0.0, (0, 0, 18))
+
+
 def test_two_files_of_one_mesh_are_the_same() -> None:
     """The same facets elsewhere agree exactly; facets made anew agree within their sag."""
     assert compare_meshes(facets(parts.bracket()), Surface(solids.mesh_of(parts.bracket(), FINE))).same
