@@ -27,7 +27,7 @@ MOST_SAG = 0.03
 """The most that sag may allow: details of that size could hide in it."""
 NEARLY = 5e-3
 """Deviation beyond what is allowed up to which it is undecided; above it, the parts differ."""
-HOPELESS = 0.1
+FAR_OFF = 0.1
 """Distance that alignment leaves above which nothing more is measured."""
 SURER = 10.0
 """By how many times the other hand must be worse for a hand to be told."""
@@ -79,7 +79,7 @@ def _inverse(motion: Array) -> Array:
 
 
 def _judge(a: Surface, b: Surface, motion: Array, left: float, *, mirrored: bool) -> Verdict:
-    if left > HOPELESS * b.length:
+    if left > FAR_OFF * b.length:
         return Verdict(False, mirrored, left / b.length, ON_SURFACE, motion, None, left / b.length)
     own = a.sag_on(b, motion) if b.exact and not a.exact else a.sag
     forth = _measure(a, b, motion, (own, b.sag))

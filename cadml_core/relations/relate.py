@@ -182,12 +182,11 @@ def _mesh_candidate(a: BodyInvariants, b: BodyInvariants) -> Relation:
 
 
 def _uncertain(verdict: Verdict, a: Subject, b: Subject) -> Relation:
-    found = differences(a, b)
     variant = verdict.candidate is None and is_variant(a, b)
     return Relation(
         "variant" if variant else "similar",
         "features" if variant else "none",
-        differences=found,
+        differences=differences(a, b) if variant else (),
         candidate=verdict.candidate,
         reason=verdict.reason,
     )

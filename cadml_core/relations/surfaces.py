@@ -17,8 +17,8 @@ Array = NDArray[np.float64]
 _SMOOTH = math.radians(50.0)
 """Angle between facets up to which they stand for one curved surface."""
 _FOLLOWS = math.radians(30.0)
-"""Angle between a facet and the surface that it stands for, somewhat above half of that. A chamfer, which meets
-its faces at 45 degrees, does not stand for the sharp edge between them."""
+"""Angle between a facet and the surface that it stands for, somewhat above half of that: a chamfer meets its
+faces at 45 degrees, and does not stand for the sharp edge between them."""
 
 
 @dataclass

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cadml_core import MOST_BODIES, MOST_FEATURES, BodyInvariants, FeatureList, Invariants, chirality
-from cadml_plugins.formats.kernel import _geometry, _quadrature
+from cadml_plugins.formats.kernel import _geometry, _quadrature, _topology
 from cadml_plugins.formats.kernel._features import Features, Found, part_features
 from cadml_plugins.formats.kernel._mass import Mass, Placement, total_mass
 from cadml_plugins.formats.kernel._occt import Failure
@@ -19,8 +19,8 @@ Array = NDArray[np.float64]
 
 MOST_FACES = 3_000
 """Distinct faces up to which features and handedness are worked out."""
-MOST_FREE_FORM = 300
-"""Faces without a closed form, at a millisecond or two each, up to which there are nodes."""
+MOST_FREE_FORM = 800
+"""Edges of faces without a closed form, at up to half a millisecond each, up to which there are nodes."""
 MOST_NODES = 500_000
 """Nodes of all placed bodies up to which the whole has a handedness."""
 
@@ -74,7 +74,10 @@ def identity(bodies: Sequence[Body]) -> tuple[Invariants | None, FeatureList | N
             body.describe()
     listed = _feature_list(bodies, whole.centroid) if few else None
     rows = [_row(body, mass) for body, mass in solids] if len(solids) <= MOST_BODIES else []
-    return Invariants(_whole(bodies, whole), tuple(rows)), listed
+    described = _whole(bodies, whole)
+    if not all(np.isfinite([row.area, row.volume, *row.moments]).all() for row in (described, *rows)):
+        return None, None
+    return Invariants(described, tuple(rows)), listed
 
 
 def _row(body: Body, mass: Mass) -> BodyInvariants:
@@ -147,7 +150,12 @@ def _handedness(nodes: Nodes | None, mass: Mass, spread: Array) -> tuple[tuple[f
 def _nodes(found: Found) -> list[Nodes] | None:
     """Return nodes of each face; None where too many are free-form."""
     kinds = [_geometry.surface_kind(face) for face, _, _ in found.faces]
-    if sum(kind not in _geometry.ELEMENTARY for kind in kinds) > MOST_FREE_FORM:
+    free = [
+        face
+        for (face, _, _), kind in zip(found.faces, kinds, strict=True)
+        if kind not in _geometry.ELEMENTARY
+    ]
+    if sum(len(_topology.explore(face, _topology.EDGE)) for face in free) > MOST_FREE_FORM:
         return None
     return [
         _quadrature.face_nodes(
@@ -182,6 +190,9 @@ def _feature_list(bodies: Sequence[Body], centre: Array) -> FeatureList | None:
     described = [(body, body.features) for body in bodies if body.features is not None]
     total = sum(len(features.kinds) * len(body.placements) for body, features in described)
     if len(described) < len(bodies) or not 0 < total <= MOST_FEATURES:
+        return None
+    numbers = (np.column_stack([item.points, item.sizes, item.tensors[:, 0, 0]]) for _, item in described)
+    if not all(np.isfinite(columns).all() for columns in numbers):
         return None
     owners, points, tensors, centres = [], [], [], []
     sources: list[int] = []

@@ -23,9 +23,12 @@ Array = NDArray[np.float64]
 
 ALONG, PIECES, ALONG_PIECE = 16, 8, 8
 """Gauss points along an edge that is straight in the parameters; pieces of any other, and points in each."""
-ACROSS = {"cylinder": 4, "cone": 4, "extrusion": 4, "sphere": 16, "torus": 16}
+FREE_FORM = 8
+"""The same along a straight edge, and pieces of two points each of any other, where the kernel must evaluate
+a free-form surface at every point: three microseconds each."""
+ACROSS = {"cylinder": 4, "cone": 4, "extrusion": 4, "revolution": 12, "sphere": 16, "torus": 16}
 """Gauss points from a fixed v to the edge; v is a length on the first two, an angle on the others."""
-_OTHERWISE = 12
+_OTHERWISE = 6
 
 _Surface = kernel_class("BRepAdaptor_Surface")
 _Curve2d = kernel_class("BRepAdaptor_Curve2d")
@@ -158,7 +161,7 @@ def _parameters(face: Shape, order: int) -> tuple[Array, Array, Array]:
     for edge in _topology.explore(ahead, _topology.EDGE):
         curve = _Curve2d(_as_edge(edge), ahead)
         first, last = curve.FirstParameter(), curve.LastParameter()
-        position, weight = _gauss(ALONG) if curve.GetType() == _LINE else _pieces()
+        position, weight = _along_edge(curve.GetType() == _LINE, order == _OTHERWISE)
         u, v, du = _along(curve, first + (last - first) * position)
         base = float(v[0]) if base is None else base
         if not du.any():
@@ -197,10 +200,12 @@ def _along(curve: Any, parameters: Array) -> tuple[Array, Array, Array]:
     return rows[:, 0], rows[:, 1], rows[:, 2]
 
 
-@lru_cache(maxsize=1)
-def _pieces() -> tuple[Array, Array]:
-    """Return points and weights on 0 .. 1 for curves that are smooth in pieces."""
-    points, weights = _gauss(ALONG_PIECE)
+@lru_cache(maxsize=4)
+def _along_edge(straight: bool, free_form: bool) -> tuple[Array, Array]:
+    """Return points and weights on 0 .. 1, in pieces for a curve that may be smooth in pieces only."""
+    if straight:
+        return _gauss(FREE_FORM if free_form else ALONG)
+    points, weights = _gauss(2 if free_form else ALONG_PIECE)
     starts = np.arange(PIECES)[:, None]
     return ((starts + points) / PIECES).ravel(), np.tile(weights / PIECES, PIECES)
 
