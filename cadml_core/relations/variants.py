@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from cadml_core.documents.feature_list import FACE_CODES, FIRST_EDGE, FeatureList
+from cadml_core.documents.feature_list import EDGE_CODES, FACE_CODES, VERTEX, FeatureList
 from cadml_core.relations.blocking import difference
 from cadml_core.relations.registration import register
 from cadml_core.relations.relation import Difference, Subject
@@ -21,6 +21,10 @@ CLOSE = 0.1
 _SAME_SIZE = 1e-3
 _VISIBLE = 5e-4
 """Relative difference of a quantity from which it is told."""
+_SIDE_VISIBLE, _SURPRISING = 2.5e-3, 0.2
+"""The same for a side, which is known less exactly; and a difference that is believed of one side only."""
+_TIGHT = 1.2
+"""A box this much larger than that along the axes of inertia is of a part that lies askew."""
 _SIDES: tuple[Literal["thickness", "width", "length"], ...] = ("thickness", "width", "length")
 
 
@@ -74,8 +78,8 @@ def differences(a: Subject, b: Subject) -> tuple[Difference, ...]:
     return tuple(found)
 
 
-def _differ(one: float, other: float) -> bool:
-    return abs(one - other) > _VISIBLE * max(abs(one), abs(other))
+def _differ(one: float, other: float, visible: float = _VISIBLE) -> bool:
+    return abs(one - other) > visible * max(abs(one), abs(other))
 
 
 def _faces(part: Subject) -> int:
@@ -89,10 +93,26 @@ def _sides(a: Subject, b: Subject) -> list[Difference]:
     if a.features is not None and b.features is not None and len(a.features) and len(b.features):
         motion = register(a.features, b.features)
         if motion is not None:
-            sides = _aligned(a.features, b.features, motion)
+            sides = _along_axes(a, b, motion) or _aligned(a.features, b.features, motion)
     order = np.argsort(sides[0], kind="stable")
-    pairs = zip(_SIDES, sides[0][order].tolist(), sides[1][order].tolist(), strict=True)
-    return [Difference(name, one, other) for name, one, other in pairs if _differ(one, other)]
+    pairs = list(zip(_SIDES, sides[0][order].tolist(), sides[1][order].tolist(), strict=True))
+    if sum(abs(one - other) > _SURPRISING * max(one, other) for _, one, other in pairs) > 1:
+        return []  # the two lie otherwise to one another than was found
+    return [Difference(name, one, other) for name, one, other in pairs if _differ(one, other, _SIDE_VISIBLE)]
+
+
+def _along_axes(
+    a: Subject, b: Subject, motion: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
+    """Return the exact boxes where both parts lie along the axes of their files; None where they do not."""
+    first, second = a.document.bounding_box, b.document.bounding_box
+    if first is None or second is None or a.features is None or np.abs(motion - np.eye(3)).max() > 1e-6:
+        return None
+    _, own = np.linalg.eigh(a.features.points.T @ a.features.points)
+    sides = np.array(first.extents)
+    if np.prod(sides) > _TIGHT * np.prod(_extents(a.features, own)):
+        return None
+    return sides, np.array(second.extents)
 
 
 def _plain(part: Subject) -> NDArray[np.float64]:
@@ -118,8 +138,13 @@ def _extents(features: FeatureList, axes: NDArray[np.float64]) -> NDArray[np.flo
     # A ring of covariance c reaches the square root of 2 c to each side of its centre.
     along = np.einsum("ji,njk,ki->ni", axes, tensors, axes)
     reach = features.spreads[:, None] * np.sqrt(np.maximum(2.0 * along, 0.0))
-    reach = reach * (features.kinds >= FIRST_EDGE)[:, None]
-    found: NDArray[np.float64] = (places + reach).max(axis=0) - (places - reach).min(axis=0)
+    ring = features.kinds == EDGE_CODES["circle"]
+    low, high = places - reach * ring[:, None], places + reach * ring[:, None]
+    # Of curved faces and of free-form edges it is not known how far they bulge.
+    kept = ring | np.isin(features.kinds, (VERTEX, FACE_CODES["plane"], EDGE_CODES["line"]))
+    if not kept.any():
+        return np.zeros(3)
+    found: NDArray[np.float64] = high[kept].max(axis=0) - low[kept].min(axis=0)
     return found
 
 
