@@ -1,7 +1,7 @@
 """The public surface: everything a plugin may import, and all that ``cadml.v1`` promises."""
 
 from cadml_core.contracts.features import FeatureVersion, Metric
-from cadml_core.contracts.formats import FormatAdapter, MeshRequest, ReadLimits
+from cadml_core.contracts.formats import FormatAdapter, LengthUnit, MeshRequest, ReadLimits
 from cadml_core.contracts.host import HostCommand, HostRoutes
 from cadml_core.contracts.policies import (
     Call,
@@ -65,6 +65,7 @@ __all__ = [
     "Int64Array",
     "InvalidSetting",
     "Invariants",
+    "LengthUnit",
     "LimitExceeded",
     "MalformedFile",
     "MassProperties",

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 
+from cadml_core.contracts.formats import UnitName
 from cadml_core.documents.arrays import FloatVector
 from cadml_core.documents.document import CadDocument
 
@@ -31,6 +32,19 @@ class Content(msgspec.Struct, frozen=True, kw_only=True):
     features: bytes = b""
     """Its packed feature list, empty where it has none. Written with the content; ``Catalog.contents``
     leaves it out, ``cadml_core.catalog.feature_lists`` reads it."""
+    unit: UnitName | None = None
+    """What the sender has said of a file that states no unit; it holds for every part with this content."""
+
+
+class ReadBy(NamedTuple):
+    """How a content was read."""
+
+    format: str
+    """Name of the format adapter."""
+    version: str
+    """Of the format adapter."""
+    unit: UnitName | None
+    """That the sender has stated."""
 
 
 class Vector(msgspec.Struct, frozen=True):

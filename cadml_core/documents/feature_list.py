@@ -70,6 +70,13 @@ class FeatureList(msgspec.Struct, frozen=True, eq=False):
     def __hash__(self) -> int:
         return hash((len(self.kinds), self.origin))
 
+    def scaled(self, factor: float) -> FeatureList:
+        """Return the list of the same thing with every length times a positive factor."""
+        x, y, z = self.origin
+        lengths = ("points", "sizes", "radii", "spreads", "centres")
+        changed = {name: getattr(self, name) * factor for name in lengths}
+        return msgspec.structs.replace(self, origin=(x * factor, y * factor, z * factor), **changed)
+
     def of_body(self, body: int) -> FeatureList:
         """Return the features of one placed body, about its own centroid."""
         chosen = self.bodies == body

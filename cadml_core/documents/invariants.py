@@ -37,6 +37,16 @@ class BodyInvariants(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     reliable: bool = True
     """False where the boundary is open or inconsistent, so that the volume is only formal."""
 
+    def scaled(self, factor: float) -> BodyInvariants:
+        """Return those of the same body with every length times a positive factor."""
+        low, middle, high = self.moments
+        return msgspec.structs.replace(
+            self,
+            volume=self.volume * factor**3,
+            area=self.area * factor**2,
+            moments=(low * factor**2, middle * factor**2, high * factor**2),
+        )
+
     @property
     def length(self) -> float:
         """The radius of gyration about the centroid, in mm: the unit in which parts are compared."""
@@ -51,6 +61,11 @@ class Invariants(msgspec.Struct, frozen=True, omit_defaults=True):
     """Distinct solids; empty where there are more than ``MOST_BODIES``, and for meshes."""
     exact: bool = True
     """True for surfaces, False for facets."""
+
+    def scaled(self, factor: float) -> Invariants:
+        """Return those of the same thing with every length times a positive factor."""
+        bodies = tuple(body.scaled(factor) for body in self.bodies)
+        return Invariants(self.whole.scaled(factor), bodies, self.exact)
 
 
 def chirality(

@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 
 from cadml_core.contracts.features import FeatureVersion
-from cadml_core.contracts.formats import FormatAdapter, MeshRequest, ReadLimits
+from cadml_core.contracts.formats import FormatAdapter, MeshRequest, ReadLimits, UnitName
 from cadml_core.errors import CadmlError
 from cadml_core.reading.detection import display
 from cadml_core.reading.identity import FileIdentity
@@ -29,6 +29,8 @@ class Task(msgspec.Struct, frozen=True):
     """The format adapter to use; None: the one that recognises the content."""
     mesh: MeshRequest | None = None
     """Return the mesh as well."""
+    unit: UnitName | None = None
+    """What the sender says of a file that states no unit."""
 
     @property
     def name(self) -> str:
@@ -78,6 +80,7 @@ class ReaderProgram:
                 identity=task.identity,
                 adapter=task.adapter,
                 mesh=task.mesh,
+                unit=task.unit,
             )
         except (CadmlError, MemoryError):
             raise

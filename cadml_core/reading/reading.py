@@ -13,7 +13,14 @@ import msgspec
 import numpy as np
 
 from cadml_core.contracts.features import FeatureVersion
-from cadml_core.contracts.formats import FormatAdapter, MeshRequest, ReadLimits
+from cadml_core.contracts.formats import (
+    LENGTH_UNITS,
+    FormatAdapter,
+    LengthUnit,
+    MeshRequest,
+    ReadLimits,
+    UnitName,
+)
 from cadml_core.documents.arrays import FloatVector
 from cadml_core.documents.document import CadDocument
 from cadml_core.documents.feature_list import encode_features
@@ -62,6 +69,8 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     """The format adapter's share."""
     extract_seconds: dict[str, float]
     """Each feature version's share."""
+    unit: UnitName | None = None
+    """What the sender has said of a file that states no unit."""
 
     def vector(self, version: str) -> FeatureVector:
         """Return the raw values of one of the versions that were asked for."""
@@ -88,6 +97,7 @@ def read_file(
     identity: FileIdentity | None = None,
     adapter: str | None = None,
     mesh: MeshRequest | None = None,
+    unit: UnitName | None = None,
 ) -> Reading:
     """Read one file and extract its features, in this process.
 
@@ -103,6 +113,7 @@ def read_file(
         identity: What the file was when it was hashed; it is hashed again only if it has changed since.
         adapter: The name of the format adapter, where it is known: content and suffix are not asked.
         mesh: Return the mesh as well, within these bounds.
+        unit: What the sender says of a file that states no unit.
 
     Raises:
         NotFound: There is no such file, or a wanted feature version or the named adapter is not installed.
@@ -125,7 +136,10 @@ def read_file(
             reader = identify(path, file.read(HEAD_BYTES), formats)
         known = identity is not None and identity.describes(before)
         sha256 = identity.sha256 if identity and known else digest(path, file)
-        bounds = _with_mesh(limits, wanted) if mesh is None else msgspec.structs.replace(limits, mesh=mesh)
+        stated = LENGTH_UNITS[unit] if unit else None
+        bounds = for_versions(limits, wanted, stated)
+        if mesh is not None:
+            bounds = msgspec.structs.replace(bounds, mesh=mesh)
         document, read_seconds = _read(reader, path, bounds)
         _require_unchanged(path, before)
     vectors, extract_seconds = _extract(document, wanted)
@@ -141,6 +155,7 @@ def read_file(
         seconds=time.perf_counter() - start,
         read_seconds=read_seconds,
         extract_seconds=extract_seconds,
+        unit=unit,
     )
 
 
@@ -154,9 +169,12 @@ def feature_version(features: Mapping[str, FeatureVersion], name: str) -> Featur
     return named(features, "feature version", name, stage="features")
 
 
-def _with_mesh(limits: ReadLimits, wanted: Sequence[FeatureVersion]) -> ReadLimits:
+def for_versions(
+    limits: ReadLimits, wanted: Sequence[FeatureVersion], stated: LengthUnit | None
+) -> ReadLimits:
+    """Return what an adapter is given: a mesh is asked for only where one of the wanted versions needs it."""
     mesh = (limits.mesh or MeshRequest()) if any(version.needs_mesh for version in wanted) else None
-    return msgspec.structs.replace(limits, mesh=mesh)
+    return msgspec.structs.replace(limits, mesh=mesh, unit=stated)
 
 
 def _require_unchanged(path: Path, before: os.stat_result) -> None:
@@ -191,10 +209,10 @@ def _read(adapter: FormatAdapter, path: Path, limits: ReadLimits) -> tuple[CadDo
             format=adapter.name,
             exception=type(error).__name__,
         ) from error
-    return _settled(adapter.name, document), time.perf_counter() - start
+    return _settled(adapter.name, document, limits.unit), time.perf_counter() - start
 
 
-def _settled(adapter: str, document: Any) -> CadDocument:
+def _settled(adapter: str, document: Any, stated: LengthUnit | None) -> CadDocument:
     """Return a document that can be stored: finite, encodable, and not silently empty."""
     if not isinstance(document, CadDocument):
         raise AdapterFault(
@@ -211,6 +229,8 @@ def _settled(adapter: str, document: Any) -> CadDocument:
     warnings = clean.warnings
     if clean.empty and not warnings:
         warnings = (EMPTY_WARNING,)
+    if stated and clean.unit != stated.name and not clean.empty:
+        warnings += (_unit_unused(adapter, clean.unit, stated),)
     return msgspec.structs.replace(clean, warnings=warnings, mesh=document.mesh, features=document.features)
 
 
@@ -221,6 +241,11 @@ def _packed(adapter: str, document: CadDocument) -> bytes:
         raise AdapterFault(
             f"the {adapter} adapter returned a bad feature list: {error}", format=adapter
         ) from error
+
+
+def _unit_unused(adapter: str, own: str | None, stated: LengthUnit) -> str:
+    reason = f"the file itself states {own}" if own else f"the {adapter} adapter does not convert by it"
+    return f"the unit given, {stated.name}, was not used: {reason}"
 
 
 def _clean(value: Any, where: str) -> Any:

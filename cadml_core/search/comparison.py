@@ -9,9 +9,11 @@ import msgspec
 from cadml_core.catalog.feature_lists import feature_lists
 from cadml_core.catalog.paths import path_to_text
 from cadml_core.catalog.records import Content
-from cadml_core.contracts.formats import MeshRequest
+from cadml_core.contracts.formats import MeshRequest, UnitName
+from cadml_core.documents.document import TriangleMesh
 from cadml_core.documents.feature_list import decode_features
-from cadml_core.errors import NotFound
+from cadml_core.documents.meshes import unpack_mesh
+from cadml_core.errors import CadmlError, NotFound
 from cadml_core.intake.intake import Intake, Original
 from cadml_core.relations.relate import relate
 from cadml_core.relations.relation import Relation, Subject
@@ -28,6 +30,8 @@ class Comparable(msgspec.Struct, frozen=True):
     subject: Subject
     original: Original
     """Where its mesh can be read from again."""
+    unit: UnitName | None = None
+    """What the sender has said of a file that states no unit."""
 
 
 def comparable(intake: Intake, query: str) -> Comparable:
@@ -59,7 +63,7 @@ def _comparable(intake: Intake, name: str, content: Content, path: str | None) -
     else:
         features = feature_lists(intake.catalog, [content.sha256]).get(content.sha256)  # type: ignore[assignment]
     subject = Subject(content.sha256, content.document, features)
-    return Comparable(name, subject, Original(content.sha256, content.format, path))
+    return Comparable(name, subject, Original(content.sha256, content.format, path), content.unit)
 
 
 def compare(intake: Intake, a: Comparable, b: Comparable, *, check_meshes: bool = True) -> Relation:
@@ -74,10 +78,25 @@ def compare(intake: Intake, a: Comparable, b: Comparable, *, check_meshes: bool 
     found = relate(a.subject, b.subject)
     if not check_meshes or not needs_meshes(found):
         return found
-    first, second = (intake.mesh(part.original, MESH) for part in (a, b))
+    first, second = (_mesh(intake, part) for part in (a, b))
     for part, mesh in ((a, first), (b, second)):
         if isinstance(mesh, str):
             return msgspec.structs.replace(found, reason=f"{found.reason}; {part.name}: {mesh}")
     assert not isinstance(first, str)
     assert not isinstance(second, str)
     return verify(found, a.subject, b.subject, first, second)
+
+
+def _mesh(intake: Intake, part: Comparable) -> TriangleMesh | str:
+    """Read a mesh from its file again; or say why there is none, in words that follow a part's name."""
+    original = part.original
+    located = intake.locate([original])
+    if isinstance(located, str):
+        return located
+    try:
+        reading = intake.readers.read(located, (), adapter=original.format, unit=part.unit, mesh=MESH)
+    except CadmlError as error:
+        return f"its file cannot be read again ({error.code}): {error.message}"
+    if reading.sha256 != original.sha256:
+        return "its file has changed since: ingest it again"
+    return unpack_mesh(reading.mesh) if reading.mesh else "its file holds no surface"

@@ -172,3 +172,17 @@ def test_packing_keeps_a_feature_list(tmp_path: Path) -> None:
             getattr(features, name), abs=1e-6 * math.hypot(30, 20, 10)
         )
     assert back.tensors == pytest.approx(features.tensors, abs=1e-7)
+
+
+def test_a_stated_unit_scales_everything(tmp_path: Path) -> None:
+    """A document in another unit has the invariants and features of the larger part."""
+    document, larger = (
+        read_step(chiral_block(), tmp_path),
+        read_step(transformed(chiral_block(), scale=2), tmp_path),
+    )
+    scaled = document.scaled(2.0)
+    assert whole(scaled).moments == pytest.approx(whole(larger).moments, rel=1e-9)
+    assert whole(scaled).volume == pytest.approx(whole(larger).volume, rel=1e-9)
+    assert scaled.features is not None
+    assert larger.features is not None
+    assert sorted(scaled.features.sizes) == pytest.approx(sorted(larger.features.sizes), rel=1e-9)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from cadml_core import EDGE_CODES, FACE_CODES, VERTEX
 from cadml_plugins.formats.kernel import _topology
 from cadml_plugins.formats.kernel._geometry import xyz
+from cadml_plugins.formats.kernel._nodes import Nodes
 from cadml_plugins.formats.kernel._occt import Failure, Shape, kernel_class, kernel_function
-from cadml_plugins.formats.kernel._quadrature import Nodes
 
 Array = NDArray[np.float64]
 
@@ -27,12 +27,23 @@ _is_closed = kernel_function("BRep_Tool", "IsClosed")
 _place_of = kernel_function("BRep_Tool", "Pnt")
 
 
+class FoundFace(NamedTuple):
+    """A face with its measures."""
+
+    shape: Shape
+    name: str
+    """Of its surface, as it was recognised."""
+    area: float
+    """In mm²."""
+    integral: Any
+    """The kernel's integral over the area; None where it would be wrong."""
+
+
 @dataclass(slots=True)
 class Found:
     """What the census met in one part: shapes with their names, faces with their integrals."""
 
-    faces: list[tuple[Shape, str, Any]] = field(default_factory=list)
-    """Face, name of its surface, and the kernel's integral over its area."""
+    faces: list[FoundFace] = field(default_factory=list)
     edges: list[tuple[Shape, str]] = field(default_factory=list)
     """Edges that are not degenerate, with the name of their curve."""
 
@@ -65,8 +76,9 @@ def part_features(
         Failure: The kernel threw.
     """
     rows = [
-        _face(face, name, integral, nodes[index] if nodes else None)
-        for index, (face, name, integral) in enumerate(found.faces)
+        row
+        for index, face in enumerate(found.faces)
+        if (row := _face(face, nodes[index] if nodes else None)) is not None
     ]
     edges, ends = _edges(found, reference)
     rows += edges
@@ -98,15 +110,17 @@ def covariance(integral: Any, amount: float) -> Array:
     return spread
 
 
-def _face(face: Shape, name: str, integral: Any, nodes: Nodes | None) -> _Row:
-    area = abs(float(integral.Mass()))
-    centre, tensor = _spread(nodes, area) or (xyz(integral.CentreOfMass()), None)
+def _face(face: FoundFace, nodes: Nodes | None) -> _Row | None:
+    """Describe a face; None where neither nodes nor the kernel give its centroid."""
+    known = _spread(nodes, face.area)
+    if known is None:
+        if face.integral is None or not face.area:
+            return None
+        known = xyz(face.integral.CentreOfMass()), covariance(face.integral, float(face.integral.Mass()))
+    centre, tensor = known
     # The edges of a plane say all about it; a curved face may turn between them.
-    if name == "plane" or not area:
-        tensor = _NONE
-    elif tensor is None:
-        tensor = covariance(integral, float(integral.Mass()))
-    return FACE_CODES[name], centre, math.sqrt(area), _radius(face, name), tensor
+    tensor = _NONE if face.name == "plane" else tensor
+    return FACE_CODES[face.name], centre, math.sqrt(face.area), _radius(face.shape, face.name), tensor
 
 
 def _spread(nodes: Nodes | None, area: float) -> tuple[Array, Array] | None:
@@ -180,7 +194,7 @@ def _edge(edge: Shape, name: str, reference: tuple[float, float, float], *, clos
 def _seams(found: Found, index: _topology.ShapeIndex) -> set[int]:
     """Return the numbers of edges that one face uses twice."""
     seams: set[int] = set()
-    for face, name, _ in found.faces:
+    for face, name, _, _ in found.faces:
         if name == "plane":
             continue
         numbers = [index.number(edge) for edge in _topology.explore(face, _topology.EDGE)]

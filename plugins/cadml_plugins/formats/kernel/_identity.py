@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cadml_core import MOST_BODIES, MOST_FEATURES, BodyInvariants, FeatureList, Invariants, chirality
-from cadml_plugins.formats.kernel import _geometry, _quadrature, _topology
-from cadml_plugins.formats.kernel._features import Features, Found, part_features
+from cadml_plugins.formats.kernel import _geometry, _nodes, _topology
+from cadml_plugins.formats.kernel._features import Features, Found, FoundFace, part_features
 from cadml_plugins.formats.kernel._mass import Mass, Placement, total_mass
+from cadml_plugins.formats.kernel._nodes import Nodes
 from cadml_plugins.formats.kernel._occt import Failure
-from cadml_plugins.formats.kernel._quadrature import Nodes
 
 Array = NDArray[np.float64]
 
@@ -41,9 +41,9 @@ class Body:
     def describe(self) -> None:
         """Work out features and nodes; each stays None where the kernel fails."""
         try:
-            nodes = _nodes(self.found)
+            nodes = _face_nodes(self.found)
             self.features = part_features(self.found, self.reference, nodes)
-            self.nodes = None if nodes is None else _quadrature.joined(nodes)
+            self.nodes = None if nodes is None else _nodes.joined(nodes)
         except Failure:
             return
 
@@ -55,8 +55,12 @@ class Body:
         return self.mass if self.mass.volume > 0.0 else self.mass.reversed()
 
 
-def identity(bodies: Sequence[Body]) -> tuple[Invariants | None, FeatureList | None]:
+def identity(bodies: Sequence[Body], *, reliable: bool) -> tuple[Invariants | None, FeatureList | None]:
     """Describe a file for the comparison with others.
+
+    Args:
+        bodies: Its parts.
+        reliable: Whether nothing is known against its volume.
 
     Returns:
         The invariants, None where nothing encloses a volume, and the feature list, None where there are
@@ -74,7 +78,7 @@ def identity(bodies: Sequence[Body]) -> tuple[Invariants | None, FeatureList | N
             body.describe()
     listed = _feature_list(bodies, whole.centroid) if few else None
     rows = [_row(body, mass) for body, mass in solids] if len(solids) <= MOST_BODIES else []
-    described = _whole(bodies, whole)
+    described = _whole(bodies, whole, reliable=reliable)
     if not all(np.isfinite([row.area, row.volume, *row.moments]).all() for row in (described, *rows)):
         return None, None
     return Invariants(described, tuple(rows)), listed
@@ -91,7 +95,7 @@ def _invariants(
     numbers, error = _handedness(nodes, mass, spread)
     return BodyInvariants(
         volume=mass.volume,
-        area=sum(abs(float(integral.Mass())) for _, _, integral in found.faces),
+        area=sum(face.area for face in found.faces),
         moments=_moments(spread),
         chirality=numbers,
         chirality_error=error,
@@ -103,7 +107,7 @@ def _invariants(
     )
 
 
-def _whole(bodies: Sequence[Body], mass: Mass) -> BodyInvariants:
+def _whole(bodies: Sequence[Body], mass: Mass, *, reliable: bool) -> BodyInvariants:
     rows = [
         _invariants(body.found, None, mass, body.features, body.reliable, len(body.placements))
         for body in bodies
@@ -120,7 +124,7 @@ def _whole(bodies: Sequence[Body], mass: Mass) -> BodyInvariants:
         edges=sum(row.edges * row.count for row in rows),
         vertices=sum(row.vertices * row.count for row in rows),
         count=sum(row.count for row, body in zip(rows, bodies, strict=True) if body.solid),
-        reliable=all(row.reliable for row in rows),
+        reliable=reliable and all(row.reliable for row in rows),
     )
 
 
@@ -147,22 +151,26 @@ def _handedness(nodes: Nodes | None, mass: Mass, spread: Array) -> tuple[tuple[f
     return chirality(nodes.points, normals, nodes.areas, mass.centroid, spread), float(error)
 
 
-def _nodes(found: Found) -> list[Nodes] | None:
+def _face_nodes(found: Found) -> list[Nodes] | None:
     """Return nodes of each face; None where too many are free-form."""
-    kinds = [_geometry.surface_kind(face) for face, _, _ in found.faces]
-    free = [
-        face
-        for (face, _, _), kind in zip(found.faces, kinds, strict=True)
+    kinds = [_geometry.surface_kind(face.shape) for face in found.faces]
+    edges = sum(
+        len(_topology.explore(face.shape, _topology.EDGE))
+        for face, kind in zip(found.faces, kinds, strict=True)
         if kind not in _geometry.ELEMENTARY
-    ]
-    if sum(len(_topology.explore(face, _topology.EDGE)) for face in free) > MOST_FREE_FORM:
+    )
+    if edges > MOST_FREE_FORM or any(
+        kind == "plane" and face.integral is None for face, kind in zip(found.faces, kinds, strict=True)
+    ):
         return None
     return [
-        _quadrature.face_nodes(
-            face, kind, abs(float(integral.Mass())), _geometry.xyz(integral.CentreOfMass())
-        )
-        for (face, _, integral), kind in zip(found.faces, kinds, strict=True)
+        _nodes.face_nodes(face.shape, kind, face.area, _plane_centre(face))
+        for face, kind in zip(found.faces, kinds, strict=True)
     ]
+
+
+def _plane_centre(face: FoundFace) -> Array:
+    return np.zeros(3) if face.integral is None else _geometry.xyz(face.integral.CentreOfMass())
 
 
 def _placed_nodes(bodies: Sequence[Body]) -> Nodes | None:
@@ -171,7 +179,7 @@ def _placed_nodes(bodies: Sequence[Body]) -> Nodes | None:
         return None
     if sum(len(body.nodes.areas) * len(body.placements) for body in solids if body.nodes) > MOST_NODES:
         return None
-    return _quadrature.joined(
+    return _nodes.joined(
         [
             Nodes(_moved(body.nodes.points, place), body.nodes.normals @ place[:3, :3].T, body.nodes.areas)
             for body in solids

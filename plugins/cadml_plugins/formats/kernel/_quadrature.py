@@ -1,217 +1,249 @@
-"""Nodes on a face: places, outward normals and areas over which functions of both are integrated.
+"""Area and volume integrals of faces that the kernel integrates wrongly: long and winding ones.
 
-A plane needs one node, since its normal is constant and the functions are linear in the place. Other faces
-are integrated over their parameters u and v by Green's theorem: the integral of f over the face is that of
--F du along its edges, where F is the integral of f over v.
+The kernel takes a fixed number of points along an edge, up to 61, however long it is. The edge of a thread
+that winds around a cylinder forty times, or a spiral of a thousand spans, needs more; its adaptive integrals
+stop too early on these, ten percent off and more.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from functools import lru_cache
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cadml_plugins.formats.kernel import _topology
-from cadml_plugins.formats.kernel._geometry import xyz
-from cadml_plugins.formats.kernel._occt import Shape, kernel_class, kernel_function
+from cadml_plugins.formats.kernel._occt import kernel_class
 
-Array = NDArray[np.float64]
+Array = NDArray[np.floating[Any]]
 
-ALONG, PIECES, ALONG_PIECE = 16, 8, 8
-"""Gauss points along an edge that is straight in the parameters; pieces of any other, and points in each."""
-FREE_FORM = 8
-"""The same along a straight edge, and pieces of two points each of any other, where the kernel must evaluate
-a free-form surface at every point: three microseconds each."""
-ACROSS = {"cylinder": 4, "cone": 4, "extrusion": 4, "revolution": 12, "sphere": 16, "torus": 16}
-"""Gauss points from a fixed v to the edge; v is a length on the first two, an angle on the others."""
-_OTHERWISE = 6
+MOST_ORDER = 61
+"""The kernel's largest number of points along an edge. It asks for more where it knows that it needs them,
+and then uses these."""
+SPAN_ORDER = 4
+"""Points that a span of a spline needs, at least."""
+TOLERANCE = 1e-5
+"""Relative error at which refinement ends: of the area, and of the volume of the cone to a point at a
+distance of the face's own size."""
+MOST_POINTS = 300_000
+"""So many points of the surfaces of a file are evaluated, at some 3 µs each."""
 
+_COARSE, _FINE = 3, 5
+"""Points along an interval of an edge; the difference of the two rules gives the error."""
+_ACROSS = {"plane": 3, "cylinder": 3, "cone": 3, "extrusion": 3, "sphere": 12, "torus": 16}
+"""Points across the face; three are exact where the surface is linear in its second parameter."""
+_ACROSS_SPAN = 8
+"""Points across each span of other surfaces."""
 _Surface = kernel_class("BRepAdaptor_Surface")
-_Curve2d = kernel_class("BRepAdaptor_Curve2d")
+_BSPLINE = kernel_class("GeomAbs_BSplineCurve")
 _Point2d, _Vector2d = kernel_class("gp_Pnt2d"), kernel_class("gp_Vec2d")
-_LINE, _FORWARD = kernel_class("GeomAbs_Line"), kernel_class("TopAbs_FORWARD")
 _Point, _Vector = kernel_class("gp_Pnt"), kernel_class("gp_Vec")
-_as_face, _as_edge = kernel_function("TopoDS", "Face"), kernel_function("TopoDS", "Edge")
+_Reals = kernel_class("TColStd_Array1OfReal", "collections:Array1_double")
 
 
-class Nodes(NamedTuple):
-    """n nodes."""
+class Integrals(NamedTuple):
+    """Integrals over a face, the volume's of the cone from a reference point."""
 
-    points: Array
-    """(n, 3), in mm."""
-    normals: Array
-    """(n, 3), of length 1, outward as far as the face is oriented so."""
-    areas: Array
-    """(n,), in mm²; some are negative by Green's theorem."""
+    area: float
+    volume: float
+    first: Array
+    """(3,), first moments about the reference point."""
+    second: Array
+    """(3, 3), second moments about it."""
 
 
-def face_nodes(face: Shape, kind: str, area: float, centroid: Array) -> Nodes:
-    """Return nodes of a face with exact geometry.
+class Budget:
+    """How many points may still be evaluated for a file."""
+
+    def __init__(self, points: int = MOST_POINTS) -> None:
+        self.left = points
+
+
+def winds(face: Any, geometry: Any, kind: str) -> bool:
+    """Tell whether a face winds around an axis more than once, or is swept along a long curve."""
+    if kind == "plane":
+        return False
+    first, last, _, _ = geometry.Bounds()
+    period, knots = _first_parameter(face, kind)
+    swept = kind == "extrusion" and len(knots) * SPAN_ORDER > MOST_ORDER
+    return bool(swept or last - first > period * (1.0 + 1e-6))
+
+
+def has_long_edge(geometry: Any, domain: Any) -> bool:
+    """Tell whether the kernel takes fewer points along an edge of a face than it needs."""
+    return any(geometry.IntegrationOrder() > MOST_ORDER for _ in _edges(geometry, domain))
+
+
+def close(volume: float, other: float, area: float) -> bool:
+    """Tell whether two volumes of the cone to a face of that area are the same but for rounding."""
+    return bool(abs(volume - other) <= TOLERANCE * (abs(area) ** 1.5 + abs(volume)))
+
+
+def _first_parameter(face: Any, kind: str) -> tuple[float, Array]:
+    """Return the period of a surface in u, and the values of u between which it is smooth and short."""
+    if kind in ("cylinder", "cone", "sphere", "torus", "revolution"):
+        return 2.0 * math.pi, np.arange(4) * math.pi / 2.0
+    knots: Array = np.empty(0)
+    surface = _Surface(face, False)
+    if kind == "bspline":
+        knots = _reals(surface.BSpline().UKnots())
+    elif kind == "extrusion" and (curve := surface.BasisCurve()).GetType() == _BSPLINE:
+        knots = _reals(curve.BSpline().Knots())
+    return surface.UPeriod() if surface.IsUPeriodic() else math.inf, knots
+
+
+def _reals(values: Any) -> Array:
+    return np.array([values.Value(index) for index in range(values.Lower(), values.Upper() + 1)])
+
+
+def integrate(
+    face: Any, geometry: Any, domain: Any, kind: str, reference: tuple[float, float, float], budget: Budget
+) -> Integrals | None:
+    """Integrate over a face by Green's theorem: along its edges, and from their points across the face.
 
     Args:
-        face: The face.
-        kind: Its surface, as ``surface_kind`` names it.
-        area: In mm².
-        centroid: Of the surface, (3,).
+        face: The face itself.
+        geometry: The face as the kernel's ``BRepGProp_Face``.
+        domain: Its edges as the kernel's ``BRepGProp_Domain``.
+        kind: Of its surface.
+        reference: The apex of the cones whose volumes are added up.
+        budget: What may be spent.
 
-    Raises:
-        Failure: The kernel threw.
+    Returns:
+        The integrals, None where their error is above ``TOLERANCE`` when the budget is spent.
     """
-    face = _as_face(face)
-    if kind == "plane":
-        return _plane(face, area, centroid)
-    if kind in _PROFILES:
-        return _revolved(face, kind)
-    return _evaluated(face, kind)
+    work = _Face(face, geometry, domain, kind, reference, budget)
+    parts, converged = 1, False
+    while not converged:
+        sums, error = work.integrate(parts)
+        if budget.left < 0:
+            return None
+        converged = error[0] <= TOLERANCE * abs(sums[0]) and close(sums[1], sums[1] + error[1], sums[0])
+        parts *= 2
+    second = np.zeros((3, 3))
+    second[np.triu_indices(3)] = sums[5:]
+    second += np.triu(second, 1).T
+    return Integrals(abs(float(sums[0])), float(sums[1]), sums[2:5], second)
 
 
-def joined(parts: list[Nodes]) -> Nodes:
-    """Put nodes together."""
-    if not parts:
-        return Nodes(np.empty((0, 3)), np.empty((0, 3)), np.empty(0))
-    return Nodes(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
+def _edges(geometry: Any, domain: Any) -> Iterator[None]:
+    """Load one edge of the face after the other."""
+    domain.Init()
+    while domain.More():
+        if geometry.Load(domain.Value()):
+            yield
+        domain.Next()
 
 
-def _plane(face: Shape, area: float, centroid: Array) -> Nodes:
-    position = _Surface(face, False).Plane().Position()
-    flipped = _topology.is_reversed(face) == position.Direct()
-    normal = xyz(position.Direction()) * (-1.0 if flipped else 1.0)
-    return Nodes(centroid[None], normal[None], np.array([area]))
+class _Face:
+    """A face to integrate over."""
 
+    def __init__(
+        self,
+        face: Any,
+        geometry: Any,
+        domain: Any,
+        kind: str,
+        reference: tuple[float, float, float],
+        budget: Budget,
+    ) -> None:
+        self._geometry, self._domain, self._budget = geometry, domain, budget
+        self._reference = np.array(reference)
+        u0, _, v0, _ = geometry.Bounds()
+        marks = self._marks(face, kind)
+        # Across the face in the parameter with fewer spans: 0 for u, 1 for v.
+        self._inner = 0 if len(marks[0]) < len(marks[1]) else 1
+        self._start = (u0, v0)[self._inner]
+        self._outer_marks = marks[1 - self._inner]
+        self._across = _ACROSS.get(kind, _ACROSS_SPAN * (len(marks[self._inner]) + 1))
 
-def _evaluated(face: Shape, kind: str) -> Nodes:
-    """Have the kernel evaluate the surface at every node."""
-    surface = _Surface(face, False)
-    u, v, weights = _parameters(face, ACROSS.get(kind, _OTHERWISE))
-    place, along, across = _Point(), _Vector(), _Vector()
-    rows = np.empty((len(u), 9))
-    for row, first, second in zip(rows, u.tolist(), v.tolist(), strict=True):
-        surface.D1(first, second, place, along, across)
-        row[:3] = place.X(), place.Y(), place.Z()
-        row[3:6] = along.X(), along.Y(), along.Z()
-        row[6:] = across.X(), across.Y(), across.Z()
-    vectors = np.cross(rows[:, 3:6], rows[:, 6:])
-    return _nodes(rows[:, :3], -vectors if _topology.is_reversed(face) else vectors, weights)
+    def integrate(self, parts: int) -> tuple[Array, Array]:
+        """Integrate with every interval of the edges divided into so many parts; return the error too.
 
+        Both have eleven numbers: area, volume, first and second moments. Those of a face that is too large
+        for the budget are incomplete.
+        """
+        coarse, fine = np.zeros(11), np.zeros(11)
+        for _ in _edges(self._geometry, self._domain):
+            bounds = self._intervals(parts)
+            self._budget.left -= len(bounds) * (_COARSE * self._across + _FINE * (self._across + 2))
+            if self._budget.left < 0:
+                break
+            coarse += self._along(bounds, _COARSE, self._across)
+            fine += self._along(bounds, _FINE, self._across + 2)
+        return fine, np.abs(fine - coarse)
 
-def _nodes(points: Array, vectors: Array, weights: Array) -> Nodes:
-    """Take the length of the vectors as area, their direction as normal; leave out poles."""
-    lengths = np.linalg.norm(vectors, axis=1)
-    kept = lengths > 0.0
-    return Nodes(points[kept], vectors[kept] / lengths[kept, None], (lengths * weights)[kept])
+    def _marks(self, face: Any, kind: str) -> tuple[Array, Array]:
+        """Return the values of u and of v within the face between which its surface is smooth and short."""
+        u0, u1, v0, v1 = self._geometry.Bounds()
+        period, knots = _first_parameter(face, kind) if kind != "plane" else (math.inf, np.empty(0))
+        if math.isfinite(period):
+            turns = np.arange(math.floor(u0 / period) - 1, math.ceil(u1 / period) + 1)
+            knots = (knots + period * turns[:, None]).ravel()
+        knots = np.unique(knots[(knots > u0) & (knots < u1)])
+        return knots, _reals(self._geometry.GetTKnots(v0, v1))[1:-1]
 
+    def _intervals(self, parts: int) -> Array:
+        """Return the parameters of the loaded edge where it or the surface is less smooth."""
+        knots = _Reals(1, self._geometry.LIntSubs() + 1)
+        self._geometry.LKnots(knots)
+        bounds = _reals(knots)
+        outer = 1 - self._inner
+        places = np.array([self._edge_point(bound)[outer] for bound in bounds.tolist()])
+        crossings = [bounds]
+        for start, end, here, there in zip(bounds, bounds[1:], places, places[1:], strict=False):
+            low, high = min(here, there), max(here, there)
+            marks = self._outer_marks[(self._outer_marks > low) & (self._outer_marks < high)]
+            # Exact where the edge is a straight line in the parameters, as long ones are.
+            crossings.append(start + (marks - here) / (there - here or 1.0) * (end - start))
+        found = np.unique(np.concatenate(crossings))
+        steps = np.arange(parts) / parts
+        return np.append((found[:-1, None] + np.diff(found)[:, None] * steps).ravel(), found[-1])
 
-# A profile is the distance from the axis and the height along it as functions of v, with derivatives.
-def _cylinder(surface: Any, v: Array) -> tuple[Array, Array, Array, Array]:
-    zero = np.zeros_like(v)
-    return zero + surface.Cylinder().Radius(), v, zero, zero + 1.0
+    def _edge_point(self, parameter: float) -> tuple[float, float, float, float]:
+        """Return u, v and their derivatives at a parameter of the loaded edge."""
+        place, slope = _Point2d(), _Vector2d()
+        self._geometry.D12d(parameter, place, slope)
+        return place.X(), place.Y(), slope.X(), slope.Y()
 
+    def _along(self, bounds: Array, order: int, across: int) -> Array:
+        """Return the eleven integrals along the loaded edge: area, volume, first and second moments."""
+        nodes, weights = np.polynomial.legendre.leggauss(order)
+        half = np.diff(bounds) / 2.0
+        parameters = ((bounds[:-1] + half)[:, None] + half[:, None] * nodes).ravel()
+        along = (half[:, None] * weights).ravel()
+        edge = np.array([self._edge_point(parameter) for parameter in parameters.tolist()])
+        # Counter-clockwise: ∬ f du dv = ∮ (∫ f du) dv = -∮ (∫ f dv) du.
+        along *= edge[:, 3] if self._inner == 0 else -edge[:, 2]
+        nodes, weights = np.polynomial.legendre.leggauss(across)
+        reach = (edge[:, self._inner] - self._start) / 2.0
+        inner = self._start + reach[:, None] * (1.0 + nodes)
+        outer = np.broadcast_to(edge[:, [1 - self._inner]], inner.shape)
+        u, v = (inner, outer) if self._inner == 0 else (outer, inner)
+        places, normals = self._surface(u.ravel(), v.ravel())
+        return self._moments(places, normals, (along[:, None] * reach[:, None] * weights).ravel())
 
-def _cone(surface: Any, v: Array) -> tuple[Array, Array, Array, Array]:
-    cone = surface.Cone()
-    slope, rise = math.sin(cone.SemiAngle()), math.cos(cone.SemiAngle())
-    zero = np.zeros_like(v)
-    return cone.RefRadius() + v * slope, v * rise, zero + slope, zero + rise
+    def _surface(self, u: Array, v: Array) -> tuple[Array, Array]:
+        """Return the points, about the reference, and the normals, as long as the area per parameter area."""
+        place, normal = _Point(), _Vector()
+        rows = []
+        for one, other in zip(u.tolist(), v.tolist(), strict=True):
+            self._geometry.Normal(one, other, place, normal)
+            rows.append((place.X(), place.Y(), place.Z(), normal.X(), normal.Y(), normal.Z()))
+        table = np.array(rows).reshape(-1, 6)
+        return table[:, :3] - self._reference, table[:, 3:]
 
-
-def _sphere(surface: Any, v: Array) -> tuple[Array, Array, Array, Array]:
-    radius = surface.Sphere().Radius()
-    cosine, sine = radius * np.cos(v), radius * np.sin(v)
-    return cosine, sine, -sine, cosine
-
-
-def _torus(surface: Any, v: Array) -> tuple[Array, Array, Array, Array]:
-    torus = surface.Torus()
-    cosine, sine = torus.MinorRadius() * np.cos(v), torus.MinorRadius() * np.sin(v)
-    return torus.MajorRadius() + cosine, sine, -sine, cosine
-
-
-_PROFILES: dict[str, Callable[[Any, Array], tuple[Array, Array, Array, Array]]] = {
-    "cylinder": _cylinder,
-    "cone": _cone,
-    "sphere": _sphere,
-    "torus": _torus,
-}
-
-
-def _revolved(face: Shape, kind: str) -> Nodes:
-    surface = _Surface(face, False)
-    u, v, weights = _parameters(face, ACROSS[kind])
-    distance, height, d_distance, d_height = _PROFILES[kind](surface, v)
-    position = getattr(surface, kind.title())().Position()
-    x, y, z = (xyz(axis) for axis in (position.XDirection(), position.YDirection(), position.Direction()))
-    outward = np.cos(u)[:, None] * x + np.sin(u)[:, None] * y
-    points = xyz(position.Location()) + distance[:, None] * outward + height[:, None] * z
-    # The product of the derivatives by u and v: its direction is the normal, its length the area.
-    vectors = distance[:, None] * (d_height[:, None] * outward - d_distance[:, None] * z)
-    if _topology.is_reversed(face) == position.Direct():
-        vectors = -vectors
-    return _nodes(points, vectors, weights)
-
-
-def _parameters(face: Shape, order: int) -> tuple[Array, Array, Array]:
-    """Return u, v and weights by Green's theorem, (n,) each, with ``order`` Gauss points across."""
-    ahead = _as_face(face.Oriented(_FORWARD))
-    across, share = _gauss(order)
-    columns, base = [], None
-    for edge in _topology.explore(ahead, _topology.EDGE):
-        curve = _Curve2d(_as_edge(edge), ahead)
-        first, last = curve.FirstParameter(), curve.LastParameter()
-        position, weight = _along_edge(curve.GetType() == _LINE, order == _OTHERWISE)
-        u, v, du = _along(curve, first + (last - first) * position)
-        base = float(v[0]) if base is None else base
-        if not du.any():
-            continue
-        steps = du * weight * ((last - first) * (1.0 if _topology.is_reversed(edge) else -1.0))
-        depth = v - base
-        columns.append(
-            (
-                np.repeat(u, order),
-                (base + np.outer(depth, across)).ravel(),
-                np.outer(steps * depth, share).ravel(),
-            )
+    @staticmethod
+    def _moments(places: Array, normals: Array, weights: Array) -> Array:
+        """Add up, by the divergence theorem: a cone with height h and base dA holds h dA/3, and so on."""
+        height = np.einsum("ij,ij->i", places, normals) * weights
+        rows, columns = np.triu_indices(3)
+        return np.array(
+            [
+                np.linalg.norm(normals, axis=1) @ weights,
+                height.sum() / 3.0,
+                *(height @ places / 4.0),
+                *(height @ (places[:, rows] * places[:, columns]) / 5.0),
+            ]
         )
-    if not columns:
-        return np.empty(0), np.empty(0), np.empty(0)
-    u, v, weights = (np.concatenate(column) for column in zip(*columns, strict=True))
-    return u, v, weights
-
-
-def _along(curve: Any, parameters: Array) -> tuple[Array, Array, Array]:
-    """Return u, v and the derivative of u along a curve in the plane of the parameters."""
-    if curve.GetType() == _LINE:
-        line = curve.Line()
-        place, direction = line.Location(), line.Direction()
-        run = direction.X() if abs(direction.X()) > 1e-14 else 0.0
-        return (
-            place.X() + parameters * run,
-            place.Y() + parameters * direction.Y(),
-            np.full_like(parameters, run),
-        )
-    place, derivative = _Point2d(), _Vector2d()
-    rows = np.empty((len(parameters), 3))
-    for row, parameter in zip(rows, parameters.tolist(), strict=True):
-        curve.D1(parameter, place, derivative)
-        row[:] = place.X(), place.Y(), derivative.X()
-    return rows[:, 0], rows[:, 1], rows[:, 2]
-
-
-@lru_cache(maxsize=4)
-def _along_edge(straight: bool, free_form: bool) -> tuple[Array, Array]:
-    """Return points and weights on 0 .. 1, in pieces for a curve that may be smooth in pieces only."""
-    if straight:
-        return _gauss(FREE_FORM if free_form else ALONG)
-    points, weights = _gauss(2 if free_form else ALONG_PIECE)
-    starts = np.arange(PIECES)[:, None]
-    return ((starts + points) / PIECES).ravel(), np.tile(weights / PIECES, PIECES)
-
-
-@lru_cache(maxsize=8)
-def _gauss(order: int) -> tuple[Array, Array]:
-    """Return the points and weights of Gauss and Legendre on 0 .. 1."""
-    points, weights = np.polynomial.legendre.leggauss(order)
-    return (points + 1.0) / 2.0, weights / 2.0
