@@ -17,7 +17,9 @@ from cadml_core.contracts.policies import (
 from cadml_core.contracts.vectors import DurableIndex, Hits, IndexKey, VectorBackend, VectorIndex
 from cadml_core.documents.arrays import FloatMatrix, FloatVector, Int64Array
 from cadml_core.documents.document import BoundingBox, CadDocument, FacetQuality, MassProperties, TriangleMesh
+from cadml_core.documents.feature_list import EDGE_CODES, FACE_CODES, MOST_FEATURES, VERTEX, FeatureList
 from cadml_core.documents.features import FeatureSlot, FeatureVector, convert_by_name
+from cadml_core.documents.invariants import MOST_BODIES, BodyInvariants, Invariants, chirality
 from cadml_core.errors import (
     CadmlError,
     DimensionMismatch,
@@ -33,7 +35,13 @@ from cadml_core.plugins.hookspecs import hookimpl
 from cadml_core.printable import printable
 
 __all__ = [
+    "EDGE_CODES",
+    "FACE_CODES",
     "LARGEST_VALUE",
+    "MOST_BODIES",
+    "MOST_FEATURES",
+    "VERTEX",
+    "BodyInvariants",
     "BoundingBox",
     "CadDocument",
     "CadmlError",
@@ -43,6 +51,7 @@ __all__ = [
     "DurableIndex",
     "EmptyDocument",
     "FacetQuality",
+    "FeatureList",
     "FeatureSlot",
     "FeatureVector",
     "FeatureVersion",
@@ -58,6 +67,7 @@ __all__ = [
     "IndexKey",
     "Int64Array",
     "InvalidSetting",
+    "Invariants",
     "LengthUnit",
     "LimitExceeded",
     "Made",
@@ -75,6 +85,7 @@ __all__ = [
     "VectorBackend",
     "VectorIndex",
     "Verdict",
+    "chirality",
     "convert_by_name",
     "hookimpl",
     "printable",

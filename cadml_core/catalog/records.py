@@ -29,6 +29,9 @@ class Content(msgspec.Struct, frozen=True, kw_only=True):
     """Name of the format adapter that read it."""
     adapter_version: str
     document: CadDocument
+    features: bytes = b""
+    """Its packed feature list, empty where it has none. Written with the content; ``Catalog.contents``
+    leaves it out, ``cadml_core.catalog.feature_lists`` reads it."""
     unit: UnitName | None = None
     """What the sender has said of a file that states no unit; it holds for every part with this content."""
 

@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 import sqlalchemy as sa
 
-from cadml_core.catalog import schema, writing
+from cadml_core.catalog import removal, schema, writing
 from cadml_core.catalog.conditions import Conditions
 from cadml_core.catalog.engine import Database, among, parse_url, select_among
 from cadml_core.catalog.records import Change, Content, NewPart, Outcome, Part, PartFilter, ReadBy, Vector
@@ -104,7 +104,7 @@ class Catalog:
         """
         with self.database.write() as connection:
             for part_id in ids:
-                writing.remove_part(connection, part_id)
+                removal.remove_part(connection, part_id)
 
     def remove_vectors(self, part_id: str) -> None:
         """Delete a part's vectors; the part itself too where it has no file.
@@ -113,7 +113,7 @@ class Catalog:
             NotFound: There is no such part, or it has no vector.
         """
         with self.database.write() as connection:
-            writing.remove_vectors(connection, part_id)
+            removal.remove_vectors(connection, part_id)
 
     # Parts and contents
 
@@ -125,7 +125,7 @@ class Catalog:
         """
         found = self._parts("p.id = ?", (part_id,))
         if not found:
-            raise writing.no_part(part_id)
+            raise removal.no_part(part_id)
         return found[0]
 
     def parts(

@@ -56,6 +56,14 @@ refusals = Table(
     comment="Contents that could not be read, so that each attempt is made once.",
 )
 
+feature_lists = Table(
+    "feature_lists",
+    metadata,
+    Column("sha256", Text, ForeignKey("contents.sha256", ondelete="CASCADE"), primary_key=True),
+    Column("packed", LargeBinary, nullable=False, comment="As cadml_core.documents.feature_list packs it."),
+    comment="The exact features of contents; apart, since most questions want a content without them.",
+)
+
 parts = Table(
     "parts",
     metadata,

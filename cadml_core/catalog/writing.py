@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -15,10 +15,11 @@ from sqlalchemy.engine import Connection
 from cadml_core.catalog.engine import among, delete_among, lock, log_changes, select_among, storable, upsert
 from cadml_core.catalog.paths import text_to_path
 from cadml_core.catalog.records import Content, NewPart, Outcome, ReadBy, Status, Vector
-from cadml_core.catalog.tables import contents, parts, refusals, vectors
+from cadml_core.catalog.removal import delete_orphans
+from cadml_core.catalog.tables import contents, feature_lists, parts, refusals, vectors
 from cadml_core.catalog.text import write_texts
 from cadml_core.documents.document import encode_summary
-from cadml_core.errors import InvalidInput, NotFound
+from cadml_core.errors import InvalidInput
 
 _TEXTS = ("name", "path", "material", "project", "label")
 _FACTS = tuple(column.name for column in parts.c if column.name != "row")
@@ -40,9 +41,7 @@ _READERS = sa.select(contents.c.sha256, contents.c.format, contents.c.adapter_ve
 )
 _FORGET_REFUSALS = refusals.delete().where(among(refusals.c.sha256))
 _DROP_VECTORS = vectors.delete().where(among(vectors.c.part))
-_DROP_ORPHANS = contents.delete().where(
-    among(contents.c.sha256), ~sa.exists().where(parts.c.sha256 == contents.c.sha256)
-)
+_DROP_FEATURES = feature_lists.delete().where(among(feature_lists.c.sha256))
 
 
 def encode_values(values: Any) -> bytes:
@@ -261,8 +260,7 @@ class BatchWriter:
     def _write(self) -> None:
         touched = {row: state for row, state in self._by_row.items() if state.touched}
         if self._new_contents:
-            upsert(self._connection, contents, [_content_row(c) for c in self._new_contents.values()])
-            delete_among(self._connection, _FORGET_REFUSALS, self._new_contents)
+            self._write_contents(self._new_contents.values())
         groups: dict[bool, list[dict[str, Any]]] = defaultdict(list)
         for state in touched.values():
             groups[state.status == "added"].append(state.columns)
@@ -282,57 +280,20 @@ class BatchWriter:
         delete_orphans(self._connection, self._left_contents)
         log_changes(self._connection, self._numbers, map(str, touched))
 
+    def _write_contents(self, fresh: Collection[Content]) -> None:
+        upsert(self._connection, contents, [_content_row(content) for content in fresh])
+        delete_among(self._connection, _FORGET_REFUSALS, self._new_contents)
+        listed = [(content.sha256, content.features) for content in fresh if content.features]
+        if listed:
+            upsert(self._connection, feature_lists, listed)
+        bare = {content.sha256 for content in fresh if not content.features}
+        delete_among(self._connection, _DROP_FEATURES, bare)
+
     def _write_vectors(self) -> None:
         delete_among(self._connection, _DROP_VECTORS, self._dropped)
         rows = [(version, row, source, raw) for (row, version), (raw, source) in self._new_vectors.items()]
         if rows:
             upsert(self._connection, vectors, rows)
-
-
-def remove_part(connection: Connection, part_id: str) -> None:
-    """Delete a part, its vectors, and its content where no other part has it.
-
-    Raises:
-        NotFound: There is no such part.
-    """
-    numbers = lock(connection)
-    row, sha256 = _find_part(connection, part_id)
-    connection.execute(parts.delete().where(parts.c.row == row))
-    delete_orphans(connection, [sha256] if sha256 else [])
-    log_changes(connection, numbers, [str(row)])
-
-
-def remove_vectors(connection: Connection, part_id: str) -> None:
-    """Delete a part's vectors; the part itself too where it has no file.
-
-    Raises:
-        NotFound: There is no such part, or it has no vector.
-    """
-    numbers = lock(connection)
-    row, sha256 = _find_part(connection, part_id)
-    if not connection.execute(vectors.delete().where(vectors.c.part == row)).rowcount:
-        raise NotFound(f"part {part_id!r} has no vector", stage="catalogue", id=part_id)
-    if sha256 is None:
-        connection.execute(parts.delete().where(parts.c.row == row))
-    log_changes(connection, numbers, [str(row)])
-
-
-def no_part(part_id: str) -> NotFound:
-    """Return the error for an id that no part has."""
-    return NotFound(f"no part {part_id!r} in the catalogue", stage="catalogue", id=part_id)
-
-
-def _find_part(connection: Connection, part_id: str) -> tuple[int, str | None]:
-    query = sa.select(parts.c.row, parts.c.sha256).where(parts.c.id == part_id)
-    found = connection.execute(query).one_or_none()
-    if found is None:
-        raise no_part(part_id)
-    return found.row, found.sha256
-
-
-def delete_orphans(connection: Connection, hashes: Iterable[str]) -> None:
-    """Delete those of these contents that no part has any more."""
-    delete_among(connection, _DROP_ORPHANS, hashes)
 
 
 def _content_row(content: Content) -> tuple[Any, ...]:

@@ -1,7 +1,7 @@
 """What a reader learned of one file: counts, extents, measures and, on request, a mesh.
 
-Everything but the mesh is the *document summary*: small, JSON, kept in the catalogue, and rich
-enough to compute every built-in feature version again without the file.
+Everything but the mesh and the feature list is the *document summary*: small, JSON, kept in the catalogue,
+and rich enough to compute every built-in feature version again without the file.
 """
 
 from __future__ import annotations
@@ -11,6 +11,9 @@ import math
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
+
+from cadml_core.documents.feature_list import FeatureList
+from cadml_core.documents.invariants import Invariants
 
 Vector3 = tuple[float, float, float]
 
@@ -128,6 +131,11 @@ class CadDocument(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     """Further facts from the reader: the DXF version, the STEP schema, ..."""
     warnings: tuple[str, ...] = ()
     """Sentences about what was unusual, repaired, assumed or omitted."""
+    invariants: Invariants | None = None
+    """By which the same part is found however it is placed; None for drawings and open surfaces without
+    a volume."""
+    features: FeatureList | None = None
+    """The exact features in place, kept beside the summary; None for meshes, and where there are too many."""
     mesh: TriangleMesh | None = None
     """Only where ``ReadLimits.mesh`` asked for one."""
 
@@ -153,12 +161,16 @@ class CadDocument(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
             bounding_box=self.bounding_box and self.bounding_box.scaled(factor),
             area=None if self.area is None else self.area * factor**2,
             mass=self.mass and self.mass.scaled(factor),
+            invariants=self.invariants and self.invariants.scaled(factor),
+            features=None if self.features is None else self.features.scaled(factor),
             mesh=mesh,
         )
 
     def without_mesh(self) -> CadDocument:
-        """Return the summary: the same document without its mesh."""
-        return self if self.mesh is None else msgspec.structs.replace(self, mesh=None)
+        """Return the summary: the same document without its mesh and its feature list."""
+        if self.mesh is None and self.features is None:
+            return self
+        return msgspec.structs.replace(self, mesh=None, features=None)
 
 
 def _times(vector: Vector3, factor: float) -> Vector3:

@@ -291,7 +291,7 @@ class Intake:
         paths: dict[Path, str] = {}
         for sha256, several in by_content.items():
             stored = self.catalog.extracted_from(sha256, version)
-            located = stored if stored is not None else self._locate(several)
+            located = stored if stored is not None else self.locate(several)
             if isinstance(located, Path):
                 paths[located] = sha256
             else:
@@ -308,10 +308,10 @@ class Intake:
 
     def unavailable(self, original: Original) -> str | None:
         """Say why a stored content cannot be read again, None where its file seems to be there."""
-        located = self._locate([original])
+        located = self.locate([original])
         return located if isinstance(located, str) else None
 
-    def _locate(self, several: Sequence[Original]) -> Path | str:
+    def locate(self, several: Sequence[Original]) -> Path | str:
         """Return where a content can be read again, or why nowhere."""
         first = several[0]
         if first.format not in self.formats:
@@ -334,6 +334,7 @@ def known_from(reading: Reading) -> Known:
         format=reading.format,
         adapter_version=reading.adapter_version,
         document=reading.document,
+        features=reading.features,
         unit=reading.unit,
     )
     vectors = {name: Vector(np.array(values)) for name, values in reading.vectors.items()}

@@ -15,7 +15,7 @@ import msgspec
 
 from cadml_core import metrics
 from cadml_core.contracts.features import FeatureVersion
-from cadml_core.contracts.formats import FormatAdapter, ReadLimits, UnitName
+from cadml_core.contracts.formats import FormatAdapter, MeshRequest, ReadLimits, UnitName
 from cadml_core.errors import CadmlError, ReaderTimeout
 from cadml_core.isolation.ends import ProtocolError, SandboxError, StartFailed, TimeLimitExceeded, WorkerDied
 from cadml_core.isolation.limits import MIB, Limits
@@ -143,6 +143,7 @@ class ReaderPool:
         *,
         identity: FileIdentity | None = None,
         adapter: str | None = None,
+        mesh: MeshRequest | None = None,
         unit: UnitName | None = None,
     ) -> Future[Reading]:
         """Queue one file.
@@ -152,6 +153,7 @@ class ReaderPool:
             versions: The feature versions to extract.
             identity: What the file was when it was hashed; it is hashed again only if it has changed since.
             adapter: The name of the format adapter, where it is known: content and suffix are not asked.
+            mesh: Return the mesh as well, within these bounds.
             unit: What the sender says of a file that states no unit.
 
         Returns:
@@ -167,6 +169,7 @@ class ReaderPool:
             versions=tuple(versions),
             identity=identity,
             adapter=adapter,
+            mesh=mesh,
             unit=unit,
         )
         if not all(name in self._features for name in versions):
@@ -180,6 +183,7 @@ class ReaderPool:
         *,
         identity: FileIdentity | None = None,
         adapter: str | None = None,
+        mesh: MeshRequest | None = None,
         unit: UnitName | None = None,
     ) -> Reading:
         """Read one file and wait for it; the arguments are those of ``submit``.
@@ -188,7 +192,8 @@ class ReaderPool:
             CadmlError: As ``read_file``, and PARSE_TIMEOUT, PARSE_CRASHED for the limits that only a
                 process of its own can enforce.
         """
-        return self.submit(path, versions, identity=identity, adapter=adapter, unit=unit).result()
+        future = self.submit(path, versions, identity=identity, adapter=adapter, mesh=mesh, unit=unit)
+        return future.result()
 
     def map(
         self,

@@ -24,7 +24,9 @@ from cadml_core.contracts.formats import (
 )
 from cadml_core.documents.arrays import FloatVector
 from cadml_core.documents.document import CadDocument
+from cadml_core.documents.feature_list import encode_features
 from cadml_core.documents.features import FeatureVector
+from cadml_core.documents.meshes import pack_mesh
 from cadml_core.errors import (
     CadmlError,
     EmptyDocument,
@@ -56,7 +58,11 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     """Name of the format adapter."""
     adapter_version: str
     document: CadDocument
-    """Without its mesh."""
+    """Without its mesh and its feature list."""
+    features: bytes = b""
+    """The feature list, packed; empty where there is none."""
+    mesh: bytes = b""
+    """The mesh, packed, where the reading was asked for it and there is one."""
     vectors: dict[str, list[float]]
     """Raw values by feature version, in the order of its slots; finite."""
     seconds: float
@@ -124,6 +130,7 @@ def read_file(
     limits: ReadLimits,
     identity: FileIdentity | None = None,
     adapter: str | None = None,
+    mesh: MeshRequest | None = None,
     unit: UnitName | None = None,
 ) -> Reading:
     """Read one file and extract its features, in this process.
@@ -139,6 +146,7 @@ def read_file(
         limits: What the reading may cost.
         identity: What the file was when it was hashed; it is hashed again only if it has changed since.
         adapter: The name of the format adapter, where it is known: content and suffix are not asked.
+        mesh: Return the mesh as well, within these bounds.
         unit: What the sender says of a file that states no unit.
 
     Raises:
@@ -163,7 +171,10 @@ def read_file(
         known = identity is not None and identity.describes(before)
         sha256 = identity.sha256 if identity and known else digest(path, file)
         stated = LENGTH_UNITS[unit] if unit else None
-        document, read_seconds = _read(reader, path, for_versions(limits, wanted, stated))
+        bounds = for_versions(limits, wanted, stated)
+        if mesh is not None:
+            bounds = msgspec.structs.replace(bounds, mesh=mesh)
+        document, read_seconds = _read(reader, path, bounds)
         _require_unchanged(path, before)
     vectors, extract_seconds = _extract(document, wanted)
     return Reading(
@@ -172,6 +183,8 @@ def read_file(
         format=reader.name,
         adapter_version=reader.version,
         document=document.without_mesh(),
+        features=_packed(reader.name, document),
+        mesh=b"" if mesh is None or document.mesh is None else pack_mesh(document.mesh),
         vectors=vectors,
         seconds=time.perf_counter() - start,
         read_seconds=read_seconds,
@@ -252,7 +265,16 @@ def _settled(adapter: str, document: Any, stated: LengthUnit | None) -> CadDocum
         warnings = (EMPTY_WARNING,)
     if stated and clean.unit != stated.name and not clean.empty:
         warnings += (_unit_unused(adapter, clean.unit, stated),)
-    return msgspec.structs.replace(clean, warnings=warnings, mesh=document.mesh)
+    return msgspec.structs.replace(clean, warnings=warnings, mesh=document.mesh, features=document.features)
+
+
+def _packed(adapter: str, document: CadDocument) -> bytes:
+    try:
+        return b"" if document.features is None else encode_features(document.features)
+    except (ValueError, TypeError) as error:
+        raise AdapterFault(
+            f"the {adapter} adapter returned a bad feature list: {error}", format=adapter
+        ) from error
 
 
 def _unit_unused(adapter: str, own: str | None, stated: LengthUnit) -> str:

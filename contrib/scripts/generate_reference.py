@@ -22,6 +22,7 @@ import click
 
 import cadml_core
 from cadml_core import DurableIndex, VectorIndex, metrics
+from cadml_core.contracts.features import FeatureVersion
 from cadml_core.errors import ERROR_CODES
 from cadml_core.plugins import hookspecs
 from cadml_core.plugins.loader import load_plugins
@@ -259,17 +260,22 @@ def metric_page() -> str:
 
 def features() -> str:
     """Return the page of feature slots."""
-    versions = load_plugins(Settings(safe_mode=True)).registry.features
-    largest = max(versions.values(), key=lambda version: len(version.slots))
+    versions = dict(load_plugins(Settings(safe_mode=True)).registry.features)
+    plan = {name: versions.pop(name) for name in ("v1", "v2", "v3", "v4")}
+    sizes = ", ".join(f"{name} has {len(version.slots)}" for name, version in plan.items())
+    page = (
+        "# Feature slots\n\nRaw values, in the order they are stored. A version is the slots up to it:"
+        f" {sizes}.\n\n" + _slots(plan["v4"])
+    )
+    return page + "".join(f"\n## {name}\n\n{_slots(version)}" for name, version in versions.items())
+
+
+def _slots(version: FeatureVersion) -> str:
     rows = [
         (str(index), f"`{slot.name}`", slot.group, slot.since, slot.unit, slot.description)
-        for index, slot in enumerate(largest.slots)
+        for index, slot in enumerate(version.slots)
     ]
-    sizes = ", ".join(f"{name} has {len(version.slots)}" for name, version in versions.items())
-    return (
-        "# Feature slots\n\nRaw values, in the order they are stored. A version is the slots up to it:"
-        f" {sizes}.\n\n" + table("index", "name", "group", "since", "unit", "meaning", rows=rows)
-    )
+    return table("index", "name", "group", "since", "unit", "meaning", rows=rows)
 
 
 def http_api() -> str:

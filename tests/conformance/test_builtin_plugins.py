@@ -44,6 +44,6 @@ class TestOpcodePolicies(OpcodePolicyContract):
 
 def test_there_is_something_to_check() -> None:
     """An empty registry would make every test above vanish."""
-    assert set(REGISTRY.features) == {"v1", "v2", "v3", "v4"}
+    assert set(REGISTRY.features) == {"v1", "v2", "v3", "v4", "identity"}
     assert set(REGISTRY.vectors) == {"faiss", "memory"}
     assert set(REGISTRY.policies) == {"audit", "blacklist", "whitelist"}

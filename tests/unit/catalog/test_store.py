@@ -6,12 +6,15 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
+import msgspec
 import numpy as np
 import pytest
 
 from cadml_core.catalog.counts import count_vectors
+from cadml_core.catalog.feature_lists import feature_lists
 from cadml_core.catalog.records import Content, NewPart, PartFilter, Vector
 from cadml_core.catalog.store import Catalog
+from cadml_core.documents.feature_list import FeatureList, encode_features
 from cadml_core.errors import CatalogueUnavailable, InvalidInput, NotFound
 
 MakeContent = Callable[..., Content]
@@ -47,6 +50,27 @@ class TestAdding:
         assert part.meta == {"weight": 1.5, "tags": ["x"]}
         assert catalog.vector("bracket", "v4").values.tobytes() == values.tobytes()
         assert catalog.contents([content("a").sha256])[content("a").sha256] == content("a")
+
+    def test_keeps_a_feature_list_with_its_content(self, catalog: Catalog, content: MakeContent) -> None:
+        """It is written in the same transaction, replaced when the content is read anew, and goes with it."""
+        empty, none = np.empty((0, 3)), np.empty(0)
+        features = FeatureList(
+            np.array([1, 0], np.uint8),
+            np.array([0, -1], np.int32),
+            *(np.eye(3)[:2], np.ones(2), np.zeros(2), np.zeros(2), np.zeros((2, 6)), (1.0, 2.0, 3.0)),
+            *(none.astype(np.int32), empty),
+        )
+        listed = msgspec.structs.replace(content("a"), features=encode_features(features))
+        catalog.add([NewPart(id="p", content=listed), NewPart(id="q", content=content("b"))])
+        hashes = [content("a").sha256, content("b").sha256]
+        assert feature_lists(catalog, hashes) == {hashes[0]: features}
+        assert catalog.contents(hashes)[hashes[0]] == content("a")
+        catalog.add([NewPart(id="p", content=content("a", adapter_version="2"))])
+        assert feature_lists(catalog, hashes) == {}
+        again = msgspec.structs.replace(listed, adapter_version="3")
+        catalog.add([NewPart(id="p", content=again)])
+        catalog.remove("p")
+        assert feature_lists(catalog, hashes) == {}
 
     def test_makes_up_an_id_and_a_name(self, catalog: Catalog, content: MakeContent) -> None:
         """A part needs neither: the id is made up, the name is that of the file."""

@@ -8,7 +8,7 @@ from sqlalchemy.exc import DBAPIError
 from cadml_core.catalog.text import names_in, searchable
 
 revision = "0007"
-down_revision = "0005"
+down_revision = "0006"
 
 _EXTENTS = ("extent_1", "extent_2", "extent_3")
 

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from cadml_core import BoundingBox, MassProperties, ReadLimits
+from cadml_core import BoundingBox, FeatureList, Invariants, MassProperties, ReadLimits
 from cadml_plugins.formats.kernel import (
     _cross_check,
     _doubts,
@@ -21,6 +21,8 @@ from cadml_plugins.formats.kernel import (
     _topology,
 )
 from cadml_plugins.formats.kernel._assembly import Part, find_parts
+from cadml_plugins.formats.kernel._features import Found, FoundFace
+from cadml_plugins.formats.kernel._identity import Body, identity
 from cadml_plugins.formats.kernel._integrals import FaceIntegrals
 from cadml_plugins.formats.kernel._mass import Mass, mass_properties, total_mass
 from cadml_plugins.formats.kernel._occt import Failure, Shape
@@ -49,6 +51,8 @@ class Census:
     open_area: float = 0.0
     mass: MassProperties | None = None
     box: BoundingBox | None = None
+    invariants: Invariants | None = None
+    features: FeatureList | None = None
     warnings: list[str] = field(default_factory=list)
     doubts: list[str] = field(default_factory=list)
     """Why the volume may be wrong; none where it is reliable."""
@@ -70,7 +74,7 @@ class Census:
         self.warnings += other.warnings
         self.doubts += other.doubts
 
-    def take(self, face: Shape, integrals: FaceIntegrals, namer: Namer) -> bool:
+    def take(self, face: Shape, integrals: FaceIntegrals, namer: Namer, found: Found) -> bool:
         """Count a face; tell whether it could be measured as well."""
         kind = _geometry.surface_kind(face)
         name = namer.surface(face, kind)
@@ -79,6 +83,7 @@ class Census:
             area = abs(integrals.add(face, kind))
         except Failure:
             return False
+        found.faces.append(FoundFace(face, name, area, integrals.last))
         if math.isfinite(area):
             self.areas[name] = self.areas.get(name, 0.0) + area
         return math.isfinite(area)
@@ -111,16 +116,22 @@ def measure(shape: Shape, limits: ReadLimits, namer: Namer, doubts: Sequence[str
     parts = find_parts(shape, limits)
     check_validity = sum(part.faces for part in parts) <= VALIDITY_FACES
     budget = Budget()
+    bodies = []
     for part in parts:
-        counts, mass = _measure_part(part, namer, budget)
+        counts, found = Census(solids=int(part.solid)), Found()
+        mass = _measure_part(part, namer, budget, counts, found)
         if mass is not None:
             # The formal volumes of sheets are used only where there is no solid.
             (solids if part.solid else sheets).extend(mass.placed(place) for place in part.placements)
         if mass is not None and check_validity:
             _check_validity(part, mass, counts)
+        bodies.append(
+            Body(found, part.placements, part.solid, mass, _middle(_bounds(part.shapes)), not counts.doubts)
+        )
         census.add(counts, len(part.placements))
     census.box = _extents.bounding_box(shape, census.warnings)
     census.mass = _add_masses(solids, sheets, census)
+    census.invariants, census.features = identity(bodies, reliable=not census.doubts)
     return census
 
 
@@ -142,20 +153,21 @@ def _add_masses(solids: Sequence[Mass], sheets: Sequence[Mass], census: Census) 
     return msgspec.structs.replace(mass, reliable=not census.doubts)
 
 
-def _measure_part(part: Part, namer: Namer, budget: Budget) -> tuple[Census, Mass | None]:
+def _measure_part(part: Part, namer: Namer, budget: Budget, counts: Census, found: Found) -> Mass | None:
     """Count and measure one part at the origin."""
-    counts = Census(solids=int(part.solid))
     faces = [face for face in _distinct(part.shapes, _topology.FACE) if counts.is_exact(face)]
     shells = _distinct(part.shapes, _topology.SHELL)
     counts.shells = len(shells)
     for edge in _distinct(part.shapes, _topology.EDGE):
         if (kind := _geometry.curve_kind(edge)) is not None:
-            counts.edges[namer.curve(edge, kind)] += 1
+            name = namer.curve(edge, kind)
+            counts.edges[name] += 1
+            found.edges.append((edge, name))
     if not faces:
         counts.points = 0 if counts.edges else len(_distinct(part.shapes, _topology.VERTEX))
-        return counts, None
+        return None
     bounds = _bounds(part.shapes)
-    mass = _volume(part, faces, shells, _middle(bounds), counts, namer, budget)
+    mass = _volume(part, faces, shells, _middle(bounds), counts, namer, budget, found)
     if part.solid:
         counts.doubts += _doubts.of_body(mass, sum(counts.areas.values()), bounds)
         if open_shells := sum(not _topology.is_closed(shell) for shell in shells):
@@ -165,7 +177,7 @@ def _measure_part(part: Part, namer: Namer, budget: Budget) -> tuple[Census, Mas
         counts.open_shells, counts.open_area = len(shells) + len(loose), sum(counts.areas.values())
     if not all(_topology.is_rigid(place) for place in part.placements):
         counts.doubts.append("a part is placed with a scale or as a mirror image")
-    return counts, mass
+    return mass
 
 
 def _volume(
@@ -176,6 +188,7 @@ def _volume(
     counts: Census,
     namer: Namer,
     budget: Budget,
+    found: Found,
 ) -> Mass:
     """Count and integrate the faces; those of a solid with several shells shell by shell."""
     several = part.solid and len(shells) > 1
@@ -183,7 +196,7 @@ def _volume(
     masses, failed, inexact = [], 0, 0
     for group in groups:
         integrals = FaceIntegrals(middle, budget)
-        failed += sum(not counts.take(face, integrals, namer) for face in group)
+        failed += sum(not counts.take(face, integrals, namer, found) for face in group)
         inexact += integrals.inexact
         masses.append(Mass(*integrals.volume()))
     if inexact:

@@ -135,6 +135,8 @@ def _exact_fields(census: _brep.Census, notes: list[str]) -> dict[str, Any]:
         "bounding_box": census.box,
         "area": census.area,
         "mass": census.mass,
+        "invariants": census.invariants,
+        "features": census.features,
     }
 
 

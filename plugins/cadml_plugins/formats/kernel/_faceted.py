@@ -9,6 +9,7 @@ import numpy as np
 from cadml_core import LimitExceeded, ReadLimits
 from cadml_plugins.formats.kernel import _tessellation, _topology
 from cadml_plugins.formats.kernel._occt import Shape
+from cadml_plugins.formats.mesh._invariants import mesh_invariants
 from cadml_plugins.formats.mesh._measures import FacetMeasures
 from cadml_plugins.formats.mesh._topology import analyse
 from cadml_plugins.formats.mesh._welding import weld
@@ -40,4 +41,11 @@ def describe(shape: Shape, limits: ReadLimits) -> dict[str, Any]:
         "area": measures.area,
         "mass": measures.mass(reliable=topology.quality.watertight),
         "facet_quality": topology.quality,
+        "invariants": mesh_invariants(
+            measures,
+            corners,
+            solids=topology.closed_components,
+            vertices=topology.quality.vertices,
+            reliable=topology.quality.watertight,
+        ),
     }

@@ -48,6 +48,8 @@ class FaceIntegrals:
         self._apex, self._budget = reference, budget
         self._reference = _Point(*reference)
         self._volume = _Props(self._reference)
+        self.last: Any = None
+        """The kernel's integral over the area of the face added last; None where it would be wrong."""
         self._long: list[_quadrature.Integrals] = []
         self.inexact = 0
         """Of how many faces the integrals may be wrong."""
@@ -70,7 +72,8 @@ class FaceIntegrals:
         """Add the kernel's integrals; check them where it may take too few points."""
         long_edge = _quadrature.has_long_edge(geometry, domain)
         domain.Init()  # an iterator over the edges, which each integral exhausts
-        area = float(_AreaIntegral(geometry, domain, self._reference, *_AREA_ERROR.get(kind, _FINE)).Mass())
+        self.last = _AreaIntegral(geometry, domain, self._reference, *_AREA_ERROR.get(kind, _FINE))
+        area = float(self.last.Mass())
         domain.Init()
         error = _VOLUME_ERROR.get(kind, _FINEST)
         volume = _VolumeIntegral(geometry, domain, self._reference, *error)
@@ -93,6 +96,7 @@ class FaceIntegrals:
             self.inexact += 1
             return None
         self._long.append(found)
+        self.last = None
         return found.area
 
     def volume(self) -> tuple[float, NDArray[np.float64], NDArray[np.float64]]:

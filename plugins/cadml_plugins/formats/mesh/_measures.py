@@ -236,6 +236,14 @@ class FacetMeasures:
         moments = np.maximum(np.linalg.eigvalsh(inertia), 0.0)  # rounding may make that of a needle negative
         return MassProperties(volume, _triple(centre + self._origin), _triple(moments), reliable)
 
+    def covariance(self) -> NDArray[np.float64] | None:
+        """Return the covariance of the enclosed points, (3, 3) in mm²; None where no volume is enclosed."""
+        if self._origin is None or not self.encloses_volume():
+            return None
+        centre = self._first / self._volume
+        spread: NDArray[np.float64] = self._second / self._volume - np.outer(centre, centre)
+        return spread
+
     def encloses_volume(self) -> bool:
         """Whether the volume is larger than what rounding may leave of a flat surface."""
         return bool(self.facets) and abs(self._volume) > 1e-12 * self._area * self.diagonal

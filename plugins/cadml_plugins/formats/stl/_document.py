@@ -11,6 +11,7 @@ import numpy as np
 from cadml_core import CadDocument, LengthUnit, LimitExceeded, MeshRequest, ReadLimits, TriangleMesh
 from cadml_plugins.formats.mesh._coarsening import coarsen
 from cadml_plugins.formats.mesh._doubts import doubts, without_astray_shells
+from cadml_plugins.formats.mesh._invariants import mesh_invariants
 from cadml_plugins.formats.mesh._measures import FacetMeasures
 from cadml_plugins.formats.mesh._topology import MOST_FACETS, Topology, analyse
 from cadml_plugins.formats.mesh._welding import Corners, merge_near, weld
@@ -97,6 +98,13 @@ class FacetDocument:
             area=measures.area,
             mass=measures.mass(reliable=not reasons),
             facet_quality=topology.quality if topology else None,
+            invariants=mesh_invariants(
+                measures,
+                self._corners if topology else self._corners[:0],
+                solids=topology.closed_components if topology else int(measures.closed),
+                vertices=topology.quality.vertices if topology else 0,
+                reliable=not reasons,
+            ),
             properties=properties,
             mesh=mesh,
         )
