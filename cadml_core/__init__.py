@@ -1,6 +1,6 @@
 """The public surface: everything a plugin may import, and all that ``cadml.v1`` promises."""
 
-from cadml_core.contracts.features import FeatureVersion, Metric
+from cadml_core.contracts.features import FeatureVersion, Metric, RefinedVersion
 from cadml_core.contracts.formats import FormatAdapter, MeshRequest, ReadLimits
 from cadml_core.contracts.host import HostCommand, HostRoutes
 from cadml_core.contracts.policies import (
@@ -15,6 +15,7 @@ from cadml_core.contracts.policies import (
 )
 from cadml_core.contracts.vectors import DurableIndex, Hits, IndexKey, VectorBackend, VectorIndex
 from cadml_core.documents.arrays import FloatMatrix, FloatVector, Int64Array
+from cadml_core.documents.boundary import CURVE_KINDS, SURFACE_KINDS, Boundary
 from cadml_core.documents.document import BoundingBox, CadDocument, FacetQuality, MassProperties, TriangleMesh
 from cadml_core.documents.features import FeatureSlot, FeatureVector, convert_by_name
 from cadml_core.errors import (
@@ -31,6 +32,9 @@ from cadml_core.errors import (
 from cadml_core.plugins.hookspecs import hookimpl
 
 __all__ = [
+    "CURVE_KINDS",
+    "SURFACE_KINDS",
+    "Boundary",
     "BoundingBox",
     "CadDocument",
     "CadmlError",
@@ -63,6 +67,7 @@ __all__ = [
     "OpcodePolicy",
     "PickleScan",
     "ReadLimits",
+    "RefinedVersion",
     "Shape",
     "TriangleMesh",
     "UnreadableInput",

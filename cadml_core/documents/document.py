@@ -1,7 +1,7 @@
 """What a reader learned of one file: counts, extents, measures and, on request, a mesh.
 
-Everything but the mesh is the *document summary*: small, JSON, kept in the catalogue, and rich
-enough to compute every built-in feature version again without the file.
+Everything but the mesh and the boundary is the *document summary*: small, JSON, kept in the catalogue, and
+rich enough to compute every built-in feature version again without the file, but for those that need a mesh.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ import math
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
+
+from cadml_core.documents.boundary import Boundary
 
 Vector3 = tuple[float, float, float]
 
@@ -115,6 +117,8 @@ class CadDocument(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     """Sentences about what was unusual, repaired, assumed or omitted."""
     mesh: TriangleMesh | None = None
     """Only where ``ReadLimits.mesh`` asked for one."""
+    boundary: Boundary | None = None
+    """Beside the mesh, where the file has exact faces and no more than the reader describes."""
 
     @property
     def entity_count(self) -> int:
@@ -127,8 +131,10 @@ class CadDocument(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
         return self.bounding_box is None
 
     def without_mesh(self) -> CadDocument:
-        """Return the summary: the same document without its mesh."""
-        return self if self.mesh is None else msgspec.structs.replace(self, mesh=None)
+        """Return the summary: the same document without what is never stored, its mesh and boundary."""
+        if self.mesh is None and self.boundary is None:
+            return self
+        return msgspec.structs.replace(self, mesh=None, boundary=None)
 
 
 _encoder = msgspec.json.Encoder()

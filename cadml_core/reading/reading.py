@@ -200,7 +200,7 @@ def _settled(adapter: str, document: Any) -> CadDocument:
     warnings = clean.warnings
     if clean.empty and not warnings:
         warnings = (EMPTY_WARNING,)
-    return msgspec.structs.replace(clean, warnings=warnings, mesh=document.mesh)
+    return msgspec.structs.replace(clean, warnings=warnings, mesh=document.mesh, boundary=document.boundary)
 
 
 def _clean(value: Any, where: str) -> Any:

@@ -19,9 +19,10 @@ from pathlib import Path
 from typing import Any
 
 import click
+import numpy as np
 
 import cadml_core
-from cadml_core import DurableIndex, VectorIndex, metrics
+from cadml_core import DurableIndex, RefinedVersion, VectorIndex, metrics
 from cadml_core.errors import ERROR_CODES
 from cadml_core.plugins import hookspecs
 from cadml_core.plugins.loader import load_plugins
@@ -260,15 +261,35 @@ def metric_page() -> str:
 def features() -> str:
     """Return the page of feature slots."""
     versions = load_plugins(Settings(safe_mode=True)).registry.features
-    largest = max(versions.values(), key=lambda version: len(version.slots))
+    plain = {name: version for name, version in versions.items() if not isinstance(version, RefinedVersion)}
+    largest = max(plain.values(), key=lambda version: len(version.slots))
     rows = [
         (str(index), f"`{slot.name}`", slot.group, slot.since, slot.unit, slot.description)
         for index, slot in enumerate(largest.slots)
     ]
-    sizes = ", ".join(f"{name} has {len(version.slots)}" for name, version in versions.items())
+    sizes = ", ".join(f"{name} has {len(version.slots)}" for name, version in plain.items())
+    blocks = [block_table(version) for version in versions.values() if isinstance(version, RefinedVersion)]
     return (
         "# Feature slots\n\nRaw values, in the order they are stored. A version is the slots up to it:"
         f" {sizes}.\n\n" + table("index", "name", "group", "since", "unit", "meaning", rows=rows)
+    ) + "".join(blocks)
+
+
+def block_table(version: RefinedVersion) -> str:
+    """Return the blocks of a version that has too many slots to list."""
+    rows = [
+        (
+            f"`{name}`",
+            f"{place.start} to {place.stop - 1}",
+            version.slots[place.start].description.split(";")[0],
+        )
+        for name, place in version.blocks.items()
+    ]
+    return (
+        f"\n## {version.name}\n\n{len(version.slots)} slots in blocks; an index holds"
+        f" {version.embed(np.zeros((1, len(version.slots)))).shape[1]} dimensions made of them, and its first"
+        f" {version.candidates} hits can be ranked again by all.\n\n"
+        + table("block", "slots", "meaning", rows=rows)
     )
 
 

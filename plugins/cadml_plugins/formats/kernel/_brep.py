@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from cadml_core import BoundingBox, MassProperties, ReadLimits
-from cadml_plugins.formats.kernel import _extents, _geometry, _tessellation, _topology
+from cadml_core import Boundary, BoundingBox, MassProperties, ReadLimits
+from cadml_plugins.formats.kernel import _boundary, _extents, _geometry, _tessellation, _topology
 from cadml_plugins.formats.kernel._assembly import Part, find_parts
 from cadml_plugins.formats.kernel._mass import Mass, mass_properties
 from cadml_plugins.formats.kernel._occt import Failure, Shape
@@ -38,6 +38,12 @@ class Census:
     """Whether no shell has a free edge, and every face could be measured."""
     mass: MassProperties | None = None
     box: BoundingBox | None = None
+    measured: list[float] = field(default_factory=list)
+    """The areas of one part's faces, in their order; 0 for one that could not be measured."""
+    columns: _boundary.Columns | None = None
+    """Of one part, where they are wanted."""
+    boundary: Boundary | None = None
+    """Of all of them, where it is wanted."""
     warnings: list[str] = field(default_factory=list)
 
     def add(self, other: Census, times: int) -> None:
@@ -62,7 +68,9 @@ class Census:
         try:
             area = abs(integrals.add(face, kind))
         except Failure:
+            self.measured.append(0.0)
             return False
+        self.measured.append(area if math.isfinite(area) else 0.0)
         if math.isfinite(area):
             self.areas[name] = self.areas.get(name, 0.0) + area
         return math.isfinite(area)
@@ -91,13 +99,17 @@ def measure(shape: Shape, limits: ReadLimits, namer: Namer) -> Census:
     solids: list[Mass] = []
     sheets: list[Mass] = []
     closed = True
+    bodies: list[tuple[_boundary.Columns | None, int]] = []
     for part in parts:
-        counts, mass = _measure_part(part, namer)
+        counts, mass = _measure_part(part, namer, boundary=limits.mesh is not None)
+        if counts.faces:
+            bodies.append((counts.columns, len(part.placements)))
         census.add(counts, len(part.placements))
         if mass is not None:
             # The formal volumes of sheets are used only where there is no solid.
             (solids if part.solid else sheets).extend(mass.placed(place) for place in part.placements)
             closed = closed and (counts.closed or not part.solid)
+    census.boundary = _boundary.join(bodies)
     census.mass = _add_masses(solids, sheets, closed, census.warnings)
     census.box = _extents.bounding_box(shape, census.warnings)
     _check_validity(parts, census)
@@ -120,7 +132,7 @@ def _add_masses(
     return mass
 
 
-def _measure_part(part: Part, namer: Namer) -> tuple[Census, Mass | None]:
+def _measure_part(part: Part, namer: Namer, *, boundary: bool) -> tuple[Census, Mass | None]:
     """Count and measure one part at the origin."""
     counts = Census(solids=int(part.solid))
     faces = [face for face in _distinct(part.shapes, _topology.FACE) if counts.is_exact(face)]
@@ -136,6 +148,8 @@ def _measure_part(part: Part, namer: Namer) -> tuple[Census, Mass | None]:
     failed = sum(not counts.take(face, integrals, namer) for face in faces)
     if failed:
         counts.warnings.append(f"{failed} of {len(faces)} faces could not be measured")
+    if boundary:
+        counts.columns = _boundary.collect(faces, counts.measured, namer)
     counts.closed = not failed and all(map(_topology.is_closed, shells))
     return counts, Mass(*integrals.volume())
 

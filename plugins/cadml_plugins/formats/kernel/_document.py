@@ -118,6 +118,7 @@ def _exact_fields(census: _brep.Census, notes: list[str]) -> dict[str, Any]:
         "bounding_box": census.box,
         "area": census.area,
         "mass": census.mass,
+        "boundary": census.boundary,
     }
 
 
