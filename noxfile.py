@@ -117,6 +117,15 @@ def corpus(session: nox.Session) -> None:
 
 
 @nox.session
+def truth(session: nox.Session) -> None:
+    """Compare what the readers measure in a folder with what other code measures."""
+    if not session.posargs:
+        session.error("name a folder of CAD files: nox -s truth -- FOLDER")
+    session.install("-e", ".", *group("benchmarks"))
+    session.run("python", "contrib/scripts/check_truth.py", *session.posargs)
+
+
+@nox.session
 def pythonocc(session: nox.Session) -> None:
     """Run the STEP and IGES tests with pythonocc-core, in a conda or Debian 13 environment made here."""
     session.install("pip")

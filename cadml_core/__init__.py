@@ -1,7 +1,7 @@
 """The public surface: everything a plugin may import, and all that ``cadml.v1`` promises."""
 
 from cadml_core.contracts.features import FeatureVersion, Metric, RefinedVersion
-from cadml_core.contracts.formats import FormatAdapter, MeshRequest, ReadLimits
+from cadml_core.contracts.formats import FormatAdapter, LengthUnit, MeshRequest, ReadLimits
 from cadml_core.contracts.host import HostCommand, HostRoutes
 from cadml_core.contracts.policies import (
     Call,
@@ -59,6 +59,7 @@ __all__ = [
     "IndexKey",
     "Int64Array",
     "InvalidSetting",
+    "LengthUnit",
     "LimitExceeded",
     "MalformedFile",
     "MassProperties",

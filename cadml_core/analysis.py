@@ -102,14 +102,15 @@ class Analyzer:
         self._feature = feature
 
     def surely_new(self, file: SourceFile) -> bool:
-        """Tell whether this content was never seen before, as with most uploads. One quick query."""
-        return not self._catalog.readers_of([file.identity.sha256])
+        """Tell whether this content was never seen before, as with most uploads. Two quick queries."""
+        return self._intake.surely_new(file)
 
     def recognise(self, file: SourceFile) -> Known | None:
         """Return what is known of a file's content; None where it must be read.
 
         Raises:
             FormatMismatch, UnsupportedContent: The content is known, but its name claims another format.
+            CadmlError: Whatever refused the content when it was read before.
         """
         [known] = self._intake.recognise([file], [self._versions()])
         if isinstance(known, CadmlError):
@@ -119,6 +120,14 @@ class Analyzer:
     def read(self, file: SourceFile) -> Future[Reading]:
         """Have a file read."""
         return self._intake.submit(file, self._versions())
+
+    def refused(self, file: SourceFile, error: CadmlError) -> None:
+        """Remember that a file could not be read, where its content is to blame."""
+        self._intake.refused(file, self._versions(), error)
+
+    def retry(self, file: SourceFile) -> None:
+        """Forget that a content could not be read."""
+        self._intake.retry([file])
 
     def finish(
         self,

@@ -34,7 +34,13 @@ ERROR_CODES: Mapping[str, ErrorSpec] = {
         ErrorSpec("INPUT_UNREADABLE", "input", 422, "The file or folder cannot be opened or read."),
         ErrorSpec("UNSUPPORTED_FORMAT", "input", 415, "No installed format adapter reads this content."),
         ErrorSpec("PARSE_FAILED", "parse", 422, "The adapter rejected the file; context says where and why."),
-        ErrorSpec("PARSE_TIMEOUT", "parse", 504, "Reading took longer than `PARSE_TIMEOUT_SECONDS`."),
+        ErrorSpec(
+            "PARSE_TIMEOUT",
+            "parse",
+            504,
+            "Reading took more than `PARSE_CPU_SECONDS` of processor time, or longer than"
+            " `PARSE_TIMEOUT_SECONDS` on the clock; context: `limit` (`processor`, `clock`), `allowed`.",
+        ),
         ErrorSpec(
             "PARSE_CRASHED",
             "parse",

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 
+from cadml_core.contracts.formats import UnitName
 from cadml_core.documents.arrays import FloatVector
 from cadml_core.documents.document import CadDocument
 
@@ -28,6 +29,19 @@ class Content(msgspec.Struct, frozen=True, kw_only=True):
     """Name of the format adapter that read it."""
     adapter_version: str
     document: CadDocument
+    unit: UnitName | None = None
+    """What the sender has said of a file that states no unit; it holds for every part with this content."""
+
+
+class ReadBy(NamedTuple):
+    """How a content was read."""
+
+    format: str
+    """Name of the format adapter."""
+    version: str
+    """Of the format adapter."""
+    unit: UnitName | None
+    """That the sender has stated."""
 
 
 class Vector(msgspec.Struct, frozen=True):

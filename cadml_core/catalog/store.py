@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from cadml_core.catalog import schema, writing
 from cadml_core.catalog.engine import Database, among, parse_url, select_among
 from cadml_core.catalog.packing import unpack, unpack_rows
-from cadml_core.catalog.records import Change, Content, NewPart, Outcome, Part, PartFilter, Vector
+from cadml_core.catalog.records import Change, Content, NewPart, Outcome, Part, PartFilter, ReadBy, Vector
 from cadml_core.catalog.tables import contents
 from cadml_core.clock import timestamp
 from cadml_core.documents.arrays import FloatMatrix, FloatVector, Int64Array
@@ -177,16 +177,15 @@ class Catalog:
                 format=record.format,
                 adapter_version=record.adapter_version,
                 document=decode_summary(record.summary),
+                unit=record.unit,
             )
             for record in records
         }
 
-    def readers_of(self, hashes: Iterable[str]) -> dict[str, tuple[str, str]]:
-        """Return name and version of the format adapter that read each of these contents that is stored."""
-        found = self.database.fetch_in(
-            "SELECT sha256, format, adapter_version FROM contents WHERE sha256 IN", hashes
-        )
-        return {sha256: (name, version) for sha256, name, version in found}
+    def readers_of(self, hashes: Iterable[str]) -> dict[str, ReadBy]:
+        """Return how each of these contents that is stored was read."""
+        query = "SELECT sha256, format, adapter_version, unit FROM contents WHERE sha256 IN"
+        return {sha256: ReadBy(*how) for sha256, *how in self.database.fetch_in(query, hashes)}
 
     # Vectors
 

@@ -26,6 +26,18 @@ contents = Table(
     Column("format", Text, nullable=False),
     Column("adapter_version", Text, nullable=False),
     Column("summary", Text, nullable=False, comment="The document summary as JSON."),
+    Column("unit", Text, comment="The unit that the sender has stated for it."),
+)
+
+refusals = Table(
+    "refusals",
+    metadata,
+    Column("sha256", Text, primary_key=True),
+    Column("reader", Text, primary_key=True, comment="Adapter, version and limits of the reading."),
+    Column("path", Text, nullable=False, comment="What the error calls the file."),
+    Column("error", Text, nullable=False, comment="JSON."),
+    Column("at", Text, nullable=False, comment="ISO 8601, UTC."),
+    comment="Contents that could not be read, so that each attempt is made once.",
 )
 
 parts = Table(

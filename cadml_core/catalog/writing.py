@@ -15,8 +15,8 @@ from sqlalchemy.engine import Connection
 from cadml_core.catalog.engine import among, delete_among, lock, log_changes, select_among, storable, upsert
 from cadml_core.catalog.packing import pack
 from cadml_core.catalog.paths import text_to_path
-from cadml_core.catalog.records import Content, NewPart, Outcome, Status, Vector
-from cadml_core.catalog.tables import contents, parts, vectors
+from cadml_core.catalog.records import Content, NewPart, Outcome, ReadBy, Status, Vector
+from cadml_core.catalog.tables import contents, parts, refusals, vectors
 from cadml_core.documents.document import encode_summary
 from cadml_core.errors import InvalidInput, NotFound
 
@@ -35,9 +35,10 @@ _VECTORS = sa.select(vectors.c.part, vectors.c.version, vectors.c.raw, vectors.c
 _EXTRACTED = sa.select(vectors.c.part, vectors.c.version).where(
     vectors.c.source == "extracted", among(vectors.c.part)
 )
-_READERS = sa.select(contents.c.sha256, contents.c.format, contents.c.adapter_version).where(
+_READERS = sa.select(contents.c.sha256, contents.c.format, contents.c.adapter_version, contents.c.unit).where(
     among(contents.c.sha256)
 )
+_FORGET_REFUSALS = refusals.delete().where(among(refusals.c.sha256))
 _DROP_VECTORS = vectors.delete().where(among(vectors.c.part))
 _DROP_ORPHANS = contents.delete().where(
     among(contents.c.sha256), ~sa.exists().where(parts.c.sha256 == contents.c.sha256)
@@ -107,7 +108,7 @@ class BatchWriter:
         self._by_id: dict[str, int] = {}
         self._by_path: dict[str, int] = {}
         self._stored: dict[tuple[int, str], tuple[bytes, str]] = {}
-        self._contents: dict[str, tuple[str, str]] = {}
+        self._contents: dict[str, ReadBy] = {}
         self._new_contents: dict[str, Content] = {}
         self._new_vectors: dict[tuple[int, str], tuple[bytes, str]] = {}
         self._dropped: set[int] = set()
@@ -142,8 +143,8 @@ class BatchWriter:
         for part, version, raw, source in select_among(self._connection, _VECTORS, self._by_row):
             self._stored[part, version] = (bytes(raw), source)
         hashes = {new.content.sha256 for new in batch if new.content is not None}
-        for sha256, form, version in select_among(self._connection, _READERS, hashes):
-            self._contents[sha256] = (form, version)
+        for sha256, *how in select_among(self._connection, _READERS, hashes):
+            self._contents[sha256] = ReadBy(*how)
 
     def _remember(self, state: _State) -> None:
         row = state.columns["row"]
@@ -233,7 +234,7 @@ class BatchWriter:
         if new.content is None:
             return None
         content = new.content
-        reader = (content.format, content.adapter_version)
+        reader = ReadBy(content.format, content.adapter_version, content.unit)
         if self._contents.get(content.sha256) != reader:
             if content.sha256 in self._contents:
                 self._share(content.sha256, new.vectors)
@@ -258,6 +259,7 @@ class BatchWriter:
         touched = {row: state for row, state in self._by_row.items() if state.touched}
         if self._new_contents:
             upsert(self._connection, contents, [_content_row(c) for c in self._new_contents.values()])
+            delete_among(self._connection, _FORGET_REFUSALS, self._new_contents)
         groups: dict[bool, list[dict[str, Any]]] = defaultdict(list)
         for state in touched.values():
             groups[state.status == "added"].append(state.columns)
@@ -330,4 +332,4 @@ def delete_orphans(connection: Connection, hashes: Iterable[str]) -> None:
 
 def _content_row(content: Content) -> tuple[Any, ...]:
     summary = encode_summary(content.document).decode()
-    return (content.sha256, content.size, content.format, content.adapter_version, summary)
+    return (content.sha256, content.size, content.format, content.adapter_version, summary, content.unit)

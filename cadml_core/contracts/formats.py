@@ -2,12 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Literal, Protocol, runtime_checkable
 
 import msgspec
 
 from cadml_core.documents.document import CadDocument
+
+
+class LengthUnit(msgspec.Struct, frozen=True):
+    """A unit of length."""
+
+    name: str
+    """As documents call it."""
+    millimetres: float
+
+
+UnitName = Literal["mm", "cm", "m", "in", "ft"]
+"""How a sender states a unit."""
+LENGTH_UNITS: Mapping[UnitName, LengthUnit] = {
+    "mm": LengthUnit("mm", 1.0),
+    "cm": LengthUnit("cm", 10.0),
+    "m": LengthUnit("m", 1000.0),
+    "in": LengthUnit("inch", 25.4),
+    "ft": LengthUnit("foot", 304.8),
+}
 
 
 class MeshRequest(msgspec.Struct, frozen=True):
@@ -21,8 +41,8 @@ class MeshRequest(msgspec.Struct, frozen=True):
 class ReadLimits(msgspec.Struct, frozen=True):
     """What one reading may cost.
 
-    The core enforces ``max_bytes``, ``max_seconds`` and ``max_memory_mb``. An adapter raises
-    ``LimitExceeded`` at the first of the other bounds that it crosses.
+    The core enforces ``max_bytes``, ``max_cpu_seconds``, ``max_seconds`` and ``max_memory_mb``. An adapter
+    raises ``LimitExceeded`` at the first of the other bounds that it crosses.
     """
 
     max_bytes: int = 64 * 1024**2
@@ -32,12 +52,17 @@ class ReadLimits(msgspec.Struct, frozen=True):
     max_triangles: int = 5_000_000
     max_block_depth: int = 32
     """Nesting of DXF blocks, STEP assemblies and the like."""
-    max_seconds: float = 60.0
-    """The worker pool ends a reading that takes longer."""
+    max_cpu_seconds: float = 60.0
+    """Processor time. The operating system ends a reading that takes more, to the second."""
+    max_seconds: float = 240.0
+    """Time on the clock: a worker that waits, or gets no processor, is ended after it."""
     max_memory_mb: int = 2048
     """Memory that a reading may take in its worker process."""
     mesh: MeshRequest | None = None
     """None: do not tessellate."""
+    unit: LengthUnit | None = None
+    """What the sender says of a file that states no unit itself: an adapter for such files converts by it,
+    and names it in the document. None: nothing is known, and the adapter assumes one with a warning."""
 
 
 @runtime_checkable

@@ -41,6 +41,10 @@ class BoundingBox(msgspec.Struct, frozen=True):
         (x0, y0, z0), (x1, y1, z1) = self.minimum, self.maximum
         return (x1 - x0, y1 - y0, z1 - z0)
 
+    def scaled(self, factor: float) -> BoundingBox:
+        """Return the extents of the same thing with every length times a positive factor."""
+        return BoundingBox(_times(self.minimum, factor), _times(self.maximum, factor))
+
 
 class MassProperties(msgspec.Struct, frozen=True):
     """Volume and its moments at unit density, from an exact B-rep or from facets."""
@@ -52,7 +56,17 @@ class MassProperties(msgspec.Struct, frozen=True):
     principal_moments: Vector3
     """Moments of inertia about the principal axes through the centroid, ascending, in mm⁵."""
     reliable: bool = True
-    """False where the boundary is open or inconsistent, so that the volume is only formal."""
+    """False where the volume may be wrong, or is only formal as the boundary is open or inconsistent; the
+    document's warnings say why."""
+
+    def scaled(self, factor: float) -> MassProperties:
+        """Return the measures of the same thing with every length times a positive factor."""
+        return MassProperties(
+            self.volume * factor**3,
+            _times(self.centroid, factor),
+            _times(self.principal_moments, factor**5),
+            self.reliable,
+        )
 
 
 class FacetQuality(msgspec.Struct, frozen=True):
@@ -106,7 +120,8 @@ class CadDocument(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     bounding_box: BoundingBox | None = None
     """None where the document holds no geometry."""
     unit: str | None = None
-    """The unit that the file states (``mm``, ``inch``, ...); None where it states none."""
+    """The unit that the file states (``mm``, ``inch``, ...), or that its sender has stated where the file
+    states none; None where neither does."""
     area: float | None = None
     """Surface area in mm²; None where it has no meaning (drawings)."""
     mass: MassProperties | None = None
@@ -130,11 +145,31 @@ class CadDocument(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
         """True where the file was readable but holds no geometry."""
         return self.bounding_box is None
 
+    def scaled(self, factor: float) -> CadDocument:
+        """Return the document of the same thing with every length times a positive factor.
+
+        Counts, properties and warnings stay as they are.
+        """
+        mesh = self.mesh and TriangleMesh(self.mesh.vertices * factor, self.mesh.triangles)
+        return msgspec.structs.replace(
+            self,
+            surface_areas={kind: area * factor**2 for kind, area in self.surface_areas.items()},
+            bounding_box=self.bounding_box and self.bounding_box.scaled(factor),
+            area=None if self.area is None else self.area * factor**2,
+            mass=self.mass and self.mass.scaled(factor),
+            mesh=mesh,
+        )
+
     def without_mesh(self) -> CadDocument:
         """Return the summary: the same document without what is never stored, its mesh and boundary."""
         if self.mesh is None and self.boundary is None:
             return self
         return msgspec.structs.replace(self, mesh=None, boundary=None)
+
+
+def _times(vector: Vector3, factor: float) -> Vector3:
+    x, y, z = vector
+    return x * factor, y * factor, z * factor
 
 
 _encoder = msgspec.json.Encoder()

@@ -19,14 +19,17 @@ from typing import Literal, NamedTuple
 import msgspec
 
 from cadml_core.catalog.paths import path_to_text, text_to_path
-from cadml_core.catalog.records import NewPart, Part, Status
+from cadml_core.catalog.records import NewPart, Part, ReadBy, Status
+from cadml_core.contracts.formats import UnitName
 from cadml_core.errors import CadmlError, InvalidInput, PluginUnavailable
 from cadml_core.intake.folders import find_files
 from cadml_core.intake.intake import Intake, Known, SourceFile, known_from, source_file
+from cadml_core.intake.siblings import Size, UnitDoubt, size_of, unit_doubts
 from cadml_core.reading.detection import display
 from cadml_core.reading.reading import Reading
 
 LabelSource = Literal["parent"]
+_Found = tuple[Path, CadmlError | None]
 
 _CHUNK = 256
 """Files looked up in the catalogue at once."""
@@ -56,6 +59,8 @@ class IngestSummary(msgspec.Struct, frozen=True):
     unchanged: int
     failed: int
     failures: tuple[IngestFailure, ...]
+    doubts: tuple[UnitDoubt, ...] = ()
+    """Of the files that were read in this run."""
 
 
 class IngestProgress(msgspec.Struct, frozen=True):
@@ -76,6 +81,10 @@ class IngestOptions(msgspec.Struct, frozen=True, kw_only=True):
     """``parent``: the name of a file's folder becomes its label."""
     material: str | None = None
     project: str | None = None
+    unit: UnitName | None = None
+    """That of files that state none; None leaves what was said of a content before."""
+    retry: bool = False
+    """Read again what could not be read before."""
 
 
 def ingest(
@@ -157,8 +166,11 @@ class _Run:
         self._group_due = 0.0
         self._claimed: set[str] = set()
         """Ids of parts that have moved in this run."""
+        self._sizes: list[Size] = []
+        self._retried: set[str] = set()
+        """Contents that are read again in this run although they could not be read before."""
 
-    def over(self, found: Sequence[tuple[Path, CadmlError | None]]) -> IngestSummary:
+    def over(self, found: Sequence[_Found]) -> IngestSummary:
         self._total = len(found)
         try:
             for chunk in _chunks(found, _CHUNK):
@@ -174,10 +186,14 @@ class _Run:
                 future.cancel()
         counts = {name: self._counts[name] for name in ("added", "replaced", "updated", "unchanged")}
         return IngestSummary(
-            total=self._total, failed=len(self._failures), failures=tuple(self._failures), **counts
+            total=self._total,
+            failed=len(self._failures),
+            failures=tuple(self._failures),
+            doubts=tuple(unit_doubts(self._sizes)) if self._sizes else (),
+            **counts,
         )
 
-    def _look(self, chunk: Sequence[tuple[Path, CadmlError | None]]) -> None:
+    def _look(self, chunk: Sequence[_Found]) -> None:
         """Compare files with the catalogue, and send on those that differ."""
         files = self._hashed(chunk)
         texts = [path_to_text(file.path) for file in files]
@@ -188,33 +204,34 @@ class _Run:
         for file, text in zip(files, texts, strict=True):
             part = stored.get(text)
             has = versions.get(part.row, set()) if part else set()
-            wanted = tuple(
-                dict.fromkeys((*self._options.versions, *sorted(has & set(self._intake.features))))
-            )
+            kept = sorted(has & self._intake.features.keys())
+            wanted = tuple(dict.fromkeys((*self._options.versions, *kept)))
             job = _Job(file, text, part, wanted)
             if has.issuperset(wanted) and self._is_unchanged(job, readers.get(job.sha256)):
                 self._done(file.path, "unchanged")
             else:
                 new.append(job)
+        if self._options.retry:
+            self._intake.retry([job.file for job in new if job.sha256 not in self._retried])
+            self._retried |= {job.sha256 for job in new}
         self._admit(new)
 
-    def _hashed(self, chunk: Sequence[tuple[Path, CadmlError | None]]) -> list[SourceFile]:
+    def _hashed(self, chunk: Sequence[_Found]) -> list[SourceFile]:
         files = []
         for path, error in chunk:
             try:
                 if error is not None:
                     raise error
-                files.append(source_file(path))
+                files.append(source_file(path, self._options.unit))
             except CadmlError as reason:
                 self._fail(path, reason)
         return files
 
-    def _is_unchanged(self, job: _Job, reader: tuple[str, str] | None) -> bool:
+    def _is_unchanged(self, job: _Job, reader: ReadBy | None) -> bool:
         """Whether reading this file again would change nothing of the part at its path but its vectors."""
         if job.part is None or job.part.sha256 != job.sha256 or reader is None:
             return False
-        adapter = self._intake.formats.get(reader[0])
-        if adapter is None or adapter.version != reader[1]:
+        if not self._intake.is_current(reader, self._intake.formats.get(reader.format), job.file.unit):
             return False
         facts = self._facts(job.file.path)._asdict()
         return all(value in (None, getattr(job.part, fact)) for fact, value in facts.items())
@@ -264,11 +281,13 @@ class _Run:
             self._settle(job, known_from(future.result()))
             self._arrivals.add(job.sha256)
         except CadmlError as error:
+            self._intake.refused(job.file, job.versions, error)
             self._fail(job.file.path, error)
         self._released += self._twins.pop(job.sha256)
 
     def _settle(self, job: _Job, known: Known) -> None:
         """Hand a part to the next transaction."""
+        self._sizes.append(size_of(job.file.path, known.content.document))
         new = NewPart(
             id=None if job.part else self._moved_from(known.content.sha256),
             path=job.text,
@@ -325,9 +344,7 @@ class _Run:
             self._progress(IngestProgress(self._counts.total(), self._total, display(path), status))
 
 
-def _chunks(
-    items: Iterable[tuple[Path, CadmlError | None]], size: int
-) -> Iterator[list[tuple[Path, CadmlError | None]]]:
+def _chunks(items: Iterable[_Found], size: int) -> Iterator[list[_Found]]:
     iterator = iter(items)
     while chunk := list(itertools.islice(iterator, size)):
         yield chunk

@@ -7,6 +7,7 @@ stored, so their values come from a stored vector of the same content or from re
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
@@ -17,16 +18,20 @@ import numpy as np
 
 from cadml_core.catalog.blobs import BlobStore
 from cadml_core.catalog.paths import text_to_path
-from cadml_core.catalog.records import Content, Vector
+from cadml_core.catalog.records import Content, ReadBy, Vector
+from cadml_core.catalog.refusals import Refusal, Refusals
 from cadml_core.catalog.store import Catalog
 from cadml_core.contracts.features import FeatureVersion
-from cadml_core.contracts.formats import FormatAdapter
+from cadml_core.contracts.formats import LENGTH_UNITS, FormatAdapter, UnitName
 from cadml_core.documents.arrays import FloatVector
 from cadml_core.errors import CadmlError
+from cadml_core.intake.refusals import depends_on_content, reader_text, recall, refusal_of
 from cadml_core.reading.detection import HEAD_BYTES, display, identify
 from cadml_core.reading.identity import FileIdentity, identify_file
 from cadml_core.reading.pool import ReaderPool
-from cadml_core.reading.reading import Reading, extract_values, feature_version
+from cadml_core.reading.reading import Reading, extract_values, feature_version, for_versions
+
+log = logging.getLogger(__name__)
 
 
 class SourceFile(msgspec.Struct, frozen=True):
@@ -37,24 +42,26 @@ class SourceFile(msgspec.Struct, frozen=True):
     identity: FileIdentity
     head: bytes
     """Its beginning, for format detection."""
+    unit: UnitName | None = None
+    """What the sender says of a file that states no unit; None leaves what was said before."""
 
 
-def source_file(path: Path) -> SourceFile:
+def source_file(path: Path, unit: UnitName | None = None) -> SourceFile:
     """Hash a file.
 
     Raises:
         NotFound: There is no such file.
         UnreadableInput: It cannot be read, or is not a regular file.
     """
-    return SourceFile(path, *identify_file(path))
+    return SourceFile(path, *identify_file(path), unit)
 
 
-def received_file(path: Path, sha256: str) -> SourceFile:
+def received_file(path: Path, sha256: str, unit: UnitName | None = None) -> SourceFile:
     """Describe a file that was hashed while it was received."""
     with path.open("rb") as file:
         status = os.fstat(file.fileno())
         identity = FileIdentity(sha256, status.st_size, status.st_dev, status.st_ino, status.st_mtime_ns)
-        return SourceFile(path, identity, file.read(HEAD_BYTES))
+        return SourceFile(path, identity, file.read(HEAD_BYTES), unit)
 
 
 class Known(msgspec.Struct, frozen=True):
@@ -101,6 +108,7 @@ class Intake:
         self.formats = dict(formats)
         self.features = dict(features)
         self.blobs = blobs
+        self._refusals = Refusals(catalog)
 
     def require(self, versions: Iterable[str]) -> None:
         """Check that feature versions are installed, before anything is done for them.
@@ -112,18 +120,59 @@ class Intake:
             if version not in self.features:
                 feature_version(self.features, version)  # says what there is
 
-    def take(self, path: Path, versions: Sequence[str]) -> Known:
-        """Return what a single file holds, and store nothing.
+    def take(
+        self, path: Path, versions: Sequence[str], *, unit: UnitName | None = None, retry: bool = False
+    ) -> Known:
+        """Return what a single file holds, and store nothing but that it cannot be read.
+
+        Args:
+            path: The file.
+            versions: The feature versions wanted.
+            unit: What the sender says of a file that states no unit.
+            retry: Whether to read again what could not be read before.
 
         Raises:
             CadmlError: As ``ReaderPool.read``.
         """
         self.require(versions)
-        file = source_file(path)
+        file = source_file(path, unit)
+        if retry:
+            self.retry([file])
         [known] = self.recognise([file], [versions])
         if isinstance(known, CadmlError):
             raise known
-        return known or known_from(self._read_alone(file, versions))
+        if known:
+            return known
+        try:
+            return known_from(self._read_alone(file, versions))
+        except CadmlError as error:
+            self.refused(file, versions, error)
+            raise
+
+    def surely_new(self, file: SourceFile) -> bool:
+        """Tell whether this content was never seen before, as with most uploads."""
+        hashes = [file.identity.sha256]
+        return not self.catalog.readers_of(hashes) and not self._refusals.of(hashes)
+
+    def refused(self, file: SourceFile, versions: Sequence[str], error: CadmlError) -> None:
+        """Remember that a file cannot be read, where its content is to blame."""
+        if not depends_on_content(error):
+            return
+        try:
+            reader = self._reader_text(identify(file.path, file.head, self.formats), file, versions)
+            sha256, path = file.identity.sha256, display(file.path)
+            self._refusals.remember(refusal_of(error, sha256, path, reader))
+        except CadmlError as reason:  # the caller has an error to tell already, which says more
+            log.warning("cannot remember that %s is unreadable: %s", display(file.path), reason)
+
+    def retry(self, files: Iterable[SourceFile]) -> None:
+        """Forget that these contents could not be read."""
+        self._refusals.forget({file.identity.sha256 for file in files})
+
+    def _reader_text(self, adapter: FormatAdapter, file: SourceFile, versions: Sequence[str]) -> str:
+        stated = LENGTH_UNITS[file.unit] if file.unit else None
+        wanted = [self.features[version] for version in versions]
+        return reader_text(adapter, for_versions(self.readers.limits, wanted, stated))
 
     def recognise(
         self, files: Sequence[SourceFile], versions: Sequence[Sequence[str]]
@@ -135,29 +184,44 @@ class Intake:
             versions: For each of them the feature versions wanted.
 
         Returns:
-            For each file what is known; None where it must be read; or the error that refuses it: a content
-            that is known is refused all the same under a name that claims another format.
+            For each file what is known; None where it must be read; or the error that refuses it: the one
+            that this reader met with the content before, or that of a known content under a name that claims
+            another format.
         """
-        contents = self.catalog.contents({file.identity.sha256 for file in files})
+        hashes = {file.identity.sha256 for file in files}
+        contents, refusals = self.catalog.contents(hashes), self._refusals.of(hashes)
         return [
-            self._recognised(file, contents.get(file.identity.sha256), wanted)
+            self._recognised(file, contents.get(sha256), refusals.get(sha256, ()), wanted)
             for file, wanted in zip(files, versions, strict=True)
+            for sha256 in [file.identity.sha256]
         ]
 
     def _recognised(
-        self, file: SourceFile, content: Content | None, versions: Sequence[str]
+        self,
+        file: SourceFile,
+        content: Content | None,
+        refusals: Sequence[Refusal],
+        versions: Sequence[str],
     ) -> Known | CadmlError | None:
-        if content is None:
+        if content is None and not refusals:
             return None
         try:
             adapter = identify(file.path, file.head, self.formats)
-            if (content.format, content.adapter_version) != (adapter.name, adapter.version):
-                return None
-            vectors = {version: self._without_reading(content, version) for version in versions}
+            how = content and ReadBy(content.format, content.adapter_version, content.unit)
+            if content and how and self.is_current(how, adapter, file.unit):
+                vectors = {version: self._without_reading(content, version) for version in versions}
+                found = {version: Vector(values) for version, values in vectors.items() if values is not None}
+                if len(found) == len(vectors):
+                    return Known(content, found)
+            return recall(refusals, self._reader_text(adapter, file, versions), display(file.path))
         except CadmlError as error:
             return error
-        found = {version: Vector(values) for version, values in vectors.items() if values is not None}
-        return Known(content, found) if len(found) == len(vectors) else None
+
+    @staticmethod
+    def is_current(how: ReadBy, adapter: FormatAdapter | None, unit: UnitName | None) -> bool:
+        """Tell whether an adapter would read a content as it was read, with the unit that is stated now."""
+        same_adapter = adapter is not None and (adapter.name, adapter.version) == (how.format, how.version)
+        return same_adapter and unit in (None, how.unit)
 
     def _without_reading(self, content: Content, version: str) -> FloatVector | None:
         """Return the values of a stored content, None where only the file can tell them."""
@@ -169,17 +233,18 @@ class Intake:
     def submit(self, file: SourceFile, versions: Sequence[str]) -> Future[Reading]:
         """Have a file read; ``known_from`` makes of it what ``recognise`` would have returned.
 
-        Where its content was read by another version of its reader, every feature version that any part has
-        of it is extracted again, so that no part keeps values of the old reader.
+        Where its content was read by another version of its reader, or in another unit, every feature version
+        that any part has of it is extracted again, so that no part keeps values of the old reading.
 
         Raises:
             RuntimeError: The readers are closed.
         """
-        sha256 = file.identity.sha256
-        if self.catalog.readers_of([sha256]):
+        sha256, unit = file.identity.sha256, file.unit
+        if how := self.catalog.readers_of([sha256]).get(sha256):
             others = self.catalog.versions_extracted_from(sha256) & set(self.features)
             versions = tuple(dict.fromkeys((*versions, *sorted(others))))
-        return self.readers.submit(file.path, versions, identity=file.identity)
+            unit = unit or how.unit
+        return self.readers.submit(file.path, versions, identity=file.identity, unit=unit)
 
     def _read_alone(self, file: SourceFile, versions: Sequence[str]) -> Reading:
         """Read one file; where no reader runs yet, by a process that loads only what its format needs."""
@@ -189,7 +254,9 @@ class Intake:
         features = {version: self.features[version] for version in versions}
         limits = self.readers.limits
         with ReaderPool({adapter.name: adapter}, features, limits=limits, workers=1) as readers:
-            return readers.read(file.path, versions, identity=file.identity, adapter=adapter.name)
+            how = self.catalog.readers_of([file.identity.sha256]).get(file.identity.sha256)
+            unit = file.unit or (how.unit if how else None)
+            return readers.read(file.path, versions, identity=file.identity, adapter=adapter.name, unit=unit)
 
     # Values of stored contents
 
@@ -222,7 +289,9 @@ class Intake:
             else:
                 found[sha256] = located
         adapters = {path: by_content[sha256][0].format for path, sha256 in paths.items()}
-        for path, outcome in self.readers.map(paths, [version], adapters=adapters):
+        how = self.catalog.readers_of(paths.values())
+        units = {path: how[sha256].unit if sha256 in how else None for path, sha256 in paths.items()}
+        for path, outcome in self.readers.map(paths, [version], adapters=adapters, units=units):
             found[paths[path]] = _values(outcome, paths[path], version)
             if progress is not None:
                 progress(len(found), len(by_content))
@@ -256,6 +325,7 @@ def known_from(reading: Reading) -> Known:
         format=reading.format,
         adapter_version=reading.adapter_version,
         document=reading.document,
+        unit=reading.unit,
     )
     vectors = {name: Vector(np.array(values)) for name, values in reading.vectors.items()}
     return Known(content, vectors, reading)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import faulthandler
+import math
 import os
 import resource
 import signal
@@ -32,6 +33,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """Of the process, libraries included."""
     cpu_seconds: int | None = None
     """Processor time of the worker's whole life."""
+    request_cpu_seconds: float | None = None
+    """Processor time for one request, to the second; the operating system ends the worker by SIGXCPU."""
     file_size: int = MAX_FILE
     """Largest file that it may write."""
     answer_size: int = MAX_ANSWER
@@ -71,6 +74,17 @@ def allow_memory(size: int) -> None:
     """
     hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
     resource.setrlimit(resource.RLIMIT_DATA, (_at_most(data_in_use() + size, hard), hard))
+
+
+def allow_cpu(seconds: float) -> None:
+    """Let the process use so many seconds of processor time, in all its threads, on top of what it has used.
+
+    The limit is in whole seconds, so that up to one more passes. What other processes take does not count.
+    """
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    hard = resource.getrlimit(resource.RLIMIT_CPU)[1]
+    bound = math.ceil(used.ru_utime + used.ru_stime + seconds)
+    resource.setrlimit(resource.RLIMIT_CPU, (_at_most(bound, hard), hard))
 
 
 def data_in_use() -> int:

@@ -13,6 +13,7 @@ from cadml_core.errors import CadmlError, LimitExceeded
 from cadml_core.isolation.limits import (
     MIB,
     Limits,
+    allow_cpu,
     allow_memory,
     confine,
     data_in_use,
@@ -50,6 +51,8 @@ def serve(
         _empty_file(output)
         if limits.memory is not None:
             allow_memory(limits.memory)
+        if limits.request_cpu_seconds is not None:
+            allow_cpu(limits.request_cpu_seconds)
         answer = _answer(program, request)
         del request
         _empty_folder(folder)

@@ -30,11 +30,19 @@ def failure(task: Task, error: SandboxError, limits: ReadLimits) -> CadmlError:
     """Return what the caller is told where the sandbox gave no answer."""
     if isinstance(error, TimeLimitExceeded):
         return ReaderTimeout(
-            f"reading {task.name} took longer than {limits.max_seconds:g} s and was ended; raise"
+            f"reading {task.name} took longer than {limits.max_seconds:g} s on the clock and was ended; raise"
             " PARSE_TIMEOUT_SECONDS if this file is wanted",
+            limit="clock",
             allowed=limits.max_seconds,
         )
     if isinstance(error, WorkerDied):
+        if error.exit_code == -signal.SIGXCPU:
+            return ReaderTimeout(
+                f"reading {task.name} took more than {limits.max_cpu_seconds:g} s of processor time and was"
+                " ended; raise PARSE_CPU_SECONDS if this file is wanted",
+                limit="processor",
+                allowed=limits.max_cpu_seconds,
+            )
         return _crash(task, error, limits)
     if isinstance(error, ProtocolError):
         log.warning("the reader process of %s sent an invalid answer and was ended: %s", task.name, error)

@@ -15,8 +15,8 @@ import msgspec
 
 from cadml_core import metrics
 from cadml_core.contracts.features import FeatureVersion
-from cadml_core.contracts.formats import FormatAdapter, ReadLimits
-from cadml_core.errors import CadmlError
+from cadml_core.contracts.formats import FormatAdapter, ReadLimits, UnitName
+from cadml_core.errors import CadmlError, ReaderTimeout
 from cadml_core.isolation.limits import MIB, Limits
 from cadml_core.isolation.processes import (
     ProtocolError,
@@ -38,12 +38,8 @@ from cadml_core.reading.reading import Reading, feature_version
 log = logging.getLogger(__name__)
 
 _readings = msgspec.msgpack.Decoder(Reading)
-_CAUSED_BY_THE_FILE: Mapping[type[SandboxError], str] = {
-    TimeLimitExceeded: "timed_out",
-    WorkerDied: "crashed",
-    ProtocolError: "crashed",
-}
-"""How a worker ends because of its file, and what that counts as."""
+_CAUSED_BY_THE_FILE = (TimeLimitExceeded, WorkerDied, ProtocolError)
+"""How a worker ends because of its file."""
 
 
 class PoolStatistics(msgspec.Struct, frozen=True):
@@ -98,7 +94,11 @@ class ReaderPool:
         self._formats = formats
         self._features = features
         program = ReaderProgram(pickled(formats, features), limits)
-        allowed = Limits(seconds=limits.max_seconds, memory=limits.max_memory_mb * MIB)
+        allowed = Limits(
+            seconds=limits.max_seconds,
+            memory=limits.max_memory_mb * MIB,
+            request_cpu_seconds=limits.max_cpu_seconds,
+        )
         self._pool = WorkerPool(
             WorkerSpec(program=program, limits=allowed), workers=workers, name="cadml-reader"
         )
@@ -142,6 +142,7 @@ class ReaderPool:
         *,
         identity: FileIdentity | None = None,
         adapter: str | None = None,
+        unit: UnitName | None = None,
     ) -> Future[Reading]:
         """Queue one file.
 
@@ -150,6 +151,7 @@ class ReaderPool:
             versions: The feature versions to extract.
             identity: What the file was when it was hashed; it is hashed again only if it has changed since.
             adapter: The name of the format adapter, where it is known: content and suffix are not asked.
+            unit: What the sender says of a file that states no unit.
 
         Returns:
             A future that fails with a ``CadmlError`` only. It can be cancelled until a worker takes
@@ -164,6 +166,7 @@ class ReaderPool:
             versions=tuple(versions),
             identity=identity,
             adapter=adapter,
+            unit=unit,
         )
         if not all(name in self._features for name in versions):
             return self._refused(versions)
@@ -176,6 +179,7 @@ class ReaderPool:
         *,
         identity: FileIdentity | None = None,
         adapter: str | None = None,
+        unit: UnitName | None = None,
     ) -> Reading:
         """Read one file and wait for it; the arguments are those of ``submit``.
 
@@ -183,7 +187,7 @@ class ReaderPool:
             CadmlError: As ``read_file``, and PARSE_TIMEOUT, PARSE_CRASHED for the limits that only a
                 process of its own can enforce.
         """
-        return self.submit(path, versions, identity=identity, adapter=adapter).result()
+        return self.submit(path, versions, identity=identity, adapter=adapter, unit=unit).result()
 
     def map(
         self,
@@ -191,6 +195,7 @@ class ReaderPool:
         versions: Sequence[str] = (),
         *,
         adapters: Mapping[Path, str] | None = None,
+        units: Mapping[Path, UnitName | None] | None = None,
     ) -> Iterator[tuple[Path, Reading | CadmlError]]:
         """Read many files; yields each with its reading or its error, in the order of completion.
 
@@ -208,7 +213,8 @@ class ReaderPool:
                         exhausted = True
                     else:
                         adapter = adapters[path] if adapters else None
-                        pending[self.submit(path, versions, adapter=adapter)] = path
+                        unit = units[path] if units else None
+                        pending[self.submit(path, versions, adapter=adapter, unit=unit)] = path
                 if not pending:
                     return
                 for future in wait(pending, return_when=FIRST_COMPLETED).done:
@@ -276,10 +282,10 @@ class ReaderPool:
                 return _decoded(answer.body)
         except SandboxError as error:
             told = failure(task, error, self.limits)
-            if (kind := _CAUSED_BY_THE_FILE.get(type(error))) is None:
+            if not isinstance(error, _CAUSED_BY_THE_FILE):
                 raise told from error
             worker.discard()  # one that sent an invalid reading still runs
-            self._count(kind)
+            self._count("timed_out" if isinstance(told, ReaderTimeout) else "crashed")
             raise self._named(task, told) from None
         if answer.failure is None:
             raise self._named(task, out_of_memory(task, self.limits))

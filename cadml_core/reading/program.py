@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 
 from cadml_core.contracts.features import FeatureVersion
-from cadml_core.contracts.formats import FormatAdapter, ReadLimits
+from cadml_core.contracts.formats import FormatAdapter, ReadLimits, UnitName
 from cadml_core.errors import CadmlError
 from cadml_core.reading.detection import display
 from cadml_core.reading.identity import FileIdentity
@@ -27,6 +27,8 @@ class Task(msgspec.Struct, frozen=True):
     """What is known of its content; spares the worker from hashing it again."""
     adapter: str | None = None
     """The format adapter to use; None: the one that recognises the content."""
+    unit: UnitName | None = None
+    """What the sender says of a file that states no unit."""
 
     @property
     def name(self) -> str:
@@ -75,6 +77,7 @@ class ReaderProgram:
                 limits=self._limits,
                 identity=task.identity,
                 adapter=task.adapter,
+                unit=task.unit,
             )
         except (CadmlError, MemoryError):
             raise

@@ -13,7 +13,14 @@ import msgspec
 import numpy as np
 
 from cadml_core.contracts.features import FeatureVersion
-from cadml_core.contracts.formats import FormatAdapter, MeshRequest, ReadLimits
+from cadml_core.contracts.formats import (
+    LENGTH_UNITS,
+    FormatAdapter,
+    LengthUnit,
+    MeshRequest,
+    ReadLimits,
+    UnitName,
+)
 from cadml_core.documents.arrays import FloatVector
 from cadml_core.documents.document import CadDocument
 from cadml_core.documents.features import FeatureVector
@@ -56,6 +63,8 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     """The format adapter's share."""
     extract_seconds: dict[str, float]
     """Each feature version's share."""
+    unit: UnitName | None = None
+    """What the sender has said of a file that states no unit."""
 
     def vector(self, version: str) -> FeatureVector:
         """Return the raw values of one of the versions that were asked for."""
@@ -81,6 +90,7 @@ def read_file(
     limits: ReadLimits,
     identity: FileIdentity | None = None,
     adapter: str | None = None,
+    unit: UnitName | None = None,
 ) -> Reading:
     """Read one file and extract its features, in this process.
 
@@ -95,6 +105,7 @@ def read_file(
         limits: What the reading may cost.
         identity: What the file was when it was hashed; it is hashed again only if it has changed since.
         adapter: The name of the format adapter, where it is known: content and suffix are not asked.
+        unit: What the sender says of a file that states no unit.
 
     Raises:
         NotFound: There is no such file, or a wanted feature version or the named adapter is not installed.
@@ -117,7 +128,8 @@ def read_file(
             reader = identify(path, file.read(HEAD_BYTES), formats)
         known = identity is not None and identity.describes(before)
         sha256 = identity.sha256 if identity and known else digest(path, file)
-        document, read_seconds = _read(reader, path, _with_mesh(limits, wanted))
+        stated = LENGTH_UNITS[unit] if unit else None
+        document, read_seconds = _read(reader, path, for_versions(limits, wanted, stated))
         _require_unchanged(path, before)
     vectors, extract_seconds = _extract(document, wanted)
     return Reading(
@@ -130,6 +142,7 @@ def read_file(
         seconds=time.perf_counter() - start,
         read_seconds=read_seconds,
         extract_seconds=extract_seconds,
+        unit=unit,
     )
 
 
@@ -143,9 +156,12 @@ def feature_version(features: Mapping[str, FeatureVersion], name: str) -> Featur
     return named(features, "feature version", name, stage="features")
 
 
-def _with_mesh(limits: ReadLimits, wanted: Sequence[FeatureVersion]) -> ReadLimits:
+def for_versions(
+    limits: ReadLimits, wanted: Sequence[FeatureVersion], stated: LengthUnit | None
+) -> ReadLimits:
+    """Return what an adapter is given: a mesh is asked for only where one of the wanted versions needs it."""
     mesh = (limits.mesh or MeshRequest()) if any(version.needs_mesh for version in wanted) else None
-    return msgspec.structs.replace(limits, mesh=mesh)
+    return msgspec.structs.replace(limits, mesh=mesh, unit=stated)
 
 
 def _require_unchanged(path: Path, before: os.stat_result) -> None:
@@ -180,10 +196,10 @@ def _read(adapter: FormatAdapter, path: Path, limits: ReadLimits) -> tuple[CadDo
             format=adapter.name,
             exception=type(error).__name__,
         ) from error
-    return _settled(adapter.name, document), time.perf_counter() - start
+    return _settled(adapter.name, document, limits.unit), time.perf_counter() - start
 
 
-def _settled(adapter: str, document: Any) -> CadDocument:
+def _settled(adapter: str, document: Any, stated: LengthUnit | None) -> CadDocument:
     """Return a document that can be stored: finite, encodable, and not silently empty."""
     if not isinstance(document, CadDocument):
         raise AdapterFault(
@@ -200,7 +216,14 @@ def _settled(adapter: str, document: Any) -> CadDocument:
     warnings = clean.warnings
     if clean.empty and not warnings:
         warnings = (EMPTY_WARNING,)
+    if stated and clean.unit != stated.name and not clean.empty:
+        warnings += (_unit_unused(adapter, clean.unit, stated),)
     return msgspec.structs.replace(clean, warnings=warnings, mesh=document.mesh, boundary=document.boundary)
+
+
+def _unit_unused(adapter: str, own: str | None, stated: LengthUnit) -> str:
+    reason = f"the file itself states {own}" if own else f"the {adapter} adapter does not convert by it"
+    return f"the unit given, {stated.name}, was not used: {reason}"
 
 
 def _clean(value: Any, where: str) -> Any:

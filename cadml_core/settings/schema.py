@@ -89,12 +89,27 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         int,
         _setting("Largest file, in MiB.", "ANALYSIS_MAX_FILE_MB", "parse.max_file_mb", ge=1, le=65_536),
     ] = 64
+    parse_cpu_seconds: Annotated[
+        float,
+        _setting(
+            "Processor time that reading one file may take, to the second.",
+            "PARSE_CPU_SECONDS",
+            "parse.cpu_seconds",
+            gt=0,
+            le=86_400,
+        ),
+    ] = 60.0
     parse_timeout_seconds: Annotated[
         float,
         _setting(
-            "Longest reading of one file.", "PARSE_TIMEOUT_SECONDS", "parse.timeout_seconds", gt=0, le=86_400
+            "Longest reading of one file on the clock; well above `PARSE_CPU_SECONDS`, so that other load"
+            " does not end it.",
+            "PARSE_TIMEOUT_SECONDS",
+            "parse.timeout_seconds",
+            gt=0,
+            le=86_400,
         ),
-    ] = 60.0
+    ] = 240.0
     parse_memory_mb: Annotated[
         int,
         _setting(

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cadml_core.contracts.formats import FormatAdapter, MeshRequest, ReadLimits
+from cadml_core.contracts.formats import LENGTH_UNITS, FormatAdapter, MeshRequest, ReadLimits
 from cadml_core.documents.document import CadDocument, decode_summary, encode_summary
 from cadml_core.errors import LimitExceeded, MalformedFile, UnsupportedContent
 
@@ -120,6 +120,20 @@ class FormatAdapterContract:
         assert np.isfinite(mesh.vertices).all()
         assert len(mesh.triangles) <= most
         assert ((mesh.triangles >= 0) & (mesh.triangles < len(mesh.vertices))).all()
+
+    def test_a_stated_unit_scales_all_or_nothing(self, adapter: FormatAdapter, sample: Path) -> None:
+        """An adapter that takes a stated unit converts by it and names it; others ignore it.
+
+        Where the file states its own unit, that one counts.
+        """
+        plain = adapter.read(sample, ReadLimits())
+        inches = adapter.read(sample, ReadLimits(unit=LENGTH_UNITS["in"]))
+        used = plain.unit is None and inches.unit is not None
+        assert inches.unit == ("inch" if used else plain.unit)
+        assert plain.bounding_box is not None
+        assert inches.bounding_box is not None
+        expected = [extent * (25.4 if used else 1.0) for extent in plain.bounding_box.extents]
+        assert inches.bounding_box.extents == pytest.approx(expected)
 
     def test_reads_any_name(self, adapter: FormatAdapter, sample: Path) -> None:
         """Blanks and letters beyond ASCII in a path make no difference."""

@@ -77,6 +77,21 @@ class RightAdapter:
         return CadDocument(format="dots", entity_counts={"dot": data.count(b"\n")}, bounding_box=BOX)
 
 
+class NamesTheUnitOnly(RightAdapter):
+    """Takes a stated unit and converts nothing."""
+
+    def read(self, path: Path, limits: ReadLimits) -> CadDocument:
+        document = super().read(path, limits)
+        return msgspec.structs.replace(document, unit=limits.unit and limits.unit.name)
+
+
+class ConvertsInSilence(RightAdapter):
+    """Converts by a stated unit and does not say so."""
+
+    def read(self, path: Path, limits: ReadLimits) -> CadDocument:
+        return super().read(path, limits).scaled(limits.unit.millimetres if limits.unit else 1.0)
+
+
 class SniffsEverything(RightAdapter):
     """Claims noise."""
 
@@ -214,6 +229,8 @@ def test_a_right_adapter_passes(tmp_path: Path) -> None:
         (ShoutsItsSuffix, "test_satisfies_the_protocol"),
         (CountsCornersFromOne, "test_a_mesh_is_sound_and_within_its_bound"),
         (MakesMoreTrianglesThanWanted, "test_a_mesh_is_sound_and_within_its_bound"),
+        (NamesTheUnitOnly, "test_a_stated_unit_scales_all_or_nothing"),
+        (ConvertsInSilence, "test_a_stated_unit_scales_all_or_nothing"),
     ],
 )
 def test_a_wrong_adapter_is_caught(kind: type[RightAdapter], caught_by: str, tmp_path: Path) -> None:

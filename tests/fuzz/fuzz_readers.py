@@ -28,7 +28,7 @@ import psutil
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from cadml_core.contracts.formats import ReadLimits
+from cadml_core.contracts.formats import LENGTH_UNITS, ReadLimits, UnitName
 from cadml_core.errors import ERROR_CODES, CadmlError
 from cadml_core.plugins.loader import load_plugins
 from cadml_core.plugins.registry import Registry
@@ -38,7 +38,7 @@ from cadml_core.settings import Settings
 from tests.fuzz.mutations import mutate
 from tests.fuzz.samples import FORMATS, write_samples
 
-LIMITS = ReadLimits(max_seconds=5.0, max_memory_mb=1024)
+LIMITS = ReadLimits(max_cpu_seconds=5.0, max_seconds=20.0, max_memory_mb=1024)
 GRACE_SECONDS = 5.0
 """How much later than the limit an answer may be: a process must be killed on a busy machine."""
 GROWTH_ALLOWED = 32 * 1024**2
@@ -118,15 +118,16 @@ class Fuzzer:
         mutation, data = self._seeds.damaged(name, Random(seed))
         path = self._folder / f"{seed}.{name}"
         path.write_bytes(data)
+        unit: UnitName | None = Random(seed).choice((None, *LENGTH_UNITS))
         start = time.perf_counter()
         result: Reading | BaseException
         try:
-            result = self._pool.read(path, VERSIONS)
+            result = self._pool.read(path, VERSIONS, unit=unit)
         # Judging what comes back is the purpose here.
         except BaseException as error:  # noqa: BLE001
             result = error
         seconds = time.perf_counter() - start
-        outcome, detail, broken = judge(result)
+        outcome, detail, broken = judge(result, unit)
         if seconds > LIMITS.max_seconds + GRACE_SECONDS:
             broken = f"answered after {seconds:.1f} s"
         answer = Answer(name, mutation, path.name, outcome, detail, seconds, broken)
@@ -137,11 +138,15 @@ class Fuzzer:
         return answer
 
 
-def judge(result: Reading | BaseException) -> tuple[str, str, str]:
-    """Return the outcome, a detail worth counting, and the promise that was broken."""
+def judge(result: Reading | BaseException, unit: UnitName | None = None) -> tuple[str, str, str]:
+    """Return the outcome, a detail worth counting, and the promise that was broken.
+
+    Args:
+        result: What came back.
+        unit: The unit that was stated.
+    """
     if isinstance(result, Reading):
-        complete = set(result.vectors) == set(VERSIONS) and result.document.mesh is None
-        return "read", "", "" if complete else "an incomplete reading"
+        return "read", "", _broken_by(result, unit)
     if not isinstance(result, CadmlError) or result.code not in ERROR_CODES:
         return type(result).__name__, str(result), "no structured error"
     context = result.context
@@ -150,6 +155,26 @@ def judge(result: Reading | BaseException) -> tuple[str, str, str]:
         detail = f"{result.message.partition('could not read')[0]}raised {context['exception']}"
     broken = f"internal error: {result.message}" if result.code == "INTERNAL_ERROR" else ""
     return result.code, str(detail or ""), broken
+
+
+def _broken_by(reading: Reading, unit: UnitName | None) -> str:
+    """Return the promise that a reading breaks."""
+    document = reading.document
+    if set(reading.vectors) != set(VERSIONS) or document.mesh is not None:
+        return "an incomplete reading"
+    if unit and not document.empty:
+        told = any("the unit given" in warning for warning in document.warnings)
+        if (document.unit == LENGTH_UNITS[unit].name) == told:
+            return f"stated {unit}, read as {document.unit}, told {told}"
+    if document.mass and document.bounding_box and document.format == "stl":
+        box, centroid = document.bounding_box, document.mass.centroid
+        margin = 1e-3 * max(box.extents)
+        if not all(
+            low - margin <= place <= high + margin
+            for low, place, high in zip(box.minimum, centroid, box.maximum, strict=True)
+        ):
+            return f"a centroid {centroid} outside of the box"
+    return ""
 
 
 def jobs(formats: Sequence[str], count: int, seed: int, until: float) -> Iterator[tuple[str, str]]:

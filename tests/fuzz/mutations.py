@@ -11,6 +11,9 @@ Mutation = Callable[[bytes, Random], bytes]
 _NUMBER = re.compile(rb"(?<![\w.#])[-+]?(?:\d+\.\d*|\.\d+|\d+)(?:[EeDd][-+]?\d+)?")
 _STEP_ENTITY = re.compile(rb"#\d+\s*=\s*[^;]*;")
 _STEP_REFERENCE = re.compile(rb"#\d+")
+_DECIMAL = re.compile(rb"(?<![\w.#])[-+]?\d+\.\d*(?:[Ee][-+]?\d{1,2})?(?![\w.])")
+_DXF_UNIT = re.compile(rb"\$INSUNITS\s+70\s+\d")
+_UNITS = (b"0", b"1", b"6", b"18", b"20", b"24", b"25", b"-1", b"99999", b"")
 _KEYWORD = re.compile(rb"\b[A-Z][A-Z_]{3,}\b")
 EXTREMES = (
     b"0", b"-1", b"1", b"0.", b"-0.0", b"1e308", b"-1e308", b"1.E400", b"1e-320", b"nan", b"inf",
@@ -111,9 +114,27 @@ def change_keyword(data: bytes, random: Random) -> bytes:
     return _replace(data, random, _KEYWORD, lambda _: random.choice(found)) if found else data
 
 
+def change_unit(data: bytes, random: Random) -> bytes:
+    """State another unit, or none that there is, in the header of a drawing."""
+    return _replace(data, random, _DXF_UNIT, lambda found: found[:-1] + random.choice(_UNITS))
+
+
+def scale_numbers(data: bytes, random: Random) -> bytes:
+    """Write every decimal of a text file in another unit, or in a size that is none."""
+    factor = random.choice((1e-3, 1 / 25.4, 25.4, 1e3, 1e-30, 1e30))
+    return _DECIMAL.sub(lambda found: b"%.9e" % (float(found.group()) * factor), data)
+
+
+def close_in_two_words(data: bytes, random: Random) -> bytes:
+    """Write the end of an ASCII solid, or of anything, as two words."""
+    blanks = random.choice((b" ", b"\t", b"  ", b" " * 40, b"\n"))
+    return data.replace(b"endsolid", b"end" + blanks + b"solid")
+
+
 MUTATIONS: Sequence[Mutation] = (
     flip_bits, overwrite, delete, duplicate, zero, truncate, delete_lines, swap_lines, copy_line,
     change_numbers, swap_numbers, delete_entity, redirect_reference, change_keyword,
+    change_unit, scale_numbers, close_in_two_words,
 )  # fmt: skip
 
 

@@ -92,7 +92,7 @@ def _dxf(path: Path, number: int) -> None:
 
     versions = ("R12", "R2000", "R2007", "R2010", "R2018")
     version = versions[number % len(versions)]
-    drawing = ezdxf.new(version, setup=True, units=0 if version == "R12" else 4)
+    drawing = ezdxf.new(version, setup=True, units=0 if version == "R12" else (4, 0, 1, 6)[number % 4])
     space = drawing.modelspace()
     for index in range(8 + number % 20):
         x = float(index * 3 + number)
@@ -117,15 +117,24 @@ def _add_newer_entities(space: Any, number: int) -> None:
     if space.dxfversion < "AC1015":  # R12 has none of these
         return
     space.add_lwpolyline([(0, 0), (number + 9, 0), (number + 9, 7, 0, 0, 0.5), (0, 7)], close=True)
-    space.add_ellipse((0, 0), (12, 3), 0.4)
+    space.add_ellipse((0, 0), (12, 3), 0.4, 0, 6.28318530718 if number % 2 else 4.0)
     space.add_spline([(0, 0), (4, 9), (9, -3), (15, number)])
     space.add_mtext("several\nlines")
 
 
 def _stl(path: Path, number: int) -> None:
-    facets = _ball(6 + number % 12, 5.0 + number)
+    ball = _ball(6 + number % 12, 5.0 + number)
+    kinds = (
+        lambda: ball,
+        lambda: ball / 1000.0,  # as if in metres
+        lambda: np.concatenate([ball, ball[:, ::-1] + 100.0]),  # two bodies that cancel
+        lambda: ball + np.random.default_rng(number).normal(0.0, 1e-7, ball.shape),  # open by rounding
+        lambda: ball / 25.4,  # as if in inches
+    )
+    facets = kinds[number % len(kinds)]()
     if number % 2:
-        path.write_text(_ascii(facets), encoding="ascii")
+        text = _ascii(facets)
+        path.write_text(text.replace("endsolid", "end solid") if number % 3 else text, encoding="ascii")
     else:
         path.write_bytes(_binary(facets))
 

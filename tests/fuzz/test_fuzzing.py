@@ -8,9 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 from random import Random
 
+import msgspec
 import pytest
 
-from cadml_core.documents.document import CadDocument
+from cadml_core.documents.document import BoundingBox, CadDocument, MassProperties
 from cadml_core.errors import CadmlError, MalformedFile
 from cadml_core.reading.reading import Reading
 from tests.fuzz.fuzz_readers import VERSIONS, judge
@@ -18,6 +19,7 @@ from tests.fuzz.mutations import MUTATIONS, mutate
 
 SAMPLE = (
     b"ISO-10303-21;\nDATA;\n#1=CARTESIAN_POINT('',(0.,1.5,-2.E1));\n#2=VERTEX_POINT('',#1);\nENDSEC;\n" * 4
+    + b"$INSUNITS\n 70\n4\nendsolid part\n"
 )
 
 
@@ -54,6 +56,13 @@ def test_broken_promises_are_noticed() -> None:
     assert judge(MalformedFile("the x adapter could not read y", exception="KeyError"))[1].endswith(
         "KeyError"
     )
+    stated = CadDocument(format="x", bounding_box=BoundingBox((0, 0, 0), (1, 1, 1)), unit="inch")
+    assert judge(msgspec.structs.replace(complete, document=stated), "in")[2] == ""
+    assert judge(msgspec.structs.replace(complete, document=stated), "mm")[2].startswith("stated mm")
+    astray = CadDocument(
+        format="stl", bounding_box=stated.bounding_box, mass=MassProperties(1, (0, 0, 9), (1, 1, 1))
+    )
+    assert "outside" in judge(msgspec.structs.replace(complete, document=astray))[2]
     vectors.pop("v4")
     assert judge(complete)[2] == "an incomplete reading"
 

@@ -102,6 +102,26 @@ def hangs(path: Path, limits: ReadLimits) -> CadDocument:
         pass
 
 
+def labours(path: Path, limits: ReadLimits) -> CadDocument:
+    """Use the processor for 0.7 s."""
+    start = time.process_time()
+    while time.process_time() - start < 0.7:
+        pass
+    return document("labours", properties={"pid": os.getpid()})
+
+
+def spins(path: Path, limits: ReadLimits) -> CadDocument:
+    """Never return, as a kernel does that follows a loop in a file."""
+    while True:
+        pass
+
+
+def dozes(path: Path, limits: ReadLimits) -> CadDocument:
+    """Take two seconds on the clock and no processor, as on a machine with other things to do."""
+    time.sleep(2.0)
+    return document("dozes")
+
+
 def sleeps(path: Path, limits: ReadLimits) -> CadDocument:
     """Take half a second."""
     time.sleep(0.5)
@@ -243,9 +263,9 @@ def grows(path: Path, limits: ReadLimits) -> CadDocument:
 
 KEPT: list[bytearray] = []
 DEEDS = (
-    good, segfault, killed, leaves, exits, hangs, sleeps, devours, devours_quietly, unchecked, heavy, aborts,
-    babbles, verbose, stubborn, refuses, chatters, peeks, litters, breeds, nothing, infinite, countless,
-    quotes, surrogate, touches, grows, forges,
+    good, segfault, killed, leaves, exits, hangs, labours, spins, dozes, sleeps, devours, devours_quietly,
+    unchecked, heavy, aborts, babbles, verbose, stubborn, refuses, chatters, peeks, litters, breeds, nothing,
+    infinite, countless, quotes, surrogate, touches, grows, forges,
 )  # fmt: skip
 FORMATS: dict[str, FormatAdapter] = {deed.__name__: Evil(deed.__name__, deed) for deed in DEEDS}
 

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 EXIT_REFUSED = 1
+UNITS = ("mm", "cm", "m", "in", "ft")
+"""The values of ``UnitName``."""
 _SHOWN_MISSING = 10
 
 
@@ -90,6 +92,16 @@ class Options(NamedTuple):
 def json_option(command: Command) -> Command:
     """Add ``--json``: one JSON document on standard output, errors included."""
     return click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")(command)
+
+
+def unit_option(command: Command) -> Command:
+    """Add ``--unit``."""
+    return click.option("--unit", type=click.Choice(UNITS), help="Unit of files that state none.")(command)
+
+
+def retry_option(command: Command) -> Command:
+    """Add ``--retry``."""
+    return click.option("--retry", is_flag=True, help="Read again what could not be read before.")(command)
 
 
 def reports_errors(command: Callable[..., Any]) -> Callable[..., Any]:

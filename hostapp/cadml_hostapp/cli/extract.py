@@ -14,11 +14,14 @@ from cadml_hostapp.cli.console import (
     out,
     print_json,
     reports_errors,
+    retry_option,
     table,
+    unit_option,
 )
 
 if TYPE_CHECKING:
     from cadml_core.contracts.features import FeatureVersion
+    from cadml_core.contracts.formats import UnitName
     from cadml_core.intake.intake import Known
 
 
@@ -26,16 +29,26 @@ if TYPE_CHECKING:
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--version", "version_name", help="Feature version; the configured one by default.")
 @click.option("--strict", is_flag=True, help="Refuse a file that holds no geometry.")
+@unit_option
+@retry_option
 @json_option
 @click.pass_obj
 @reports_errors
-def extract(options: Options, file: Path, version_name: str | None, strict: bool, as_json: bool) -> None:
+def extract(
+    options: Options,
+    file: Path,
+    version_name: str | None,
+    strict: bool,
+    unit: UnitName | None,
+    retry: bool,
+    as_json: bool,
+) -> None:
     """Read FILE and show its features and what was found in it. Stores nothing."""
     from cadml_core.errors import EmptyDocument
 
     with options.runtime(version=version_name, create_catalogue=False) as runtime:
         version = runtime.feature
-        known = runtime.intake.take(file, [version.name])
+        known = runtime.intake.take(file, [version.name], unit=unit, retry=retry)
     if strict and known.content.document.empty:
         raise EmptyDocument("the file is readable, but holds no geometry", format=known.content.format)
     if as_json:

@@ -19,9 +19,12 @@ from cadml_hostapp.cli.console import (
     print_json,
     progress_bar,
     reports_errors,
+    retry_option,
+    unit_option,
 )
 
 if TYPE_CHECKING:
+    from cadml_core.contracts.formats import UnitName
     from cadml_core.intake.ingest import (
         IngestFailure,
         IngestOptions,
@@ -42,6 +45,8 @@ _SHOWN_FAILURES = 10
 @click.option("--version", "versions", multiple=True, help="Further feature versions to compute; repeatable.")
 @click.option("--workers", type=int, help="Reader processes; one per core by default.")
 @click.option("--strict", is_flag=True, help="Exit 1 where a file could not be read.")
+@unit_option
+@retry_option
 @json_option
 @click.pass_obj
 @reports_errors
@@ -54,12 +59,15 @@ def ingest(
     versions: tuple[str, ...],
     workers: int | None,
     strict: bool,
+    unit: UnitName | None,
+    retry: bool,
     as_json: bool,
 ) -> None:
     """Read files and folders into the catalogue.
 
     What has not changed is not read again. Folders are searched for files whose suffix a format adapter
-    knows. A file that cannot be read is listed with its error code and costs the others nothing.
+    knows. A file that cannot be read is listed with its error code and costs the others nothing; it is not
+    read again until its content, its reader or a limit changes, or --retry asks for it.
     Interrupted? Run it again.
     """
     from cadml_core.intake.ingest import IngestOptions
@@ -70,6 +78,8 @@ def ingest(
             label_from=label_from,
             material=material,
             project=project,
+            unit=unit,
+            retry=retry,
         )
         summary = run(runtime, paths, wanted)
     if as_json:
@@ -99,6 +109,10 @@ def show(summary: IngestSummary) -> None:
     }
     told = ", ".join(f"{count:,} {name}" for name, count in counts.items() if count)
     out.print(f"{summary.total:,} files: {told or 'nothing to read'}")
+    for doubt in summary.doubts[:_SHOWN_FAILURES]:
+        err.print(f"  [yellow]unit?[/] {escape(doubt.path)}: {escape(doubt.message)}")
+    if len(summary.doubts) > _SHOWN_FAILURES:
+        err.print(f"  ... and {len(summary.doubts) - _SHOWN_FAILURES} more; --json lists all")
     if not summary.failures:
         return
     codes = Counter(failure.code for failure in summary.failures)

@@ -14,11 +14,15 @@ from cadml_hostapp.cli.console import (
     out,
     print_json,
     reports_errors,
+    retry_option,
     table,
+    unit_option,
 )
 
 if TYPE_CHECKING:
     from cadml_core.catalog.records import PartFilter
+    from cadml_core.contracts.formats import UnitName
+    from cadml_core.documents.arrays import FloatVector
     from cadml_core.runtime import Runtime
     from cadml_core.search.questions import Hit, SearchResult
     from cadml_core.search.spaces import SpaceName
@@ -38,6 +42,8 @@ _SHOWN_SLOTS = 3
 @click.option("--project", help="Only parts of this project.")
 @click.option("--label", help="Only parts with this label.")
 @click.option("--explain", is_flag=True, help="Say which slots make the difference.")
+@unit_option
+@retry_option
 @json_option
 @click.pass_obj
 @reports_errors
@@ -52,6 +58,8 @@ def search(
     project: str | None,
     label: str | None,
     explain: bool,
+    unit: UnitName | None,
+    retry: bool,
     as_json: bool,
 ) -> None:
     """Find the parts most like FILE, or like the part with this ID.
@@ -62,23 +70,27 @@ def search(
 
     which = PartFilter(format=format_name, material=material, project=project, label=label)
     with options.runtime(version=version_name) as runtime:
-        result = _find(runtime, query, k, metric, which, explain)
+        values = _values_of_file(runtime, Path(query), unit, retry) if Path(query).is_file() else None
+        if values is None:
+            result = _by_id(runtime, query, k, metric, which, explain)
+        else:
+            result = runtime.search.by_values(values, k=k, metric=metric, which=which, explain=explain)
     if as_json:
         print_json(result)
     else:
         _show(query, result)
 
 
-def _find(
+def _values_of_file(runtime: Runtime, path: Path, unit: UnitName | None, retry: bool) -> FloatVector:
+    name = runtime.feature.name
+    return runtime.intake.take(path, [name], unit=unit, retry=retry).vectors[name].values
+
+
+def _by_id(
     runtime: Runtime, query: str, k: int, metric: SpaceName, which: PartFilter, explain: bool
 ) -> SearchResult:
     from cadml_core.errors import NotFound
 
-    path = Path(query)
-    if path.is_file():
-        name = runtime.feature.name
-        values = runtime.intake.take(path, [name]).vectors[name].values
-        return runtime.search.by_values(values, k=k, metric=metric, which=which, explain=explain)
     try:
         return runtime.search.by_id(query, k=k, metric=metric, which=which, explain=explain)
     except NotFound as error:

@@ -6,7 +6,13 @@ import math
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from stl import Mode
+from stl.mesh import Mesh
+
 from cadml_plugins.formats.kernel._occt import kernel_class
+from cadml_plugins.formats.kernel._tessellation import triangles
+from cadml_plugins.formats.kernel._topology import FACE, explore
 
 Solid = Any
 """A TopoDS_Shape."""
@@ -26,7 +32,6 @@ _StepWriter = kernel_class("STEPControl_Writer")
 _AS_IS = kernel_class("STEPControl_AsIs")
 _IgesWriter = kernel_class("IGESControl_Writer")
 _mesher = kernel_class("BRepMesh_IncrementalMesh")
-_StlWriter = kernel_class("StlAPI_Writer")
 
 
 def box(size: tuple[float, float, float], at: tuple[float, float, float] = (0.0, 0.0, 0.0)) -> Solid:
@@ -156,5 +161,8 @@ def _write_iges(solid: Solid, path: str) -> None:
 
 def _write_stl(solid: Solid, path: str) -> None:
     _mesher(solid, 0.05, False, 0.5, False)
-    writer = _StlWriter()
-    writer.Write(solid, path)
+    faces = map(triangles, explore(solid, FACE))
+    corners = np.concatenate([vertices[facets] for vertices, facets in faces])
+    mesh = Mesh(np.zeros(len(corners), Mesh.dtype))
+    mesh.vectors[:] = corners
+    mesh.save(path, mode=Mode.BINARY)

@@ -348,3 +348,32 @@ def test_the_document_is_complete(client: Client) -> None:
                 assert operation["security"]
             if method in ("post", "patch") and "requestBody" in operation:
                 assert {"413", "415"} <= statuses
+
+
+def test_an_upload_may_state_its_unit(client: Client) -> None:
+    """Numbers are converted, the unit is named; another unit is another reading, none keeps what was said."""
+    content = tetrahedron(2.25)
+    for unit, extent in (("in", 57.15), ("", 57.15), ("cm", 22.5)):
+        answer = analyze(client, content, "unit.stl", **({"unit": unit} if unit else {})).json()
+        assert answer["document"]["extents"] == pytest.approx([extent] * 3)
+        assert not any("no unit" in warning for warning in answer["warnings"])
+    assert answer["document"]["unit"] == "cm"
+    refused = analyze(client, content, "unit.stl", unit="furlong")
+    assert refused.status_code == 422
+    assert "unit" in refused.json()["message"]
+
+
+def test_an_upload_that_failed_is_not_read_again(client: Client, app: Litestar) -> None:
+    """The same bytes are refused at once, under the name they come by now, until a retry is asked for."""
+    readers = app.state.services.runtime.readers
+    torn = tetrahedron(2.5)[:200]
+    assert analyze(client, torn, "first.stl").json()["code"] == "PARSE_FAILED"
+    before = readers.statistics.refused
+    again = analyze(client, torn, "second.stl").json()
+    assert again["code"] == "PARSE_FAILED"
+    assert again["context"]["remembered"]
+    assert readers.statistics.refused == before
+    retried = analyze(client, torn, "third.stl", options='{"retry": true}').json()
+    assert retried["code"] == "PARSE_FAILED"
+    assert "remembered" not in retried["context"]
+    assert readers.statistics.refused == before + 1

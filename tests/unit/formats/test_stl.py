@@ -89,16 +89,16 @@ class TestMeasures:
     @pytest.mark.parametrize("write", [binary, ascii_text])
     def test_a_cube(self, path: Path, write: Callable[[Facets], bytes | str]) -> None:
         """Volume, area, centroid, moments, extents and topology of a cube are those of a cube."""
-        document = read(path, write(cube(2, (10, 20, 30))))
+        document = read(path, write(cube(20, (10, 20, 30))))
         assert document.mass is not None
-        assert document.mass.volume == pytest.approx(8)
-        assert document.mass.centroid == pytest.approx((11, 21, 31))
-        assert document.mass.principal_moments == pytest.approx([8 * (4 + 4) / 12] * 3)
+        assert document.mass.volume == pytest.approx(8000)
+        assert document.mass.centroid == pytest.approx((20, 30, 40))
+        assert document.mass.principal_moments == pytest.approx([8000 * (400 + 400) / 12] * 3)
         assert document.mass.reliable
-        assert document.area == pytest.approx(24)
+        assert document.area == pytest.approx(2400)
         assert document.bounding_box is not None
         assert document.bounding_box.minimum == (10.0, 20.0, 30.0)
-        assert document.bounding_box.maximum == (12.0, 22.0, 32.0)
+        assert document.bounding_box.maximum == (30.0, 40.0, 50.0)
         assert document.facet_quality is not None
         assert document.facet_quality.vertices == 8
         assert document.facet_quality.watertight
@@ -392,6 +392,10 @@ class TestAscii:
             (lambda text: text + FACET, "outside of"),
             (lambda text: text.replace("endsolid part\n", "") + text, "do not alternate"),
             (lambda text: text.replace("normal 0 0 1", "normal nan nan nan"), ""),
+            (lambda text: text.replace("endsolid part", "end solid part"), "two words"),
+            (lambda text: text.replace("endsolid part", "END \t SOLID"), "two words"),
+            (lambda text: text.replace("endsolid part", "end solid").replace("\n", " "), "two words"),
+            (lambda text: text.replace("endsolid", "end solid") * 3, "two words"),
         ],
     )
     def test_variations_are_warnings(self, path: Path, change: Callable[[str], str], oddity: str) -> None:
@@ -408,6 +412,17 @@ class TestAscii:
         assert document.layers == ("Lid", "Körper 2")
         assert document.properties["named_solids"] == 3
         assert document.solid_count == 3
+
+    @pytest.mark.parametrize("piece_bytes", [64, 100, 5000])
+    def test_an_end_in_two_words(self, path: Path, monkeypatch: pytest.MonkeyPatch, piece_bytes: int) -> None:
+        """Solids that are closed by ``end solid`` are the same solids, wherever the pieces of a file end."""
+        monkeypatch.setattr(_ascii, "PIECE_BYTES", piece_bytes)
+        text = ascii_text(cube(10), name="one") + ascii_text(cube(10, (50, 0, 0)), name="friend solid two")
+        usual = read(path, text)
+        document = read(path, text.replace("endsolid", "end solid"))
+        assert document.layers == usual.layers == ("one", "friend solid two")
+        assert document.entity_counts == usual.entity_counts
+        assert len(document.warnings) == len(usual.warnings) + 1
 
     def test_a_name_in_any_encoding(self, path: Path) -> None:
         """A name that is no UTF-8 is read somehow, and the summary can be stored."""

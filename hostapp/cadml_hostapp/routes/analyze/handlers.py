@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any, Literal
+from functools import partial
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 from litestar import Request, Response, Router
@@ -11,6 +12,7 @@ from litestar.openapi.datastructures import ResponseSpec
 
 from cadml_core import metrics
 from cadml_core.analysis import Facts, Stopwatch
+from cadml_core.contracts.formats import LENGTH_UNITS, UnitName
 from cadml_core.errors import CadmlError, InvalidInput
 from cadml_core.intake.intake import Known, known_from, received_file
 from cadml_hostapp.http import errors as http_errors
@@ -43,7 +45,12 @@ _FORM_TEXT = {
     "label": {"type": "string", "description": "What kind of part it is; likewise."},
     "options": {
         "$ref": REF.format(name="AnalyzeOptions"),
-        "description": "JSON: `store`, `strict`, `calculate_similarity`, `top_k`, `classify`.",
+        "description": "JSON: `store`, `strict`, `calculate_similarity`, `top_k`, `classify`, `retry`.",
+    },
+    "unit": {
+        "type": "string",
+        "enum": list(LENGTH_UNITS),
+        "description": "Unit of a file that states none; where absent, what was said of its content before.",
     },
 }
 _ONE = {
@@ -87,8 +94,7 @@ async def analyze(request: Request[Any, Any, Any], services: ServicesDependency)
         await _reader(services, frozenset({"file"}), ("id", "name"), max_files=1).read(request, form)
         if not form.files:
             raise InvalidInput("the field 'file' is missing", stage=STAGE, field="file")
-        facts, options = _said(form)
-        answer = await _analyzed(services, form.files[0], facts, options)
+        answer = await _analyzed(services, form.files[0], _said(form))
     return Response(answer, status_code=201 if answer.status == "added" else 200)
 
 
@@ -107,15 +113,21 @@ async def analyze_batch(request: Request[Any, Any, Any], services: ServicesDepen
         await reader.read(request, form)
         if not form.files:
             raise InvalidInput("the field 'files' is missing", stage=STAGE, field="files")
-        facts, options = _said(form)
-        items = await asyncio.gather(*(_item(services, file, facts, options) for file in form.files))
+        said = _said(form)
+        items = await asyncio.gather(*(_item(services, file, said) for file in form.files))
     failed = sum(item.status == "error" for item in items)
     return BatchAnswer(total=len(items), succeeded=len(items) - failed, failed=failed, items=list(items))
 
 
-async def _analyzed(
-    services: Services, file: UploadedFile, facts: Facts, options: AnalyzeOptions
-) -> AnalyzeAnswer:
+class _Said(NamedTuple):
+    """What the text fields of a form say."""
+
+    facts: Facts
+    unit: UnitName | None
+    options: AnalyzeOptions
+
+
+async def _analyzed(services: Services, file: UploadedFile, said: _Said) -> AnalyzeAnswer:
     """Analyse one received file. No thread waits while it is read.
 
     Raises:
@@ -124,9 +136,16 @@ async def _analyzed(
     stopwatch = Stopwatch()
     finish = services.runtime.analyzer.finish
     try:
-        known = await _known(services, file, stopwatch)
+        known = await _known(services, file, said, stopwatch)
         analysis = await asyncio.get_running_loop().run_in_executor(
-            services.writers, finish, file.incoming, file.name, known, facts, options.wanted(), stopwatch
+            services.writers,
+            finish,
+            file.incoming,
+            file.name,
+            known,
+            said.facts,
+            said.options.wanted(),
+            stopwatch,
         )
     except CadmlError as error:
         _rename(error, file)
@@ -137,20 +156,26 @@ async def _analyzed(
     return analyze_answer(analysis, file.name, services.feature)
 
 
-async def _known(services: Services, file: UploadedFile, stopwatch: Stopwatch) -> Known:
+async def _known(services: Services, file: UploadedFile, said: _Said, stopwatch: Stopwatch) -> Known:
     if file.error is not None:
         raise file.error
     analyzer = services.runtime.analyzer
-    source = received_file(file.incoming.path, file.incoming.sha256)
+    source = received_file(file.incoming.path, file.incoming.sha256, said.unit)
+    in_thread = partial(asyncio.get_running_loop().run_in_executor, services.writers)
     # The query takes less time than going to a thread, unless it has to cross a network.
     new = services.runtime.catalog.local and analyzer.surely_new(source)
     known = None
     if not new:
-        loop = asyncio.get_running_loop()
-        known = await loop.run_in_executor(services.writers, analyzer.recognise, source)
+        if said.options.retry:
+            await in_thread(analyzer.retry, source)
+        known = await in_thread(analyzer.recognise, source)
     stopwatch.lap("recognise")
     if known is None:
-        reading = await asyncio.wrap_future(analyzer.read(source))
+        try:
+            reading = await asyncio.wrap_future(analyzer.read(source))
+        except CadmlError as error:
+            await in_thread(analyzer.refused, source, error)
+            raise
         stopwatch.lap("read_and_extract")
         stopwatch.note("extract", sum(reading.extract_seconds.values()))
         known = known_from(reading)
@@ -167,9 +192,9 @@ def _rename(error: CadmlError, file: UploadedFile) -> None:
                 error.context[key] = value.replace(known, file.name)
 
 
-async def _item(services: Services, file: UploadedFile, facts: Facts, options: AnalyzeOptions) -> BatchItem:
+async def _item(services: Services, file: UploadedFile, said: _Said) -> BatchItem:
     try:
-        answer = await _analyzed(services, file, facts, options)
+        answer = await _analyzed(services, file, said)
     except CadmlError as error:
         problem = http_errors.public(error, services.runtime.settings.data_path)
         return BatchItem(file_name=file.name, status="error", error=problem)
@@ -193,7 +218,7 @@ def _reader(
 ) -> FormReader:
     return FormReader(
         services.runtime.blobs,
-        text_fields=frozenset((*_FACTS, "options", *more_fields)),
+        text_fields=frozenset((*_FACTS, "unit", "options", *more_fields)),
         file_fields=file_fields,
         max_files=max_files,
         max_bytes=services.max_file_bytes,
@@ -210,9 +235,10 @@ class _FormFacts(msgspec.Struct, frozen=True, kw_only=True):
     material: Text | None = None
     project: Text | None = None
     label: Text | None = None
+    unit: UnitName | None = None
 
 
-def _said(form: Form) -> tuple[Facts, AnalyzeOptions]:
+def _said(form: Form) -> _Said:
     """Check the text fields; an empty one counts as not given."""
     given = {name: value for name, value in form.fields.items() if value != ""}
     text = given.pop("options", "{}")
@@ -223,7 +249,8 @@ def _said(form: Form) -> tuple[Facts, AnalyzeOptions]:
         raise invalid(error, STAGE) from None
     except msgspec.DecodeError as error:
         raise InvalidInput(f"options: not valid JSON: {error}", stage=STAGE, field="options") from None
-    return Facts(**{field: getattr(checked, field) for field in Facts.__struct_fields__}), options
+    facts = Facts(**{field: getattr(checked, field) for field in Facts.__struct_fields__})
+    return _Said(facts, checked.unit, options)
 
 
 router = Router("/analyze", route_handlers=[analyze, analyze_batch], tags=["analysis"])

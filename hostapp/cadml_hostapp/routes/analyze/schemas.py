@@ -28,6 +28,8 @@ class AnalyzeOptions(Body, frozen=True, kw_only=True):
     top_k: TopK = 5
     classify: bool = True
     """Answer with a class where a model is loaded."""
+    retry: bool = False
+    """Read the file again where its content could not be read before."""
 
     def wanted(self) -> AnalysisOptions:
         """Return the options as the analyzer knows them."""

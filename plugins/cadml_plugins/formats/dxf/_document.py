@@ -10,7 +10,15 @@ from typing import Any
 
 import numpy as np
 
-from cadml_core import BoundingBox, CadDocument, CadmlError, MalformedFile, MeshRequest, ReadLimits
+from cadml_core import (
+    BoundingBox,
+    CadDocument,
+    CadmlError,
+    LengthUnit,
+    MalformedFile,
+    MeshRequest,
+    ReadLimits,
+)
 from cadml_plugins.formats.dxf._ascii import AsciiSource
 from cadml_plugins.formats.dxf._binary import BinarySource
 from cadml_plugins.formats.dxf._census import Blocks, Census
@@ -87,6 +95,7 @@ def read_in_memory(loaded: Loaded, limits: ReadLimits) -> CadDocument:
         paper_entities=paper_entities,
         findings=findings,
         properties={"repaired": loaded.recovered},
+        stated=limits.unit,
         mesh=limits.mesh,
     )
 
@@ -118,6 +127,7 @@ def read_streamed(path: Path, limits: ReadLimits, *, tolerant: bool = False) -> 
         paper_entities=_paper_entities(loaded.document) + model.measures.paper_entities,
         findings=[*loaded.findings, *blocks.warnings, *model.warnings],
         properties={"repaired": False, "streamed": True},
+        stated=limits.unit,
     )
 
 
@@ -129,6 +139,7 @@ def summarise(
     paper_entities: int,
     findings: list[str],
     properties: dict[str, str | int | float | bool],
+    stated: LengthUnit | None,
     mesh: MeshRequest | None = None,
 ) -> CadDocument:
     """Return the document.
@@ -140,9 +151,10 @@ def summarise(
         paper_entities: How many entities lie in paper space.
         findings: Warnings so far.
         properties: Properties so far.
+        stated: What the sender says of the unit; counts where the drawing states none.
         mesh: The mesh that is wanted; the ezdxf document must have its entities.
     """
-    unit = UNITS.get(loaded.insunits)
+    unit = UNITS.get(loaded.insunits) or stated
     millimetres = unit.millimetres if unit else 1.0
     box, warnings = _bounding_box(census, millimetres)
     if unit is None:

@@ -24,6 +24,10 @@ _STEP = math.radians(2.0)
 """Between points of a curve. The arc rises above the chord by 1 - cos 1°, or 0.015 % of the radius."""
 _QUARTER = math.pi / 2.0
 _QUARTER_TURNS = ((1.0, 0.0), (0.0, 1.0), (-1.0, 0.0), (0.0, -1.0))
+_SAME_ANGLE = 1e-9
+"""Angles that differ by less are equal: nobody draws an arc that short."""
+_WHOLE_TURN = 1e-4
+"""A range that exceeds a whole turn by less is one: writers round two pi, to 6.28319 for instance."""
 _FLAT_BULGE = 1e-9
 """A segment with a smaller bulge is a line: its arc rises by half the bulge times its length."""
 _MOST_CONTROL_POINTS = 2000
@@ -43,12 +47,22 @@ def outline(entity: Any) -> Points:
     return np.asarray(points, dtype=np.float64).reshape(-1, 3)
 
 
+def arc_span(start: float, end: float) -> float:
+    """Return the angle from start counter-clockwise to end, above 0 and at most a whole turn; radians.
+
+    Equal angles mean the whole curve, and so do angles that are a whole turn apart but for rounding.
+    """
+    span = (end - start) % math.tau
+    whole = span < _SAME_ANGLE or (end - start > math.pi and span < _WHOLE_TURN)
+    return math.tau if whole else span
+
+
 def conic(centre: Triple, major: Triple, minor: Triple, start: float, end: float) -> Points:
     """Return points of the arc ``centre + major cos t + minor sin t`` for t from start to end.
 
-    Angles are radians and run counter-clockwise; equal angles mean the whole curve.
+    Angles are radians and run counter-clockwise, as for ``arc_span``.
     """
-    span = (end - start) % math.tau or math.tau
+    span = arc_span(start, end)
     steps = np.arange(math.ceil(start / _STEP), math.floor((start + span) / _STEP) + 1) * _STEP
     # Along an axis, major cos t + minor sin t is extreme at tan t = minor / major, and half a turn later.
     extremes = np.arctan2(minor, major)
@@ -66,7 +80,7 @@ def arc(centre: Triple, radius: float, start: float, end: float) -> Points:
 def arc_box(centre: Triple, radius: float, start: float, end: float) -> tuple[float, ...]:
     """Return the box of ``arc`` without computing its points."""
     x, y, z = centre
-    span = (end - start) % math.tau or math.tau
+    span = arc_span(start, end)
     quarters = range(math.ceil(start / _QUARTER), math.floor((start + span) / _QUARTER) + 1)
     turns = [_QUARTER_TURNS[quarter % 4] for quarter in quarters]
     turns += [(math.cos(angle), math.sin(angle)) for angle in (start, start + span)]
@@ -119,10 +133,10 @@ def _bulge_arc(
     offset = (1.0 - bulge * bulge) / (4.0 * bulge)
     cx = (x0 + x1) / 2.0 - (y1 - y0) * offset
     cy = (y0 + y1) / 2.0 + (x1 - x0) * offset
-    from_angle, to_angle = math.atan2(y0 - cy, x0 - cx), math.atan2(y1 - cy, x1 - cx)
-    if bulge < 0.0:  # clockwise: the same arc, from the other end
-        from_angle, to_angle = to_angle, from_angle
-    return (cx, cy, z), math.hypot(x0 - cx, y0 - cy), from_angle, to_angle
+    # A clockwise arc is the same from the other end. Its angle follows from the bulge: the difference of two
+    # directions could not be told from a whole turn where the arc is short.
+    from_angle = math.atan2(y0 - cy, x0 - cx) if bulge > 0.0 else math.atan2(y1 - cy, x1 - cx)
+    return (cx, cy, z), math.hypot(x0 - cx, y0 - cy), from_angle, from_angle + 4.0 * math.atan(abs(bulge))
 
 
 def _to_world(points: Points, entity: Any) -> Points:
@@ -230,7 +244,10 @@ def _edge_points(edge: Any) -> Iterable[tuple[float, float]]:
     if kind == "EllipseEdge":
         (x, y), (mx, my) = edge.center, edge.major_axis
         minor = (-my * edge.ratio, mx * edge.ratio, 0.0)
-        return _flat(conic((x, y, 0.0), (mx, my, 0.0), minor, edge.start_param, edge.end_param))
+        # The parameters of an edge are reduced to one turn, so only its angles tell a whole one.
+        whole = arc_span(math.radians(edge.start_angle), math.radians(edge.end_angle)) == math.tau
+        start, end = (0.0, 0.0) if whole else (edge.start_param, edge.end_param)
+        return _flat(conic((x, y, 0.0), (mx, my, 0.0), minor, start, end))
     return [(point[0], point[1]) for point in (*edge.control_points, *edge.fit_points)]
 
 

@@ -21,6 +21,8 @@ class Part:
     placements: tuple[Placement, ...]
     """Its places, 4 x 4 each; one per occurrence."""
     solid: bool
+    faces: int
+    """Of one occurrence."""
 
 
 def find_parts(shape: Shape, limits: ReadLimits) -> list[Part]:
@@ -38,13 +40,19 @@ def find_parts(shape: Shape, limits: ReadLimits) -> list[Part]:
     if faces > limits.max_entities:
         raise LimitExceeded("max_entities", found=faces, allowed=limits.max_entities)
     placements: dict[int, list[Placement]] = {}
-    for node, placement in root.occurrences(np.eye(4)):
+    for node, placement in root.occurrences(_start(shape)):
         placements.setdefault(id(node), []).append(placement)
     return [
-        Part(node.shapes, tuple(placements[id(node)]), node.solid)
+        Part(node.shapes, tuple(placements[id(node)]), node.solid, node.faces)
         for node in tree.nodes
         if id(node) in placements
     ]
+
+
+def _start(root: Shape) -> Placement:
+    """Return the place of the root itself, which is a part's only one where the root is that part."""
+    place = _topology.placement(root.Location())
+    return np.eye(4) if place is None else place
 
 
 @dataclass(slots=True)

@@ -51,19 +51,25 @@ class Columns:
     vertices: int = 0
 
 
-def collect(faces: Sequence[Shape], areas: Sequence[float], namer: Namer) -> Columns | None:
-    """Describe the faces of one body and their edges; None where there are too many.
+def collect(faces: Sequence[tuple[Shape, float]], namer: Namer) -> Columns | None:
+    """Describe the faces of one body and their edges; None where there are too many, or the kernel fails.
 
     Args:
-        faces: Distinct, with exact surfaces.
-        areas: Of each, mm²; 0 where it could not be measured.
+        faces: With exact surfaces, and their areas in mm²; 0 where one could not be measured.
         namer: Names them as it has named them before.
     """
     if len(faces) > MOST_FACES:
         return None
+    try:
+        return _columns(faces, namer)
+    except Failure:
+        return None
+
+
+def _columns(faces: Sequence[tuple[Shape, float]], namer: Namer) -> Columns | None:
     columns, meeting = Columns(), _Meeting()
     corners = _topology.ShapeIndex()
-    for number, (face, area) in enumerate(zip(faces, areas, strict=True)):
+    for number, (face, area) in enumerate(faces):
         surface = _Surface(_as_face(face), False)
         columns.kinds.append(_SURFACE_CODES[namer.surface(face, _geometry.surface_kind(face))])
         columns.areas.append(area)

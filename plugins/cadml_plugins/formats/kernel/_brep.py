@@ -8,13 +8,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from cadml_core import Boundary, BoundingBox, MassProperties, ReadLimits
-from cadml_plugins.formats.kernel import _boundary, _extents, _geometry, _tessellation, _topology
+from cadml_plugins.formats.kernel import (
+    _boundary,
+    _cross_check,
+    _doubts,
+    _extents,
+    _geometry,
+    _tessellation,
+    _topology,
+)
 from cadml_plugins.formats.kernel._assembly import Part, find_parts
-from cadml_plugins.formats.kernel._mass import Mass, mass_properties
+from cadml_plugins.formats.kernel._integrals import FaceIntegrals
+from cadml_plugins.formats.kernel._mass import Mass, mass_properties, total_mass
 from cadml_plugins.formats.kernel._occt import Failure, Shape
+from cadml_plugins.formats.kernel._quadrature import Budget
 from cadml_plugins.formats.kernel._recognition import Namer
 
 VALIDITY_FACES = 2_000
@@ -34,17 +45,18 @@ class Census:
     points: int = 0
     facets: int = 0
     distinct_faces: int = 0
-    closed: bool = True
-    """Whether no shell has a free edge, and every face could be measured."""
+    open_shells: int = 0
+    """Shells outside of solids, and faces outside of shells."""
+    open_area: float = 0.0
     mass: MassProperties | None = None
     box: BoundingBox | None = None
-    measured: list[float] = field(default_factory=list)
-    """The areas of one part's faces, in their order; 0 for one that could not be measured."""
-    columns: _boundary.Columns | None = None
-    """Of one part, where they are wanted."""
+    measured: list[tuple[Shape, float]] = field(default_factory=list)
+    """The faces of one part with their areas, 0 for one that could not be measured."""
     boundary: Boundary | None = None
-    """Of all of them, where it is wanted."""
+    """Of the whole, where a mesh is wanted."""
     warnings: list[str] = field(default_factory=list)
+    doubts: list[str] = field(default_factory=list)
+    """Why the volume may be wrong; none where it is reliable."""
 
     def add(self, other: Census, times: int) -> None:
         """Add another census ``times`` times."""
@@ -58,9 +70,12 @@ class Census:
         self.points += other.points * times
         self.facets += other.facets * times
         self.distinct_faces += other.faces.total()
+        self.open_shells += other.open_shells * times
+        self.open_area += other.open_area * times
         self.warnings += other.warnings
+        self.doubts += other.doubts
 
-    def take(self, face: Shape, integrals: _geometry.FaceIntegrals, namer: Namer) -> bool:
+    def take(self, face: Shape, integrals: FaceIntegrals, namer: Namer) -> bool:
         """Count a face; tell whether it could be measured as well."""
         kind = _geometry.surface_kind(face)
         name = namer.surface(face, kind)
@@ -68,9 +83,8 @@ class Census:
         try:
             area = abs(integrals.add(face, kind))
         except Failure:
-            self.measured.append(0.0)
-            return False
-        self.measured.append(area if math.isfinite(area) else 0.0)
+            area = math.nan
+        self.measured.append((face, area if math.isfinite(area) else 0.0))
         if math.isfinite(area):
             self.areas[name] = self.areas.get(name, 0.0) + area
         return math.isfinite(area)
@@ -88,51 +102,57 @@ class Census:
         return sum(self.areas.values()) if self.faces else None
 
 
-def measure(shape: Shape, limits: ReadLimits, namer: Namer) -> Census:
+def measure(shape: Shape, limits: ReadLimits, namer: Namer, doubts: Sequence[str] = ()) -> Census:
     """Count and measure everything in a shape; ``namer`` names faces and edges.
+
+    Args:
+        doubts: What is known against the volume before it is measured.
 
     Raises:
         LimitExceeded: See ``find_parts``.
     """
-    parts = find_parts(shape, limits)
-    census = Census()
+    census = Census(doubts=list(doubts))
     solids: list[Mass] = []
     sheets: list[Mass] = []
-    closed = True
+    parts = find_parts(shape, limits)
+    check_validity = sum(part.faces for part in parts) <= VALIDITY_FACES
+    budget = Budget()
     bodies: list[tuple[_boundary.Columns | None, int]] = []
     for part in parts:
-        counts, mass = _measure_part(part, namer, boundary=limits.mesh is not None)
-        if counts.faces:
-            bodies.append((counts.columns, len(part.placements)))
-        census.add(counts, len(part.placements))
+        counts, mass = _measure_part(part, namer, budget)
         if mass is not None:
             # The formal volumes of sheets are used only where there is no solid.
             (solids if part.solid else sheets).extend(mass.placed(place) for place in part.placements)
-            closed = closed and (counts.closed or not part.solid)
+        if mass is not None and check_validity:
+            _check_validity(part, mass, counts)
+        census.add(counts, len(part.placements))
+        if limits.mesh is not None and counts.faces:
+            bodies.append((_boundary.collect(counts.measured, namer), len(part.placements)))
     census.boundary = _boundary.join(bodies)
-    census.mass = _add_masses(solids, sheets, closed, census.warnings)
     census.box = _extents.bounding_box(shape, census.warnings)
-    _check_validity(parts, census)
+    census.mass = _add_masses(solids, sheets, census)
     return census
 
 
-def _add_masses(
-    solids: Sequence[Mass], sheets: Sequence[Mass], closed: bool, warnings: list[str]
-) -> MassProperties | None:
+def _add_masses(solids: Sequence[Mass], sheets: Sequence[Mass], census: Census) -> MassProperties | None:
     """Add up the solids; where there is none, the formal volumes of the sheets."""
     if not solids and not sheets:
         return None
-    if solids and not closed:
-        warnings.append("a solid is not closed, so the volume is only formal")
-    elif any(mass.volume < 0.0 for mass in solids):
-        warnings.append("a solid is inside out; its volume is counted as positive")
-    mass = mass_properties(solids or sheets, reliable=bool(solids) and closed)
+    if sheets:
+        left_out = "are not part of the volume" if solids else "so the volume is only formal"
+        census.doubts.append(
+            f"{census.open_shells} shells with {census.open_area:.6g} mm² of surface are open, {left_out}"
+        )
+    mass = mass_properties(solids or sheets)
     if mass is None:
-        warnings.append("the volume could not be computed")
-    return mass
+        census.warnings.append("the volume could not be computed")
+        return None
+    if solids and census.box is not None:
+        census.doubts += _doubts.of_file(mass.volume, mass.centroid, census.box)
+    return msgspec.structs.replace(mass, reliable=not census.doubts)
 
 
-def _measure_part(part: Part, namer: Namer, *, boundary: bool) -> tuple[Census, Mass | None]:
+def _measure_part(part: Part, namer: Namer, budget: Budget) -> tuple[Census, Mass | None]:
     """Count and measure one part at the origin."""
     counts = Census(solids=int(part.solid))
     faces = [face for face in _distinct(part.shapes, _topology.FACE) if counts.is_exact(face)]
@@ -144,38 +164,100 @@ def _measure_part(part: Part, namer: Namer, *, boundary: bool) -> tuple[Census, 
     if not faces:
         counts.points = 0 if counts.edges else len(_distinct(part.shapes, _topology.VERTEX))
         return counts, None
-    integrals = _geometry.FaceIntegrals(_middle(part.shapes))
-    failed = sum(not counts.take(face, integrals, namer) for face in faces)
+    bounds = _bounds(part.shapes)
+    mass = _volume(part, faces, shells, _middle(bounds), counts, namer, budget)
+    if part.solid:
+        counts.doubts += _doubts.of_body(mass, sum(counts.areas.values()), bounds)
+        if open_shells := sum(not _topology.is_closed(shell) for shell in shells):
+            counts.doubts.append(f"{open_shells} of {len(shells)} shells of a solid are open")
+    else:
+        loose = [face for shape in part.shapes for face in _topology.loose_faces(shape)]
+        counts.open_shells, counts.open_area = len(shells) + len(loose), sum(counts.areas.values())
+    if not all(_topology.is_rigid(place) for place in part.placements):
+        counts.doubts.append("a part is placed with a scale or as a mirror image")
+    return counts, mass
+
+
+def _volume(
+    part: Part,
+    faces: Sequence[Shape],
+    shells: Sequence[Shape],
+    middle: tuple[float, float, float],
+    counts: Census,
+    namer: Namer,
+    budget: Budget,
+) -> Mass:
+    """Count and integrate the faces; those of a solid with several shells shell by shell."""
+    several = part.solid and len(shells) > 1
+    groups = [_exact_faces(shell) for shell in shells] if several else [faces]
+    masses, failed, inexact = [], 0, 0
+    for group in groups:
+        integrals = FaceIntegrals(middle, budget)
+        failed += sum(not counts.take(face, integrals, namer) for face in group)
+        inexact += integrals.inexact
+        masses.append(Mass(*integrals.volume()))
+    if inexact:
+        counts.doubts.append(f"{inexact} faces are too long or winding to be integrated exactly")
     if failed:
-        counts.warnings.append(f"{failed} of {len(faces)} faces could not be measured")
-    if boundary:
-        counts.columns = _boundary.collect(faces, counts.measured, namer)
-    counts.closed = not failed and all(map(_topology.is_closed, shells))
-    return counts, Mass(*integrals.volume())
+        counts.doubts.append(f"{failed} of {len(faces)} faces could not be measured")
+    return _nested(shells, masses, counts.doubts) if several else masses[0]
+
+
+def _nested(shells: Sequence[Shape], masses: Sequence[Mass], doubts: list[str]) -> Mass:
+    """Add up the shells of a solid: cavities are taken away from the shell around them, lumps added."""
+    outer = max(range(len(masses)), key=lambda number: abs(masses[number].volume))
+    outwards = masses[outer].volume > 0.0
+    signed = []
+    for shell, mass in zip(shells, masses, strict=True):
+        cavity = shell is not shells[outer] and _topology.lies_within(shell, shells[outer])
+        if (mass.volume > 0.0) == (outwards == cavity) and mass.volume:
+            doubts.append(
+                "a cavity of a solid does not face inwards" if cavity else "shells of a solid cancel"
+            )
+            mass = mass.reversed()
+        signed.append(mass)
+    return total_mass(signed)
+
+
+def _exact_faces(shell: Shape) -> list[Shape]:
+    return [face for face in _topology.distinct(shell, _topology.FACE) if _geometry.has_surface(face)]
 
 
 def _distinct(shapes: Sequence[Shape], kind: Any) -> list[Shape]:
     return [found for shape in shapes for found in _topology.distinct(shape, kind)]
 
 
-def _middle(shapes: Sequence[Shape]) -> tuple[float, float, float]:
-    """Return the middle of the shapes: integrals about it lose no digits to the distance from the origin."""
+def _bounds(shapes: Sequence[Shape]) -> _geometry.Bounds | None:
     boxes = [box for shape in shapes if (box := _geometry.quick_bounds(shape))]
     if not boxes:
+        return None
+    low, high = np.min(boxes, axis=0)[:3].tolist(), np.max(boxes, axis=0)[3:].tolist()
+    return (low[0], low[1], low[2], high[0], high[1], high[2])
+
+
+def _middle(bounds: _geometry.Bounds | None) -> tuple[float, float, float]:
+    """Return the middle of a box: integrals about it lose no digits to the distance from the origin."""
+    if bounds is None:
         return (0.0, 0.0, 0.0)
-    low, high = np.min(boxes, axis=0)[:3], np.max(boxes, axis=0)[3:]
-    middle = np.clip((low + high) / 2, -1e50, 1e50)
-    return (float(middle[0]), float(middle[1]), float(middle[2]))
+    x, y, z = np.clip((np.array(bounds[:3]) + bounds[3:]) / 2, -1e50, 1e50).tolist()
+    return (x, y, z)
 
 
-def _check_validity(parts: Sequence[Part], census: Census) -> None:
-    if not 0 < census.distinct_faces <= VALIDITY_FACES:
+def _check_validity(part: Part, mass: Mass, counts: Census) -> None:
+    """Let the kernel check whether topology and geometry agree; where not, check the volume otherwise."""
+    if all(map(_valid, part.shapes)):
         return
-    invalid = sum(not _valid(shape) for part in parts for shape in part.shapes)
-    total = sum(len(part.shapes) for part in parts)
-    if invalid:
-        census.warnings.append(
-            f"{invalid} of {total} distinct shapes are not valid: their topology and geometry disagree"
+    name = "a solid" if part.solid else "a surface"
+    counts.warnings.append(f"{name} is not valid: its topology and geometry disagree")
+    if not part.solid:
+        return
+    estimate = _cross_check.volume_of_facets(part.shapes[0])
+    if estimate is None:
+        counts.doubts.append("a solid is not valid, and its volume could not be checked")
+    elif not estimate.agrees(mass.volume):
+        counts.doubts.append(
+            f"a solid is not valid, and its volume, {abs(mass.volume):.6g} mm³, is not that of its facets,"
+            f" {abs(estimate.volume):.6g} ± {estimate.error:.2g} mm³"
         )
 
 

@@ -7,9 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from cadml_core import CadDocument, MalformedFile, ReadLimits, UnreadableInput
-from cadml_plugins.formats.kernel import _brep, _faceted, _recognition, _tessellation
+from cadml_plugins.formats.kernel import _brep, _faceted, _recognition, _sewing, _tessellation
+from cadml_plugins.formats.kernel._assembly import find_parts
 from cadml_plugins.formats.kernel._exchange import Transfer
 from cadml_plugins.formats.kernel._occt import Failure, Shape, reason
+
+MOST_NAMES = 5
+"""So many roots that could not be built are named; the others are counted."""
 
 
 def read_bytes(path: Path) -> bytes:
@@ -35,19 +39,27 @@ def transferred_shape(transfer: Transfer, faces: int, warnings: list[str]) -> Sh
         warnings: Gets a sentence for what could not be interpreted or built.
 
     Raises:
-        MalformedFile: The file defines faces, and nothing could be built.
+        MalformedFile: The file defines faces or has roots, and nothing could be built.
     """
+    why = transfer.faults[0] if transfer.faults else "the kernel states no reason"
+    missing = _names(transfer.missing)
+    if transfer.shape is None and transfer.missing:
+        raise MalformedFile(f"{missing} could not be built: {why}", reason="no shape")
     if transfer.shape is None and faces:
-        why = transfer.faults[0] if transfer.faults else "the kernel states no reason"
         raise MalformedFile(f"no shape could be built of {faces} faces: {why}", reason="no shape")
-    if transfer.transferred < transfer.roots:
-        missing = transfer.roots - transfer.transferred
-        warnings.append(f"{missing} of {transfer.roots} roots could not be built")
+    if transfer.missing:
+        warnings.append(f"{missing} could not be built, and is missing")
     if transfer.faults:
         warnings.append(
             f"{len(transfer.faults)} records could not be interpreted, the first: {transfer.faults[0]}"
         )
     return transfer.shape
+
+
+def _names(roots: Sequence[str]) -> str:
+    """Name the first roots, and say how many more there are."""
+    more = len(roots) - MOST_NAMES
+    return ", ".join(roots[:MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
 
 
 def build(
@@ -93,9 +105,14 @@ def build(
 
 
 def _describe(shape: Shape, limits: ReadLimits, faces_expected: int, notes: list[str]) -> dict[str, Any]:
-    census = _brep.measure(shape, limits, _recognition.Namer())
+    doubts: list[str] = []
+    if not all(part.solid for part in find_parts(shape, limits)):
+        shape = _sewing.close(shape, notes, doubts)
+    census = _brep.measure(shape, limits, _recognition.Namer(), doubts)
     _compare(census.distinct_faces, faces_expected, notes)
     notes += census.warnings
+    if census.mass is not None:
+        notes += [f"the volume is not reliable: {doubt}" for doubt in dict.fromkeys(census.doubts)]
     # A tessellated model: the facets are all there is.
     if census.facets and not census.faces:
         fields = _faceted.describe(shape, limits)

@@ -25,8 +25,8 @@ class Transfer(NamedTuple):
 
     shape: Shape | None
     """None where no root became a shape. Lengths are millimetres."""
-    roots: int
-    transferred: int
+    missing: tuple[str, ...]
+    """Names of the roots that could not be built."""
     faults: tuple[str, ...]
     """What could not be interpreted or built: the kernel's messages, each with its entity number."""
     units: tuple[str, ...] = ()
@@ -118,18 +118,32 @@ def _load(reader: Any, name: str) -> None:
 
 
 def _transfer(reader: Any) -> Transfer:
-    roots = reader.NbRootsForTransfer()
-    transferred = reader.TransferRoots()
+    roots = [reader.RootForTransfer(number) for number in range(1, reader.NbRootsForTransfer() + 1)]
+    complete = reader.TransferRoots() == len(roots)
     shape = reader.OneShape() if reader.NbShapes() else None
     session = reader.WS()
     # Faults of the records themselves, and of building shapes from them.
     checks = (session.ModelCheckList(False), session.TransferReader().LastCheckList())
     return Transfer(
         shape=None if shape is None or shape.IsNull() else shape,
-        roots=roots,
-        transferred=transferred,
+        missing=()
+        if complete
+        else tuple(
+            f"{_name(root)} (root {number})"
+            for number, root in enumerate(roots, start=1)
+            if not session.TransferReader().HasResult(root)
+        ),
         faults=tuple(fault for check in checks for fault in _faults(check)),
     )
+
+
+def _name(root: Any) -> str:
+    """Return the product's name where the root is one, else the type of the entity."""
+    try:
+        name = root.Formation().OfProduct().Name().ToCString()
+    except (AttributeError, UnicodeDecodeError):
+        name = ""
+    return name or type(root).__name__.rpartition("_")[2]
 
 
 def _faults(checks: Any) -> Iterator[str]:

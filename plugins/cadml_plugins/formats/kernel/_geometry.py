@@ -49,20 +49,6 @@ _CURVES = {
 ELEMENTARY = frozenset({"plane", "cylinder", "cone", "sphere", "torus"})
 """Surfaces with a closed form."""
 
-_FIXED: tuple[float, ...] = ()
-_COARSE, _FINE = (1e-3,), (1e-6,)
-_AREA_ERROR = {"plane": _FIXED} | dict.fromkeys(
-    ("cylinder", "cone", "sphere", "torus", "revolution", "extrusion"), _COARSE
-)
-_VOLUME_ERROR = {"sphere": _COARSE} | dict.fromkeys(
-    ("plane", "cylinder", "cone", "torus", "revolution", "extrusion"), _FIXED
-)
-"""How to integrate over a surface: by quadrature of fixed order, or adaptively until the relative error is
-below a bound; ``_FINE`` for kinds that are not listed. Each is the fastest that was right to 1e-6 on real
-parts. Fixed order is wrong by up to 1e-3 on free-form surfaces and 1e-4 on spheres. Adaptive integration of a
-volume stops too early on the others, with moments of inertia wrong by ten percent on surfaces of revolution,
-and takes three times as long on a plane."""
-
 _Surface = kernel_class("BRepAdaptor_Surface")
 _Curve = kernel_class("BRepAdaptor_Curve")
 _Classifier = kernel_class("BRepClass_FaceClassifier")
@@ -70,11 +56,6 @@ _Point2d = kernel_class("gp_Pnt2d")
 _TORUS, _OUTSIDE = kernel_class("GeomAbs_Torus"), kernel_class("TopAbs_OUT")
 _Box = kernel_class("Bnd_Box")
 _Point = kernel_class("gp_Pnt")
-_Props = kernel_class("GProp_GProps")
-_Domain = kernel_class("BRepGProp_Domain")
-_FaceGeometry = kernel_class("BRepGProp_Face")
-_AreaIntegral = kernel_class("BRepGProp_Sinert")
-_VolumeIntegral = kernel_class("BRepGProp_Vinert")
 _as_face = kernel_function("TopoDS", "Face")
 _as_edge = kernel_function("TopoDS", "Edge")
 _is_degenerated = kernel_function("BRep_Tool", "Degenerated")
@@ -108,37 +89,18 @@ def curve_kind(edge: Shape) -> str | None:
         return "other"
 
 
-class FaceIntegrals:
-    """Adds up areas and volume integrals of faces; each face is set up once for both.
-
-    The volume is that of the cones from ``reference`` to every face: the enclosed volume where the faces are
-    closed, a formal number where they are not. A reference near the faces avoids the cancellation of large
-    cones.
-    """
-
-    def __init__(self, reference: tuple[float, float, float]) -> None:
-        self._reference = _Point(*reference)
-        self._volume = _Props(self._reference)
-
-    def add(self, face: Shape, kind: str) -> float:
-        """Add a face with a surface of that kind, and return its area in mm².
-
-        Raises:
-            Failure: The kernel threw.
-        """
-        face = _as_face(face)
-        geometry, domain = _FaceGeometry(face), _Domain(face)
-        area = _AreaIntegral(geometry, domain, self._reference, *_AREA_ERROR.get(kind, _FINE))
-        domain.Init()  # an iterator over the edges, which the first integral has exhausted
-        error = _VOLUME_ERROR.get(kind, _FINE)
-        self._volume.Add(_VolumeIntegral(geometry, domain, self._reference, *error))
-        return float(area.Mass())
-
-    def volume(self) -> tuple[float, NDArray[np.float64], NDArray[np.float64]]:
-        """Return the signed volume, the centroid (3,) and the inertia tensor (3, 3) about it."""
-        centre, inertia = self._volume.CentreOfMass(), self._volume.MatrixOfInertia()
-        tensor = np.array([[inertia.Value(row, column) for column in (1, 2, 3)] for row in (1, 2, 3)])
-        return self._volume.Mass(), np.array([centre.X(), centre.Y(), centre.Z()]), tensor
+def edge_points(edge: Shape) -> list[tuple[float, float, float]]:
+    """Return the first, middle and last point of an edge by its parameter; none where it has no curve."""
+    edge = _as_edge(edge)
+    if _is_degenerated(edge):
+        return []
+    try:
+        curve = _Curve(edge)
+        first, last = curve.FirstParameter(), curve.LastParameter()
+        points = [curve.Value(parameter) for parameter in (first, (first + last) / 2, last)]
+    except Failure:
+        return []
+    return [(point.X(), point.Y(), point.Z()) for point in points]
 
 
 def quick_bounds(shape: Shape) -> Bounds | None:

@@ -24,9 +24,11 @@ class Mass:
     """(3, 3), about the centroid."""
 
     def placed(self, placement: Placement) -> Mass:
-        """Return the body in another place."""
-        rotation, shift = placement[:3, :3], placement[:3, 3]
-        return Mass(self.volume, rotation @ self.centroid + shift, rotation @ self.inertia @ rotation.T)
+        """Return the body in another place, scaled where the placement scales."""
+        matrix, shift = placement[:3, :3], placement[:3, 3]
+        times = abs(float(np.linalg.det(matrix)))
+        inertia = matrix @ self.inertia @ matrix.T * times
+        return Mass(self.volume * times, matrix @ self.centroid + shift, inertia)
 
     def reversed(self) -> Mass:
         """Return the body with its inside out."""
@@ -46,14 +48,14 @@ def total_mass(masses: Sequence[Mass]) -> Mass:
     return Mass(volume, centroid, inertia)
 
 
-def mass_properties(masses: Sequence[Mass], *, reliable: bool) -> MassProperties | None:
+def mass_properties(masses: Sequence[Mass]) -> MassProperties | None:
     """Add bodies up, after reversing those that are inside out; None where a number is not finite."""
     total = total_mass([mass if mass.volume >= 0.0 else mass.reversed() for mass in masses])
     numbers = (total.volume, *total.centroid, *total.inertia.flat)
     if not np.isfinite(numbers).all():
         return None
     moments = np.maximum(np.linalg.eigvalsh(total.inertia), 0.0)
-    return MassProperties(total.volume, _triple(total.centroid), _triple(moments), reliable)
+    return MassProperties(total.volume, _triple(total.centroid), _triple(moments))
 
 
 def _triple(values: NDArray[np.float64]) -> tuple[float, float, float]:

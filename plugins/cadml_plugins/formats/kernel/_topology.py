@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cadml_plugins.formats.kernel._occt import Shape, kernel_class, kernel_function
+from cadml_plugins.formats.kernel._occt import Failure, Shape, kernel_class, kernel_function
 
 COMPOUND, COMPSOLID, SOLID, SHELL, FACE, WIRE, EDGE, VERTEX = (
     kernel_class(f"TopAbs_{name}")
@@ -27,11 +27,16 @@ _Compound = kernel_class("TopoDS_Compound")
 _Shell = kernel_class("TopoDS_Shell")
 _Builder = kernel_class("BRep_Builder")
 _Sewing = kernel_class("BRepBuilderAPI_Sewing")
+_SolidClassifier = kernel_class("BRepClass3d_SolidClassifier")
 _MakeSolid = kernel_class("BRepBuilderAPI_MakeSolid")
 _Analyzer = kernel_class("BRepCheck_Analyzer")
 _map_shapes = kernel_function("TopExp", "MapShapes")
 _is_closed = kernel_function("BRep_Tool", "IsClosed")
 _as_shell = kernel_function("TopoDS", "Shell")
+_as_vertex = kernel_function("TopoDS", "Vertex")
+_point = kernel_function("BRep_Tool", "Pnt")
+_tolerance = kernel_function("BRep_Tool", "Tolerance")
+_IN, _ON = kernel_class("TopAbs_IN"), kernel_class("TopAbs_ON")
 _as_solid = kernel_function("TopoDS", "Solid")
 _orient = kernel_function("BRepLib", "OrientClosedSolid")
 _IDENTITY = _Location()
@@ -62,6 +67,11 @@ def placement(location: Any) -> NDArray[np.float64] | None:
         for column in range(4):
             matrix[row, column] = transform.Value(row + 1, column + 1)
     return matrix
+
+
+def is_rigid(matrix: NDArray[np.float64]) -> bool:
+    """Tell whether a 4 x 4 matrix keeps lengths and does not mirror."""
+    return abs(float(np.linalg.det(matrix[:3, :3])) - 1.0) < 1e-6
 
 
 def children(shape: Shape) -> Iterator[Shape]:
@@ -107,6 +117,23 @@ def explore(shape: Shape, kind: Any, *, outside: Any = _ANY) -> list[Shape]:
     return found
 
 
+def groups(shape: Shape, kind: Any, *, outside: Any) -> list[list[Shape]]:
+    """Return the sub-shapes of a kind by the compound they lie in, except those within ``outside``."""
+    found: list[list[Shape]] = []
+    loose: list[Shape] = []
+    for child in children(shape) if shape.ShapeType() in (COMPOUND, COMPSOLID) else (shape,):
+        if child.ShapeType() in (COMPOUND, COMPSOLID):
+            found += groups(child, kind, outside=outside)
+        else:
+            loose += explore(child, kind, outside=outside)
+    return [*found, loose] if loose else found
+
+
+def loose_faces(shape: Shape) -> list[Shape]:
+    """Return the faces outside of shells."""
+    return explore(shape, FACE, outside=SHELL)
+
+
 def compound(shapes: Iterable[Shape]) -> Shape:
     """Put shapes together without joining them."""
     result, builder = _Compound(), _Builder()
@@ -140,6 +167,36 @@ def shell_of(face: Shape) -> Shape:
 def is_closed(shell: Shape) -> bool:
     """Tell whether a shell has no free edge."""
     return bool(_is_closed(shell))
+
+
+def contains(solid: Shape, other: Shape) -> bool:
+    """Tell whether a shape that does not cross a solid's surface lies in its inside."""
+    classifier = _SolidClassifier(solid)
+    for vertex in distinct(other, VERTEX):
+        classifier.Perform(_point(_as_vertex(vertex)), _tolerance(_as_vertex(vertex)))
+        if classifier.State() != _ON:
+            return bool(classifier.State() == _IN)
+    return False
+
+
+def lies_within(shell: Shape, outer: Shape) -> bool:
+    """Tell whether a shell lies in the inside of a closed one, whichever way they face.
+
+    A shell that cannot be made a solid holds nothing.
+    """
+    try:
+        return contains(solid_of(outer), shell)
+    except Failure:
+        return False
+
+
+def hollow(solid: Shape, cavities: Iterable[Shape]) -> Shape:
+    """Return a solid with closed shells as the walls of its cavities."""
+    maker = _MakeSolid(_as_solid(solid))
+    for shell in cavities:
+        (outwards,) = distinct(solid_of(shell), SHELL)
+        maker.Add(_as_shell(outwards.Reversed()))
+    return maker.Solid()
 
 
 def solid_of(shell: Shape) -> Shape:

@@ -13,10 +13,10 @@ class IgesAdapter:
     """Reads solids, surfaces and curves; sews surfaces into solids and names elementary ones."""
 
     name = "iges"
-    version = "1"
+    version = "2"
     suffixes: tuple[str, ...] = (".iges", ".igs")
     media_types: tuple[str, ...] = ("model/iges", "application/iges")
-    preload = ("cadml_plugins.formats.kernel._document", "cadml_plugins.formats.kernel._sewing")
+    preload = ("cadml_plugins.formats.kernel._document",)
 
     def sniff(self, head: bytes) -> bool:
         """Tell whether the first line ends with the mark of the Start section, S and the number 1."""
@@ -32,7 +32,7 @@ class IgesAdapter:
             UnreadableInput: The file cannot be opened.
         """
         # Imported here, in the worker: loading the kernel takes a second and 235 MB.
-        from cadml_plugins.formats.kernel import _document, _exchange, _sewing
+        from cadml_plugins.formats.kernel import _document, _exchange
 
         data = _document.read_bytes(path)
         sections = _iges_sections.read_sections(data)
@@ -43,8 +43,6 @@ class IgesAdapter:
         if sections.unit is None:
             warnings.append("the file states no unit of length; inches are assumed, as the standard says")
         shape = _document.transferred_shape(transfer, sections.faces, warnings)
-        if shape is not None:
-            shape = _sewing.close(shape, warnings)
         return _document.build(
             self.name,
             shape,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -10,22 +11,24 @@ from cadml_core import CadDocument, FormatAdapter, LimitExceeded, ReadLimits, ho
 from cadml_plugins.formats.kernel import _part21
 
 UNITS = {
-    "millimetre": "mm",
-    "centimetre": "cm",
-    "metre": "m",
-    "kilometre": "km",
-    "micrometre": "µm",
-    "inch": "inch",
-    "foot": "foot",
+    "mm": ("mm", "millimetre", "millimeter"),
+    "cm": ("cm", "centimetre", "centimeter"),
+    "km": ("km", "kilometre", "kilometer"),
+    "µm": ("µm", "um", "micrometre", "micrometer", "micron"),
+    "m": ("m", "metre", "meter"),
+    "inch": ("inch", "inches", "in"),
+    "foot": ("foot", "feet", "ft"),
+    "mil": ("mil", "thou"),
 }
-"""Short names of what the kernel calls the units, in lower case; others keep the name they have."""
+"""Short names of the units, and what files and the kernel call them."""
+_SHORT = {name: unit for unit, names in UNITS.items() for name in names}
 
 
 class StepAdapter:
     """Reads parts and assemblies: exact geometry, or facets where a file holds nothing else."""
 
     name = "step"
-    version = "1"
+    version = "2"
     suffixes: tuple[str, ...] = (".step", ".stp", ".p21")
     media_types: tuple[str, ...] = ("model/step", "application/step", "application/x-step")
     preload = ("cadml_plugins.formats.kernel._document",)
@@ -73,14 +76,27 @@ def _check_limits(skeleton: _part21.Skeleton, limits: ReadLimits) -> None:
         raise LimitExceeded("max_block_depth", found=skeleton.assembly_depth, allowed=limits.max_block_depth)
 
 
-def _unit(units: tuple[str, ...]) -> tuple[str | None, list[str]]:
-    """Return the unit's short name, and what to say about none or several."""
-    names = tuple(dict.fromkeys(UNITS.get(unit.lower(), unit) for unit in units))
-    if not names:
-        return None, ["the file states no unit of length; millimetres are assumed"]
+def _unit(stated: tuple[str, ...]) -> tuple[str | None, list[str]]:
+    """Return the unit's short name, and what to say about none, several or one without a name."""
+    units = {text: _unit_name(text) for text in stated}
+    names = tuple(dict.fromkeys(name for name in units.values() if name))
+    unknown = [text for text, name in units.items() if not name]
+    warnings = [
+        f"the file calls its unit of length {text!r}, which is no known one; it is converted to mm by the"
+        " factor that the file states"
+        for text in unknown
+    ]
+    if not stated:
+        warnings.append("the file states no unit of length; millimetres are assumed")
     if len(names) > 1:
-        return names[0], [f"the file mixes units ({', '.join(names)}); all are converted to mm"]
-    return names[0], []
+        warnings.append(f"the file mixes units ({', '.join(names)}); all are converted to mm")
+    return names[0] if names else None, warnings
+
+
+def _unit_name(text: str) -> str | None:
+    """Return the short name of a unit; programs write words of their own around its name."""
+    words = re.findall(r"[a-zµ]+", text.lower())
+    return next((_SHORT[word] for word in reversed(words) if word in _SHORT), None)
 
 
 def _properties(skeleton: _part21.Skeleton) -> Iterator[tuple[str, str | int]]:

@@ -12,6 +12,8 @@ from cadml_core import BoundingBox, MassProperties
 
 _AXIS_SINE = math.sin(math.radians(1.0))
 """A normal within one degree of a plane of the axes counts as lying in it."""
+_ROUNDING = 1e-6
+"""Coordinates are single precision as a rule; what is computed from them is right to about this share."""
 CHUNK_FACETS = 6000
 """Facets handled at a time: few enough that all intermediate columns stay in the processor's cache. Not a
 power of two, at which the columns would fall on the same cache lines and evict one another."""
@@ -149,7 +151,7 @@ class FacetMeasures:
         self, u: NDArray[np.float64], v: NDArray[np.float64], double_area: NDArray[np.float64]
     ) -> NDArray[np.bool_] | None:
         """Mark facets whose sides are parallel; None where all are too large to be degenerate."""
-        longest = float(np.linalg.norm(self._high - self._low))
+        longest = self.diagonal
         if double_area.min() > _COLLINEAR * longest * longest:
             return None
         sides = np.sqrt(np.einsum("im,im->m", u, u) * np.einsum("im,im->m", v, v))
@@ -185,6 +187,11 @@ class FacetMeasures:
         return BoundingBox(_triple(self._low), _triple(self._high))
 
     @property
+    def diagonal(self) -> float:
+        """The length of the box's diagonal; there are facets."""
+        return math.dist(self._high.tolist(), self._low.tolist())
+
+    @property
     def area(self) -> float:
         """The sum of the facets' areas."""
         return self._area
@@ -214,22 +221,38 @@ class FacetMeasures:
     def mass(self, *, reliable: bool) -> MassProperties | None:
         """Return volume, centroid and moments; None where no volume is enclosed.
 
-        A mesh that faces inwards throughout has the same as one that faces outwards.
+        A mesh that faces inwards throughout has the same as one that faces outwards. Where the integrals put
+        the centroid outside of the box, which no solid does, the middle of the box takes its place.
         """
-        if self._origin is None or not self._encloses_volume():
+        if self._origin is None or not self.encloses_volume():
             return None
         # For a mesh that faces inwards all three integrals have the opposite sign.
         volume, sign = abs(self._volume), math.copysign(1.0, self._volume)
-        centre = sign * self._first / volume
-        covariance = sign * self._second - volume * np.outer(centre, centre)
+        first = sign * self._first
+        centre = first / volume if self.has_centroid_inside() else (self._low + self._high) / 2 - self._origin
+        shift = np.outer(first, centre)
+        covariance = sign * self._second - shift - shift.T + volume * np.outer(centre, centre)
         inertia = np.trace(covariance) * np.eye(3) - covariance
         moments = np.maximum(np.linalg.eigvalsh(inertia), 0.0)  # rounding may make that of a needle negative
         return MassProperties(volume, _triple(centre + self._origin), _triple(moments), reliable)
 
-    def _encloses_volume(self) -> bool:
+    def encloses_volume(self) -> bool:
         """Whether the volume is larger than what rounding may leave of a flat surface."""
-        diagonal = float(np.linalg.norm(self._high - self._low))
-        return abs(self._volume) > 1e-12 * self._area * diagonal
+        return bool(self.facets) and abs(self._volume) > 1e-12 * self._area * self.diagonal
+
+    def exceeds_box(self) -> bool:
+        """Whether the volume is larger than that of the box, beyond rounding."""
+        box: float = math.prod((self._high - self._low).tolist())
+        return abs(self._volume) > (1.0 + _ROUNDING) * box
+
+    def has_centroid_inside(self) -> bool:
+        """Whether the centroid lies in the box, as that of every solid does; there is a volume."""
+        centre = self._first / self._volume + (0.0 if self._origin is None else self._origin)
+        margin = _ROUNDING * self.diagonal
+        return all(
+            low - margin <= place <= high + margin
+            for low, place, high in zip(self._low.tolist(), centre.tolist(), self._high.tolist(), strict=True)
+        )
 
 
 def _triple(values: NDArray[np.float64]) -> tuple[float, float, float]:

@@ -1,4 +1,4 @@
-"""The edges between the facets of a welded mesh: its components, faults and closed solids."""
+"""The edges between the facets of a welded mesh: its components, faults and closed shells."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cadml_core import FacetQuality
+from cadml_plugins.formats.mesh._shells import Shells, closed_shells
 from cadml_plugins.formats.mesh._welding import Corners
 
 MOST_FACETS = 1 << 19
@@ -17,12 +18,21 @@ _PACKED = 1 << 21
 
 
 class Topology(NamedTuple):
-    """The quality of the mesh, and how many of its components are closed solids."""
+    """What the edges tell."""
 
     quality: FacetQuality
-    closed_components: int
-    """Components that enclose volume outwards and have no faulty edge: one that is open, shared by more than
-    two facets, or used twice in one direction."""
+    closed: bool
+    """Every edge is used as often in one direction as in the other: the facets enclose their volume."""
+    loose: NDArray[np.int64]
+    """The vertices at the other edges, each once."""
+    shells: Shells
+    """Components without a faulty edge: one that is open, shared by more than two facets, or used twice in
+    one direction."""
+
+    @property
+    def closed_components(self) -> int:
+        """How many components are closed solids."""
+        return self.shells.solids
 
 
 def analyse(corners: Corners, triangles: NDArray[np.int64], vertices: int, degenerate: int) -> Topology:
@@ -50,14 +60,16 @@ def analyse(corners: Corners, triangles: NDArray[np.int64], vertices: int, degen
         duplicate=_duplicates(triangles, vertices),
         watertight=bool(len(kept)) and not edges.faulty.any(),
     )
-    return Topology(quality, _closed_components(corners[whole], labels, roots, edges.faulty_facets()))
+    closed = ~np.isin(roots, labels[edges.faulty_facets()])
+    shells = closed_shells(corners[whole], labels, roots[closed], np.flatnonzero(whole))
+    return Topology(quality, not edges.unbalanced.any(), edges.loose_vertices(), shells)
 
 
 class _Edges:
     """The undirected edges of triangles, sorted so that the uses of one edge are adjacent.
 
     ``uses`` counts the triangles at each edge; ``faulty`` marks the edges without exactly two triangles that
-    use them in opposite directions.
+    use them in opposite directions, ``unbalanced`` those used more often in one direction than in the other.
     """
 
     def __init__(self, triangles: NDArray[np.int64], vertices: int) -> None:
@@ -69,15 +81,24 @@ class _Edges:
         key = key[order]
         edge = key >> 1
         self._facet = order // 3
+        self._edge, self._vertices = edge, vertices
         self._same_as_next = edge[1:] == edge[:-1]
         first = np.flatnonzero(np.concatenate((np.ones(min(1, len(edge)), bool), ~self._same_as_next)))
         self.uses = np.diff(first, append=len(edge))
         backwards = np.add.reduceat(key & 1, first) if len(first) else first
         self.faulty = (self.uses != 2) | (backwards != 1)
+        self.unbalanced = self.uses != 2 * backwards
 
     def neighbours(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return pairs of facets that share an edge: enough of them to connect all that do."""
         return self._facet[:-1][self._same_as_next], self._facet[1:][self._same_as_next]
+
+    def loose_vertices(self) -> NDArray[np.int64]:
+        """Return the vertices at unbalanced edges, each once."""
+        if not self.unbalanced.any():
+            return np.empty(0, np.int64)
+        loose = self._edge[np.repeat(self.unbalanced, self.uses)]
+        return np.unique(np.concatenate((loose // self._vertices, loose % self._vertices)))
 
     def faulty_facets(self) -> NDArray[np.int64]:
         """Return the facets at faulty edges."""
@@ -101,27 +122,6 @@ def _components(count: int, one: NDArray[np.int64], other: NDArray[np.int64]) ->
         apart = one != other
         one, other = one[apart], other[apart]
     return parent
-
-
-def _closed_components(
-    corners: Corners, labels: NDArray[np.int64], roots: NDArray[np.int64], faulty: NDArray[np.int64]
-) -> int:
-    """Count the components that are closed and face the way most of the volume does.
-
-    A closed component that faces the other way is the wall of a cavity.
-    """
-    if not len(labels):
-        return 0
-    # About the first corner, so that a mesh far from the origin loses no digits.
-    a, b, c = np.ascontiguousarray((corners - corners[0, 0].astype(np.float64)).transpose(1, 2, 0))
-    determinants = (
-        a[0] * (b[1] * c[2] - b[2] * c[1])
-        + a[1] * (b[2] * c[0] - b[0] * c[2])
-        + a[2] * (b[0] * c[1] - b[1] * c[0])
-    )
-    volumes = np.bincount(labels, determinants, minlength=len(labels))[roots]
-    closed = ~np.isin(roots, labels[faulty])
-    return int(np.count_nonzero(closed & (volumes * np.sign(volumes.sum()) > 0)))
 
 
 def _duplicates(triangles: NDArray[np.int64], vertices: int) -> int:

@@ -58,6 +58,69 @@ def _hash(points: Corners) -> NDArray[np.uint64]:
     return keys
 
 
+def merge_near(
+    vertices: NDArray[np.float64], triangles: NDArray[np.int64], loose: NDArray[np.int64], tolerance: float
+) -> tuple[NDArray[np.float64], NDArray[np.int64]] | None:
+    """Merge vertices that rounding has set apart.
+
+    Args:
+        vertices: float64 (n, 3).
+        triangles: int64 (m, 3), vertex numbers.
+        loose: The numbers of the vertices that may be merged, each once.
+        tolerance: How far apart, along each axis, vertices that become one may lie.
+
+    Returns:
+        The vertices that are left, and the triangles; None where nothing could be merged.
+    """
+    members, sizes = _groups(vertices[loose], tolerance)
+    if not len(members):
+        return None
+    first = np.cumsum(sizes) - sizes
+    places = vertices[loose[members]]
+    spread = np.maximum.reduceat(places, first) - np.minimum.reduceat(places, first)
+    narrow: NDArray[np.bool_] = np.repeat(np.all(spread <= tolerance, axis=1), sizes)
+    leaders = np.repeat(loose[members[first]], sizes)
+    target = np.arange(len(vertices))
+    target[loose[members[narrow]]] = leaders[narrow]
+    kept, numbers = np.unique(target, return_inverse=True)
+    return None if len(kept) == len(vertices) else (vertices[kept], numbers.reshape(-1)[triangles])
+
+
+_MOST_ROUNDS = 8
+"""Of cutting. Points in a chain may need more; they are then too far apart to be merged."""
+
+
+def _groups(points: NDArray[np.float64], tolerance: float) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Find the groups of two or more points that no gap wider than the tolerance divides along an axis.
+
+    Every group is cut at such gaps along one axis after the other, until there are none. Points closer than
+    the tolerance are never divided, as they would be by the cells of a grid.
+
+    Args:
+        points: float64 (n, 3).
+        tolerance: The widest gap within a group.
+
+    Returns:
+        The indices of the points in groups, group by group, and how many each group has.
+    """
+    members, group = np.arange(len(points)), np.zeros(len(points), np.int64)
+    sizes = np.array([len(points)])
+    for _ in range(_MOST_ROUNDS):
+        before = sizes
+        for axis in range(3):
+            column = points[members, axis]
+            order = np.lexsort((column, group))
+            members, cut = members[order], np.ones(len(order), bool)
+            cut[1:] = (np.diff(group[order]) > 0) | (np.diff(column[order]) > tolerance)
+            number = np.cumsum(cut) - 1
+            shared = np.bincount(number)[number] > 1  # what is alone is done with
+            members, group = members[shared], number[shared]
+        sizes = np.unique(group, return_counts=True)[1]
+        if np.array_equal(sizes, before):
+            break
+    return members, sizes
+
+
 def weld_on_grid(vertices: NDArray[np.float64], facets: NDArray[np.int64], tolerance: float) -> TriangleMesh:
     """Merge vertices that fall into one cell of a grid, and drop triangles that collapse.
 

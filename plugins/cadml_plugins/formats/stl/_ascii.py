@@ -30,7 +30,9 @@ _Fail = Callable[[int, str], NoReturn]
 _WORD = re.compile(rb"\S+")
 _NUMBER = re.compile(rb"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?")
 _COMMENT = re.compile(rb"#[^\r\n]*")
-_HEADER = re.compile(rb"(?:(?<=\s)|(?<![\s\S]))(end)?solid(?!\S)([^\r\n]*)", re.IGNORECASE)
+_HEADER = re.compile(rb"(?:(?<=\s)|(?<![\s\S]))(end[ \t]*)?solid(?!\S)([^\r\n]*)", re.IGNORECASE)
+_LONGEST_END = 32
+"""How far before ``solid`` its ``end`` may begin, blanks between them included."""
 _BODY_IN_HEADER = re.compile(rb"\s(?=facet\s+(normal|outer)\s|endsolid\b)", re.IGNORECASE)
 
 
@@ -107,7 +109,7 @@ class AsciiFacets:
         while position < len(text):
             # The pattern is slow over facets; the word it needs is found quickly.
             word = lowered.find(b"solid", position)
-            header = _HEADER.search(text, max(position, word - len(b"end"))) if word >= 0 else None
+            header = _HEADER.search(text, max(position, word - _LONGEST_END)) if word >= 0 else None
             end = header.start() if header else len(text)
             section = text[position:end]
             if words := section.split():
@@ -133,6 +135,8 @@ class AsciiFacets:
         if body := _BODY_IN_HEADER.search(name):
             name = name[: body.start()]
         closing = header[1] is not None
+        if closing and header[1][-1:].isspace():
+            self._accept("solids are closed by 'end solid', two words")
         if closing != self._open:
             self._accept("'solid' and 'endsolid' do not alternate")
         self._open = not closing

@@ -3,20 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
+import msgspec
 import numpy as np
 
-from cadml_core import CadDocument, LimitExceeded, MeshRequest, ReadLimits, TriangleMesh
+from cadml_core import CadDocument, LengthUnit, LimitExceeded, MeshRequest, ReadLimits, TriangleMesh
 from cadml_plugins.formats.mesh._coarsening import coarsen
+from cadml_plugins.formats.mesh._doubts import doubts, without_astray_shells
 from cadml_plugins.formats.mesh._measures import FacetMeasures
 from cadml_plugins.formats.mesh._topology import MOST_FACETS, Topology, analyse
-from cadml_plugins.formats.mesh._welding import Corners, weld
+from cadml_plugins.formats.mesh._welding import Corners, merge_near, weld
+from cadml_plugins.formats.stl._unit import MILLIMETRE, unit_warning
 
 _TOO_MANY = (
     "{:,} facets are more than the " + f"{MOST_FACETS:,}" + " whose edges are examined one by one: the mesh"
     " counts as one shell, and repeated facets are not detected"
 )
-_UNIT_WARNING = "STL states no unit; millimetres are assumed"
+_INWARDS = "the facets face inwards; the volume is given as if they faced outwards"
+_RELATIVE_TOLERANCE = 1e-6
+"""Of the diagonal: corners that are closer are taken to be apart by rounding only, where a mesh is open."""
+
+
+class _Examined(NamedTuple):
+    """A mesh, as far as that is affordable or asked for."""
+
+    mesh: TriangleMesh | None = None
+    topology: Topology | None = None
+    tolerance: float = 0.0
+    """Within which corners were merged; 0 where only equal corners were."""
 
 
 class FacetDocument:
@@ -27,6 +42,7 @@ class FacetDocument:
 
     def __init__(self, facets: Iterable[Corners], limits: ReadLimits) -> None:
         self._request = limits.mesh
+        self._stated = limits.unit
         self._measures = FacetMeasures()
         kept: list[Corners] = []
         for corners in facets:
@@ -59,60 +75,89 @@ class FacetDocument:
                 properties=properties,
                 warnings=(*warnings, "the file holds no facets"),
             )
-        topology, mesh = self._examine()
-        mesh, mesh_warnings = _bounded(mesh, self._request)
-        # A facet that is there twice closes the sums as well, but encloses its volume twice.
-        trusted = measures.closed and not (topology and topology.quality.duplicate)
-        return CadDocument(
+        unit = self._stated or MILLIMETRE
+        examined = self._examine()
+        topology, tolerance = examined.topology, examined.tolerance * unit.millimetres
+        mesh, mesh_warnings = _bounded(examined.mesh, self._request, unit)
+        if tolerance:
+            properties = {**properties, "welding_tolerance_mm": tolerance}
+        closed = topology.closed if topology else measures.closed
+        if topology and closed:
+            measures = without_astray_shells(measures, self._corners, topology.shells)
+        reasons = doubts(measures, topology, examined.mesh)
+        document = CadDocument(
             format="stl",
-            entity_counts=measures.orientations,
+            entity_counts=self._measures.orientations,
             surface_count=measures.facets,
             facet_count=measures.facets,
-            solid_count=topology.closed_components if topology else int(measures.closed),
+            solid_count=topology.shells.solids if topology else int(closed),
             shell_count=topology.quality.components if topology else 1,
             layers=layers,
             bounding_box=measures.bounding_box,
             area=measures.area,
-            mass=measures.mass(reliable=trusted),
+            mass=measures.mass(reliable=not reasons),
             facet_quality=topology.quality if topology else None,
             properties=properties,
-            warnings=(*warnings, _UNIT_WARNING, *_quality_warnings(topology, measures), *mesh_warnings),
             mesh=mesh,
         )
+        if self._stated:
+            document = document.scaled(self._stated.millimetres)
+        noticed = [
+            *warnings,
+            *([] if self._stated else [unit_warning(document)]),
+            *_edge_warnings(topology, measures, tolerance),
+            *([_INWARDS] if closed and measures.signed_volume < 0 else []),
+            *reasons,
+            *mesh_warnings,
+        ]
+        return msgspec.structs.replace(
+            document, unit=self._stated and self._stated.name, warnings=tuple(noticed)
+        )
 
-    def _examine(self) -> tuple[Topology | None, TriangleMesh | None]:
-        """Weld and analyse, as far as that is affordable or asked for."""
-        few = self._measures.facets <= MOST_FACETS
+    def _examine(self) -> _Examined:
+        """Weld and analyse."""
+        measures = self._measures
+        few = measures.facets <= MOST_FACETS
         if not few and self._request is None:
-            return None, None
+            return _Examined()
         vertices, triangles = weld(self._corners)
-        mesh = TriangleMesh(vertices, triangles)
         if not few:
-            return None, mesh
-        return analyse(self._corners, triangles, len(vertices), self._measures.degenerate), mesh
+            return _Examined(TriangleMesh(vertices, triangles))
+        topology = analyse(self._corners, triangles, len(vertices), measures.degenerate)
+        if topology.closed:
+            return _Examined(TriangleMesh(vertices, triangles), topology)
+        tolerance = _RELATIVE_TOLERANCE * measures.diagonal
+        merged = merge_near(vertices, triangles, topology.loose, tolerance)
+        if merged is None:
+            return _Examined(TriangleMesh(vertices, triangles), topology)
+        vertices, triangles = merged
+        topology = analyse(self._corners, triangles, len(vertices), measures.degenerate)
+        return _Examined(TriangleMesh(vertices, triangles), topology, tolerance)
 
 
-def _quality_warnings(topology: Topology | None, measures: FacetMeasures) -> list[str]:
-    warnings = _edge_warnings(topology) if topology else [_TOO_MANY.format(measures.facets)]
-    if not measures.closed:
-        warnings.append("the mesh is not closed and consistently oriented; its volume is only formal")
-    elif measures.signed_volume < 0:
-        warnings.append("the facets face inwards; the volume is given as if they faced outwards")
-    return warnings
-
-
-def _edge_warnings(topology: Topology) -> list[str]:
+def _edge_warnings(topology: Topology | None, measures: FacetMeasures, tolerance: float) -> list[str]:
+    """Return what the edges show; ``tolerance`` in millimetres."""
+    if topology is None:
+        return [_TOO_MANY.format(measures.facets)]
     quality = topology.quality
     found = {
         "edges belong to only one facet": quality.boundary_edges,
         "edges belong to more than two facets": quality.non_manifold_edges,
         "facets have no area": quality.degenerate,
-        "facets repeat an earlier one, so the volume is not reliable": quality.duplicate,
     }
-    return [f"{count:,} {what}" for what, count in found.items() if count]
+    warnings = [f"{count:,} {what}" for what, count in found.items() if count]
+    if tolerance:
+        outcome = "closes the mesh" if topology.closed else "does not close the mesh"
+        warnings.append(
+            f"corners of neighbouring facets differ by rounding: merging those within {tolerance:.3g} mm"
+            f" (a millionth of the diagonal) {outcome}"
+        )
+    return warnings
 
 
-def _bounded(mesh: TriangleMesh | None, request: MeshRequest | None) -> tuple[TriangleMesh | None, list[str]]:
+def _bounded(
+    mesh: TriangleMesh | None, request: MeshRequest | None, unit: LengthUnit
+) -> tuple[TriangleMesh | None, list[str]]:
     """Return the mesh with at most the triangles that were asked for; none where none was asked for."""
     if mesh is None or request is None:
         return None, []
@@ -123,5 +168,5 @@ def _bounded(mesh: TriangleMesh | None, request: MeshRequest | None) -> tuple[Tr
         raise LimitExceeded("mesh.max_triangles", found=len(mesh.triangles), allowed=request.max_triangles)
     return coarse, [
         f"the mesh was coarsened from {len(mesh.triangles):,} to {len(coarse.triangles):,} triangles;"
-        f" vertices moved by up to {moved:.3g} mm"
+        f" vertices moved by up to {moved * unit.millimetres:.3g} mm"
     ]
