@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 
 from cadml_plugins.features.shape._surface import SAMPLES, Floats, Surface, bins, shares
 
-TESTS = 2_000_000
-FEWEST, MOST = 32, 256
+TESTS = 1_000_000
+FEWEST, MOST = 24, 256
 _CHUNK = 4096
 _NEAR = 1e-4
 """Units within which a ray meets the facet it starts from, or one beside it."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-
 import numpy as np
 
 from cadml_plugins.features.shape._surface import SAMPLES, Floats, Surface, bins, shares
@@ -19,19 +17,14 @@ def pair_block(surface: Surface) -> Floats:
     The figures are the distance, the angles of both normals to the connecting line, ordered, and the angle
     between the normals (E. Wahl, U. Hillenbrand and G. Hirzinger, "Surflet-pair-relation histograms", 2003).
     """
-    points, normals = surface.points, surface.point_normals
-    partner = (np.arange(SAMPLES)[None, :] + np.array(_OFFSETS)[:, None]).ravel() % SAMPLES
-    first = np.tile(np.arange(SAMPLES), len(_OFFSETS))
-    along = points[partner] - points[first]
-    distance = np.sqrt(np.einsum("ij,ij->i", along, along))
-    unit = along / np.maximum(distance, 1e-12)[:, None]
-    one = np.einsum("ij,ij->i", normals[first], unit)
-    other = -np.einsum("ij,ij->i", normals[partner], unit)
+    points = np.ascontiguousarray(surface.points.T)
+    normals = np.ascontiguousarray(surface.point_normals.T)
+    pairs = [_pairs(points, normals, offset) for offset in _OFFSETS]
+    distance, one, other, between = (np.concatenate(column) for column in zip(*pairs, strict=True))
     low, high = np.minimum(one, other), np.maximum(one, other)
-    between = np.einsum("ij,ij->i", normals[first], normals[partner])
     joint = bins(distance, 0.1, 0.7, 3)
     for figure in (low, high, between):
-        joint = joint * 3 + np.searchsorted([-1 / 3, 1 / 3], figure)
+        joint = joint * 3 + (figure > -1 / 3) + (figure > 1 / 3)
     return np.concatenate(
         [
             shares(joint, 81),
@@ -40,6 +33,17 @@ def pair_block(surface: Surface) -> Floats:
             *(shares(bins(figure, -1.0, 1.0, 17), 17) for figure in (low, high, between)),
         ]
     )
+
+
+def _pairs(points: Floats, normals: Floats, offset: int) -> tuple[Floats, Floats, Floats, Floats]:
+    """Return distance, the cosines of both normals to the line, and that between them; columns are points."""
+    partners = np.roll(normals, -offset, axis=1)
+    along = np.roll(points, -offset, axis=1) - points
+    distance = np.sqrt(np.einsum("in,in->n", along, along))
+    along /= np.maximum(distance, 1e-12)
+    one = np.einsum("in,in->n", normals, along)
+    other = -np.einsum("in,in->n", partners, along)
+    return distance, one, other, np.einsum("in,in->n", normals, partners)
 
 
 def distance_block(surface: Surface) -> Floats:
@@ -60,20 +64,22 @@ def harmonic_block(surface: Surface) -> Floats:
     shell = bins(radius, 0.0, max(2.0 * float(radius.mean()), 1e-12), SHELLS)
     order = np.argsort(shell, kind="stable")
     directions = about[order] / np.maximum(radius[order], 1e-12)[:, None]
-    ends = np.searchsorted(shell[order], np.arange(SHELLS), side="right")
-    spans = list(itertools.pairwise([0, *ends.tolist()]))
+    starts = np.searchsorted(shell[order], np.arange(SHELLS))
+    filled = np.bincount(shell, minlength=SHELLS) > 0
+    degrees, waves = _harmonics(directions)
+    summed = np.zeros((len(waves), SHELLS))
+    summed[:, filled] = np.add.reduceat(waves, starts[filled], axis=1)
     energy = np.zeros((SHELLS, DEGREES))
-    for degree, waves in _harmonics(directions):
-        summed = np.stack([wave[start:end].sum() for start, end in spans for wave in waves])
-        energy[:, degree] += (summed.reshape(SHELLS, -1) ** 2).sum(axis=1)
+    np.add.at(energy.T, degrees, summed**2)
     return (np.sqrt(energy) / len(directions)).ravel()
 
 
-def _harmonics(directions: Floats) -> list[tuple[int, Floats]]:
-    """Return orthonormal real harmonics by degree: pairs of the degree and (1 or 2, n) of one order."""
+def _harmonics(directions: Floats) -> tuple[list[int], Floats]:
+    """Return the degrees of the orthonormal real harmonics, and their values in directions, (81, n)."""
     z = directions[:, 2]
     turning = directions[:, 0] + 1j * directions[:, 1]
-    found: list[tuple[int, Floats]] = []
+    waves = np.empty((DEGREES**2, len(z)))
+    degrees: list[int] = []
     wave = np.ones(len(z), np.complex128)
     sectoral = 1.0  # (2 m - 1)!!
     for m in range(DEGREES):
@@ -82,11 +88,13 @@ def _harmonics(directions: Floats) -> list[tuple[int, Floats]]:
             if degree > m:
                 following = ((2 * degree - 1) * z * current - (degree + m - 1) * before) / (degree - m)
                 before, current = current, following
-            values = _scale(degree, m) * current * wave
-            found.append((degree, values.real[None] if m == 0 else np.stack([values.real, values.imag])))
+            scaled = _scale(degree, m) * current
+            for part in (wave.real, wave.imag) if m else (wave.real,):
+                np.multiply(scaled, part, out=waves[len(degrees)])
+                degrees.append(degree)
         wave = wave * turning
         sectoral *= 2 * m + 1
-    return found
+    return degrees, waves
 
 
 def _scale(degree: int, m: int) -> float:

@@ -49,7 +49,9 @@ class Surface:
     @property
     def corners(self) -> Floats:
         """The vertices that facets use."""
-        return self.vertices[np.unique(self.triangles)]
+        used = np.zeros(len(self.vertices), np.bool_)
+        used[self.triangles] = True
+        return self.vertices[used]
 
     @property
     def area(self) -> float:
@@ -59,10 +61,11 @@ class Surface:
 
 def prepare(mesh: TriangleMesh) -> Surface | None:
     """Clean and sample a mesh; None where it has no facet with an area."""
-    used = mesh.vertices[np.unique(mesh.triangles)]
-    if not len(used):
+    used = np.zeros(len(mesh.vertices), np.bool_)
+    used[mesh.triangles] = True
+    if not used.any():
         return None
-    low, high = used.min(axis=0), used.max(axis=0)
+    low, high = mesh.vertices[used].min(axis=0), mesh.vertices[used].max(axis=0)
     # Divided before it is squared: coordinates may be as large as floats are.
     widest = float((high / 2 - low / 2).max()) * 2
     if not 0.0 < widest < np.inf:
