@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from cadml_plugins.features.shape._surface import SAMPLES, Floats, Surface, bins, shares
+from cadml_plugins.features.shape._surface import Floats, Surface, bins, shares
 
 SHELLS, DEGREES = 10, 9
 _OFFSETS = (1237, 2731, 3593, 4099)
