@@ -21,7 +21,7 @@ from cadml_plugins.features.shape._metric import WEIGHTS, Metric
 from cadml_plugins.features.shape._normal import SIDES, rooted, standard
 
 Floats = NDArray[np.float64]
-COMPONENTS = {"mesh": 100, "brep": 70}
+COMPONENTS = {"mesh": 180, "brep": 70}
 SHRINK = {"mesh": 0.1, "brep": 0.3}
 TWINS = 16.0
 """How much a difference between formats of one part counts over one between parts of a family."""

@@ -246,7 +246,9 @@ def test_evaluate_compares_spaces(run: Run, folder: Path) -> None:
     run("ingest", folder)
     rows = parsed(run("evaluate", "--label", "parent", "--json"))
     assert {(row["feature_version"], row["metric"]) for row in rows} == {
-        (version, metric) for version in ("v1", "v2", "v3", "v4") for metric in ("scaled", "cosine_raw")
+        (version, metric)
+        for version in ("v1", "v2", "v3", "v4", "shape")
+        for metric in ("scaled", "cosine_raw")
     }
     for row in rows:
         assert row["queries"] == 5
