@@ -88,6 +88,14 @@ def fuzz_models(session: nox.Session) -> None:
 
 
 @nox.session
+def hostile(session: nox.Session) -> None:
+    """Judge families of hostile model state in both modes, with public scanners beside ours."""
+    session.install("-e", ".", *group("test"))
+    session.install("picklescan", "fickling", "modelscan", success_codes=[0, 1])
+    session.run("python", "-m", "tests.fuzz.judge_hostile", *session.posargs)
+
+
+@nox.session
 def schemathesis(session: nox.Session) -> None:
     """Ask a live server everything its OpenAPI document allows, and more; options go to schemathesis."""
     session.install("-e", ".", *group("test"), *group("schemathesis"))
@@ -101,6 +109,13 @@ def soak(session: nox.Session) -> None:
     killed = ["tests/integration/http/test_live.py", "-k", "killing"]
     session.run("pytest", *killed, env={"CADML_TEST_UPLOADS": "200"})
     session.run("python", "-m", "tests.integration.http.soak", *session.posargs)
+
+
+@nox.session
+def hostile_live(session: nox.Session) -> None:
+    """Serve models that die, hang, eat memory and flood, while files are uploaded and searched."""
+    session.install("-e", ".", *group("test"))
+    session.run("python", "-m", "tests.integration.http.hostile_live", *session.posargs)
 
 
 @nox.session

@@ -1,6 +1,6 @@
 """The public surface: everything a plugin may import, and all that ``cadml.v1`` promises."""
 
-from cadml_core.contracts.features import FeatureVersion, Metric, RefinedVersion
+from cadml_core.contracts.features import LARGEST_VALUE, FeatureVersion, Metric, RefinedVersion
 from cadml_core.contracts.formats import FormatAdapter, LengthUnit, MeshRequest, ReadLimits
 from cadml_core.contracts.host import HostCommand, HostRoutes
 from cadml_core.contracts.policies import (
@@ -8,6 +8,7 @@ from cadml_core.contracts.policies import (
     ConfigurablePolicy,
     Finding,
     GlobalReference,
+    Made,
     OpcodePolicy,
     PickleScan,
     Shape,
@@ -30,9 +31,11 @@ from cadml_core.errors import (
     UnsupportedContent,
 )
 from cadml_core.plugins.hookspecs import hookimpl
+from cadml_core.printable import printable
 
 __all__ = [
     "CURVE_KINDS",
+    "LARGEST_VALUE",
     "SURFACE_KINDS",
     "Boundary",
     "BoundingBox",
@@ -61,6 +64,7 @@ __all__ = [
     "InvalidSetting",
     "LengthUnit",
     "LimitExceeded",
+    "Made",
     "MalformedFile",
     "MassProperties",
     "MeshRequest",
@@ -78,4 +82,5 @@ __all__ = [
     "Verdict",
     "convert_by_name",
     "hookimpl",
+    "printable",
 ]

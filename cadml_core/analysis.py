@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import time
 from concurrent.futures import Future
@@ -14,7 +15,7 @@ from cadml_core.catalog.records import Content, NewPart, Outcome, Status
 from cadml_core.classifier.registry import Classification, ModelRegistry
 from cadml_core.contracts.features import FeatureVersion
 from cadml_core.documents.arrays import FloatVector
-from cadml_core.errors import CadmlError, EmptyDocument
+from cadml_core.errors import CadmlError, EmptyDocument, ModelUnavailable
 from cadml_core.intake.intake import Intake, Known, SourceFile
 from cadml_core.reading.reading import Reading, extract_values
 from cadml_core.search.questions import Hit
@@ -41,7 +42,6 @@ class AnalysisOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Refuse a file that holds no geometry."""
     similar: int = 0
     """How many similar parts to find."""
-    classify: bool = True
 
 
 class Analysis(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,10 +86,58 @@ class Stopwatch:
         return {**self._laps, "total": round(time.perf_counter() - self._start, 6)}
 
 
-class Analyzer:
-    """The three steps of an analysis. A caller may have other work done while a file is read.
+class Classifying:
+    """A classification on its way.
 
-    First ``recognise``; where that knows nothing, ``read`` and ``known_from``; then ``finish``. Thread-safe.
+    Args:
+        future: Gives it; None where it was not asked for or cannot be had.
+        seconds: How long it may be waited for, from now on.
+        warning: Why it cannot be had.
+    """
+
+    def __init__(
+        self, future: Future[Classification] | None, seconds: float = 0.0, warning: str | None = None
+    ) -> None:
+        self._future = future
+        self._deadline = time.monotonic() + seconds
+        self._warning = warning
+
+    async def added(self, analysis: Analysis, stopwatch: Stopwatch) -> Analysis:
+        """Return an analysis with the classification, or with a warning in its place."""
+        classification = None
+        if self._future is not None:
+            classification = await self._answer(self._future)
+            stopwatch.lap("classify")
+        return msgspec.structs.replace(
+            analysis,
+            classification=classification,
+            warnings=analysis.warnings + ((self._warning,) if self._warning else ()),
+            timings=stopwatch.laps(),
+        )
+
+    async def _answer(self, future: Future[Classification]) -> Classification | None:
+        left = max(0.0, self._deadline - time.monotonic())
+        waited = asyncio.wrap_future(future)
+        done, _ = await asyncio.wait([waited], timeout=left)
+        if not done:
+            waited.cancel()
+            self._warning = _unclassified(ModelUnavailable("busy"))
+            return None
+        if waited.cancelled():
+            self._warning = _unclassified(ModelUnavailable("closed"))
+            return None
+        error = waited.exception()
+        if isinstance(error, CadmlError):
+            self._warning = _unclassified(error)
+            return None
+        return waited.result()
+
+
+class Analyzer:
+    """The steps of an analysis. A caller may have other work done while a file is read or classified.
+
+    First ``recognise``; where that knows nothing, ``read`` and ``known_from``; then ``classify``, which asks
+    the model, and ``finish``, meanwhile. Thread-safe.
     """
 
     def __init__(
@@ -165,23 +213,28 @@ class Analyzer:
         if options.similar:
             similar = self._similar(values, outcome, options.similar)
             stopwatch.lap("similarity")
-        classification, warnings = None, content.document.warnings
-        if options.classify and self._models.serving is not None:
-            classification, warning = self._classify(known)
-            warnings += (warning,) if warning else ()
-            stopwatch.lap("classify")
         return Analysis(
             id=outcome.id if outcome else None,
             status=outcome.status if outcome else "not_stored",
             content=content,
             values=values,
-            warnings=warnings,
+            warnings=content.document.warnings,
             recognised=known.reading is None,
             duplicates=duplicates,
             similar=similar,
-            classification=classification,
+            classification=None,
             timings=stopwatch.laps(),
         )
+
+    def classify(self, known: Known) -> Classifying:
+        """Ask the serving model what a content is, and do not wait for the answer.
+
+        A model that cannot be asked is a warning, not a failed analysis.
+        """
+        try:
+            return Classifying(self._asked(known), self._models.answer_seconds)
+        except CadmlError as error:
+            return Classifying(None, 0.0, _unclassified(error))
 
     def _versions(self) -> tuple[str, ...]:
         """Return the configured version, and the classifier's where only the file can give its values."""
@@ -225,24 +278,26 @@ class Analyzer:
             return self._search.by_id(outcome.id, k=count).hits
         return self._search.by_values(values, k=count).hits
 
-    def _classify(self, known: Known) -> tuple[Classification | None, str | None]:
-        """Ask the serving model; a model that cannot answer is a warning, not a failed analysis."""
+    def _asked(self, known: Known) -> Future[Classification] | None:
+        """Ask the serving model; None where there is none.
+
+        Raises:
+            CadmlError: It cannot be asked about this content.
+        """
         model = self._models.serving
         if model is None:
-            return None, None
+            return None
         wanted = model.feature_version or self._feature.name
-        try:
-            if wanted in known.vectors:
-                return self._models.predict(known.vectors[wanted].values), None
-            feature = self._intake.features[wanted]
-            if feature.needs_mesh:  # the model took over while this file was being read
-                return (
-                    None,
-                    f"not classified: the model wants {wanted}, which needs the file to be read again",
-                )
-            return self._models.predict(extract_values(feature, known.content.document)), None
-        except CadmlError as error:
-            return None, f"not classified: {error.message}"
+        if wanted in known.vectors:
+            return self._models.classify(known.vectors[wanted].values)
+        feature = self._intake.features[wanted]
+        if feature.needs_mesh:  # the model took over while this file was being read
+            raise ModelUnavailable("mesh", f"it wants {wanted}")
+        return self._models.classify(extract_values(feature, known.content.document))
+
+
+def _unclassified(error: CadmlError) -> str:
+    return f"not classified: {error.message} ({error.code})"
 
 
 def _own_id(sha256: str, name: str) -> str:

@@ -29,7 +29,12 @@ ERROR_CODES: Mapping[str, ErrorSpec] = {
     for spec in (
         ErrorSpec("INPUT_VALIDATION_FAILED", None, 422, "The body, query or option does not fit."),
         ErrorSpec("INPUT_SIZE_EXCEEDED", "input", 413, "The upload is over `ANALYSIS_MAX_FILE_MB`."),
-        ErrorSpec("INPUT_TIMEOUT", "input", 408, "The body paused longer than `UPLOAD_TIMEOUT_SECONDS`."),
+        ErrorSpec(
+            "INPUT_TIMEOUT",
+            "input",
+            408,
+            "The body paused longer than `UPLOAD_TIMEOUT_SECONDS` or took over `BODY_TIMEOUT_SECONDS`.",
+        ),
         ErrorSpec("INPUT_FORMAT_INVALID", "input", 415, "The content does not match the claimed format."),
         ErrorSpec("INPUT_UNREADABLE", "input", 422, "The file or folder cannot be opened or read."),
         ErrorSpec("UNSUPPORTED_FORMAT", "input", 415, "No installed format adapter reads this content."),
@@ -59,6 +64,19 @@ ERROR_CODES: Mapping[str, ErrorSpec] = {
         ErrorSpec("PERMISSION_DENIED", "auth", 403, "The operation needs the admin token."),
         ErrorSpec("RATE_LIMITED", "auth", 429, "Too many requests; see `Retry-After`."),
         ErrorSpec("METHOD_NOT_ALLOWED", "routing", 405, "The address exists, but not for this method."),
+        ErrorSpec(
+            "HEADERS_TOO_LARGE",
+            "request",
+            431,
+            "A header line, all headers, or their number: context `limit` (the setting), `allowed`.",
+        ),
+        ErrorSpec("HEADER_TIMEOUT", "request", 408, "The headers took longer than `HEADER_TIMEOUT_SECONDS`."),
+        ErrorSpec(
+            "TOO_MANY_CONNECTIONS",
+            "request",
+            503,
+            "More connections at once than `CONNECTIONS_PER_CLIENT_MAX` or `CONNECTIONS_MAX`.",
+        ),
         ErrorSpec("NOT_READY", "health", 503, "The server cannot work yet or any more; context says what."),
         ErrorSpec("MODEL_SIZE_EXCEEDED", "model_reload", 422, "The model file is over `MODEL_MAX_MB`."),
         ErrorSpec("MODEL_MAGIC_INVALID", "model_reload", 422, "The file does not begin like a pickle."),
@@ -69,7 +87,16 @@ ERROR_CODES: Mapping[str, ErrorSpec] = {
             "OPCODE_WHITELIST_VIOLATION", "model_reload", 422, "The whitelist policy refused the pickle."
         ),
         ErrorSpec("MODEL_INTERFACE_INVALID", "model_reload", 422, "The object has no usable `predict`."),
-        ErrorSpec("MODEL_LOAD_FAILED", "model_reload", 422, "Unpickling raised, or its trial process died."),
+        ErrorSpec(
+            "MODEL_LOAD_FAILED", "model_reload", 422, "Unpickling raised, or the model's process died."
+        ),
+        ErrorSpec(
+            "MODEL_UNAVAILABLE",
+            "classify",
+            503,
+            "The serving model gave no answer; context `reason`: busy, restarting, closed, mesh, error,"
+            " timeout, died, memory, answer. An upload carries it as a warning.",
+        ),
         ErrorSpec(
             "MODEL_OPCODE_AUDIT_UNAVAILABLE", "opcode_audit", 503, "The audit store could not be initialised."
         ),
@@ -253,6 +280,33 @@ class ModelRejected(CadmlError, ValueError):
     """A model file that is not loaded; the code says which check it failed, and the old model serves on."""
 
     code = "MODEL_LOAD_FAILED"
+
+
+class ModelUnavailable(CadmlError, RuntimeError):
+    """The serving model gave no answer to one question; the context says why."""
+
+    code = "MODEL_UNAVAILABLE"
+
+    def __init__(self, reason: str, detail: str = "") -> None:
+        told = MODEL_FAILURES[reason]
+        super().__init__(f"{told}: {detail}" if detail else told, reason=reason)
+
+
+MODEL_FAILURES = {
+    "busy": "the model was busy for longer than an answer may take",
+    "restarting": "the model's process is being started",
+    "closed": "the model was replaced meanwhile",
+    "error": "the model raised an error",
+    "mesh": "the model took over while the file was read, and the file must be read again for it",
+    "timeout": "the model took longer than MODEL_PREDICT_TIMEOUT_SECONDS and was ended",
+    "died": "the model's process died",
+    "memory": "the model took more memory than MODEL_MEMORY_MB",
+    "answer": "the model's process sent what is no answer",
+    "start": "the model's process could not be started again",
+}
+"""Why a model gave no answer."""
+MODEL_FAULTS = frozenset(("timeout", "died", "memory", "answer", "start"))
+"""Those that count towards its quarantine."""
 
 
 class AuditUnavailable(CadmlError, RuntimeError):

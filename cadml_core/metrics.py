@@ -62,9 +62,25 @@ model_reload_total = Counter("model_reload_total", "Model reloads: success or fa
 model_load_seq = Gauge(
     "model_load_seq", "Number of the model that serves; 0 for none.", multiprocess_mode="livemax"
 )
+model_prediction_latency_seconds = Histogram(
+    "model_prediction_latency_seconds", "One answer of the model's process.", buckets=_MICRO_SECONDS
+)
+model_prediction_failures_total = Counter(
+    "model_prediction_failures_total",
+    "Failures of a model's process: timeout, died, memory, answer, start.",
+    ["reason"],
+)
+model_quarantine_total = Counter(
+    "model_quarantine_total", "Models that this process took out of service for their failures."
+)
 analysis_requests_total = Counter("analysis_requests_total", "Files analysed by the server.", ["status"])
 analysis_errors_total = Counter(
     "analysis_errors_total", "Files that the server could not analyse.", ["stage", "code"]
+)
+refused_connections_total = Counter(
+    "refused_connections_total",
+    "Connections that the server ended with an error before a request reached the application.",
+    ["code"],
 )
 
 __all__ = [
@@ -76,11 +92,15 @@ __all__ = [
     "feature_extraction_latency_seconds",
     "model_load_seq",
     "model_opcode_audit_total",
+    "model_prediction_failures_total",
+    "model_prediction_latency_seconds",
+    "model_quarantine_total",
     "model_reload_total",
     "model_security_fail_total",
     "parse_failures_total",
     "parse_latency_seconds",
     "plugin_load_failures_total",
+    "refused_connections_total",
     "similarity_degraded_total",
     "vector_index_size",
     "vector_migrate_dimension_delta",

@@ -10,11 +10,15 @@ from tempfile import TemporaryDirectory
 
 from cadml_core.analysis import Analyzer
 from cadml_core.catalog.blobs import BlobStore
+from cadml_core.catalog.records import PartFilter
 from cadml_core.catalog.state import OperatorState
 from cadml_core.catalog.store import Catalog
 from cadml_core.classifier.audit import AuditStore
-from cadml_core.classifier.registry import ModelRegistry, SharedModels
+from cadml_core.classifier.choice import SharedChoice
+from cadml_core.classifier.following import SharedModels
+from cadml_core.classifier.registry import ModelRegistry
 from cadml_core.contracts.features import FeatureVersion
+from cadml_core.documents.arrays import FloatMatrix
 from cadml_core.intake.intake import Intake
 from cadml_core.migration.migrator import Migrator
 from cadml_core.plugins.loader import LoadedPlugins, load_plugins, require_chosen
@@ -25,6 +29,9 @@ from cadml_core.search.batch import BatchPolicy, BatchSimilarity
 from cadml_core.search.index.health import RecoveryPolicy
 from cadml_core.search.similarity import SimilaritySearch
 from cadml_core.settings import Settings, load_settings
+
+_SAMPLE = 1000
+"""Stored parts on whose values a model is tried."""
 
 
 @dataclass(frozen=True)
@@ -159,5 +166,20 @@ def _models(settings: Settings, registry: Registry, catalog: Catalog) -> SharedM
     audit = AuditStore(
         Path(settings.opcode_audit_persist_path), settings.opcode_audit_persist_interval, time.time
     )
-    models = ModelRegistry(settings, registry.policies, registry.features, audit=audit)
-    return SharedModels(models, OperatorState(catalog))
+    return SharedModels(
+        ModelRegistry(
+            settings,
+            registry.policies,
+            registry.features,
+            audit=audit,
+            choices=SharedChoice(OperatorState(catalog)),
+            samples=lambda version: _newest_values(catalog, version),
+        )
+    )
+
+
+def _newest_values(catalog: Catalog, version: str) -> FloatMatrix | None:
+    """Return the raw values of the newest parts that have the version, None where there are none."""
+    newest = catalog.rows(PartFilter())[-_SAMPLE:]
+    rows, values = catalog.vectors(version, newest.tolist())
+    return values if len(rows) else None

@@ -14,6 +14,7 @@ from pathlib import Path
 from types import TracebackType
 
 from cadml_core.errors import CadmlError
+from cadml_core.private_files import private_folder
 
 log = logging.getLogger(__name__)
 
@@ -92,8 +93,8 @@ class BlobStore:
     """
 
     def __init__(self, folder: Path, stored: StoredContents) -> None:
-        self._folder = folder
-        self._incoming = folder / "incoming"
+        self.folder = folder
+        self.incoming = folder / "incoming"
         self._locks = folder / "locks"
         self._stored = stored
 
@@ -106,11 +107,11 @@ class BlobStore:
         """
         self._make_folders()
         with self._locked("incoming", fcntl.LOCK_SH):
-            return Incoming(self._incoming / (secrets.token_hex(12) + suffix), max_bytes)
+            return Incoming(self.incoming / (secrets.token_hex(12) + suffix), max_bytes)
 
     def path(self, sha256: str) -> Path:
         """Return where the file of this content is, if it is kept."""
-        return self._folder / sha256[:2] / sha256
+        return self.folder / sha256[:2] / sha256
 
     @contextmanager
     def keep(self, incoming: Incoming) -> Iterator[Path]:
@@ -125,7 +126,7 @@ class BlobStore:
         try:
             with self._locked(sha256[:2], fcntl.LOCK_SH):
                 if not _holds(path, incoming.size):
-                    path.parent.mkdir(exist_ok=True)
+                    path.parent.mkdir(mode=0o700, exist_ok=True)
                     incoming.path.rename(path)
                 yield path
         except BaseException:
@@ -149,11 +150,11 @@ class BlobStore:
         removed = 0
         self._make_folders()
         with self._locked("incoming", fcntl.LOCK_EX):
-            for path in self._incoming.iterdir():
+            for path in self.incoming.iterdir():
                 if _abandoned(path):
                     path.unlink(missing_ok=True)
                     removed += 1
-        for folder in self._folder.glob("[0-9a-f][0-9a-f]"):
+        for folder in self.folder.glob("[0-9a-f][0-9a-f]"):
             with self._locked(folder.name, fcntl.LOCK_EX):
                 kept = [path.name for path in folder.iterdir()]
                 for sha256 in set(kept).difference(self._stored(kept)):
@@ -165,8 +166,9 @@ class BlobStore:
 
     def _make_folders(self) -> None:
         """Make what a first upload needs; a catalogue without uploads has no such folders."""
-        for needed in (self._incoming, self._locks):
-            needed.mkdir(parents=True, exist_ok=True)
+        for needed in (self.incoming, self._locks):
+            if not needed.is_dir():
+                private_folder(needed)
 
     @contextmanager
     def _locked(self, name: str, how: int) -> Iterator[None]:

@@ -21,3 +21,9 @@ def count_vectors(catalog: Catalog) -> dict[str, int]:
     """Return how many vectors there are of each feature version."""
     found = catalog.database.fetch("SELECT version, count(*) FROM vectors GROUP BY version ORDER BY version")
     return dict(found)
+
+
+def count_without(catalog: Catalog, version: str) -> int:
+    """Return how many parts have no vector of a feature version."""
+    [(parts,)] = catalog.database.fetch("SELECT count(*) FROM parts")
+    return int(parts) - count_vectors(catalog).get(version, 0)

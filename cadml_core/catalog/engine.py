@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 import weakref
@@ -21,6 +22,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from cadml_core.catalog.failures import unavailable
 from cadml_core.catalog.tables import changes, counters
 from cadml_core.errors import CatalogueUnavailable, InvalidInput, InvalidSetting
+from cadml_core.private_files import private_file, private_folder
 
 ADVISORY_LOCK = 0x6361646D6C  # "cadml"; held while the schema is created or upgraded
 _WRITE = "cadml_write"
@@ -222,7 +224,9 @@ def _make_folder(url: URL) -> None:
         return
     folder = Path(database).parent
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        private_folder(folder)
+        with contextlib.suppress(OSError):  # SQLite says better what is wrong
+            private_file(Path(database))  # its log and shared memory get the same mode from SQLite
     except OSError as error:
         raise CatalogueUnavailable(
             f"the catalogue's folder {folder} cannot be made: {os.strerror(error.errno or 0)};"

@@ -104,13 +104,24 @@ class Outcome(msgspec.Struct, frozen=True):
     status: Status
 
 
+Bounds = tuple[float, float]
+"""The least and the most, both included."""
+
+
 class PartFilter(msgspec.Struct, frozen=True):
-    """Which parts are meant: every field that is not None must be equal."""
+    """Which parts are meant: they meet every condition that is not None."""
 
     format: str | None = None
+    """Exactly this, as the next three."""
     material: str | None = None
     project: str | None = None
     label: str | None = None
+    text: str | None = None
+    """Words that all occur in a part's name, path, facts, metadata, layers or product names; case and
+    order do not count, and neither does where in a longer word they stand."""
+    extents: tuple[Bounds, Bounds, Bounds] | None = None
+    """Bounds of the bounding box's lengths in millimetres, the longest first. Parts without geometry,
+    and those registered without a file, meet no bounds."""
 
 
 class Change(msgspec.Struct, frozen=True):

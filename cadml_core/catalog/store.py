@@ -12,6 +12,7 @@ import numpy as np
 import sqlalchemy as sa
 
 from cadml_core.catalog import schema, writing
+from cadml_core.catalog.conditions import Conditions
 from cadml_core.catalog.engine import Database, among, parse_url, select_among
 from cadml_core.catalog.packing import unpack, unpack_rows
 from cadml_core.catalog.records import Change, Content, NewPart, Outcome, Part, PartFilter, ReadBy, Vector
@@ -43,7 +44,8 @@ class Catalog:
 
     def __init__(self, database: Database, now: Callable[[], str] = _now) -> None:
         self.database = database
-        self._now = now
+        self.now = now
+        self._conditions = Conditions(database)
 
     @classmethod
     def open(cls, url: str, *, lock_timeout: float = 30.0) -> Catalog:
@@ -86,7 +88,7 @@ class Catalog:
         if not batch:
             return []
         with self.database.write() as connection:
-            return writing.BatchWriter(connection, self._now()).apply(batch)
+            return writing.BatchWriter(connection, self.now()).apply(batch)
 
     def register_vector(
         self, part_id: str, version: str, values: FloatVector, meta: Mapping[str, Any] | None = None
@@ -95,14 +97,15 @@ class Catalog:
         vector = Vector(values, "registered")
         return self.add([NewPart(id=part_id, vectors={version: vector}, meta=meta)])[0]
 
-    def remove(self, part_id: str) -> None:
-        """Delete a part, its vectors, and its content where no other part has it.
+    def remove(self, *ids: str) -> None:
+        """Delete parts, their vectors, and their contents where no other part has them.
 
         Raises:
-            NotFound: There is no such part.
+            NotFound: There is no part of one of these ids; nothing is deleted.
         """
         with self.database.write() as connection:
-            writing.remove_part(connection, part_id)
+            for part_id in ids:
+                writing.remove_part(connection, part_id)
 
     def remove_vectors(self, part_id: str) -> None:
         """Delete a part's vectors; the part itself too where it has no file.
@@ -136,7 +139,7 @@ class Catalog:
             after: Only rows above this one: the cursor of the next page is the last row of this one.
             limit: At most so many.
         """
-        condition, values = _condition(which)
+        condition, values = self._conditions.sql(which)
         tail = " ORDER BY p.row" + ("" if limit is None else f" LIMIT {int(limit)}")
         return self._parts(f"p.row > ? AND {condition}", (after, *values), tail)
 
@@ -156,9 +159,14 @@ class Catalog:
         """Return every part with this content."""
         return self._parts("p.sha256 = ?", (sha256,), " ORDER BY p.row")
 
+    def ids_beginning(self, text: str, limit: int) -> list[str]:
+        """Return ids that begin with this text, at most so many."""
+        query = "SELECT id FROM parts WHERE substr(id, 1, ?) = ? ORDER BY id LIMIT ?"
+        return [part_id for (part_id,) in self.database.fetch(query, (len(text), text, limit))]
+
     def rows(self, which: PartFilter) -> Int64Array:
         """Return the row numbers of the parts that fit, ascending."""
-        condition, values = _condition(which)
+        condition, values = self._conditions.sql(which)
         found = self.database.fetch(
             "SELECT p.row FROM parts p LEFT JOIN contents c ON c.sha256 = p.sha256"
             f" WHERE {condition} ORDER BY p.row",
@@ -310,16 +318,6 @@ class Catalog:
 
     def _parts_in(self, column: str, values: Iterable[Any]) -> list[Part]:
         return [_part(record) for record in self.database.fetch_in(f"{_PART_SQL} WHERE {column} IN", values)]
-
-
-def _condition(which: PartFilter | None) -> tuple[str, tuple[str, ...]]:
-    """Return the filter as SQL over ``p`` (parts) and ``c`` (contents), and its values."""
-    clauses, values = ["1 = 1"], []
-    for field in PartFilter.__struct_fields__ if which else ():
-        if (value := getattr(which, field)) is not None:
-            clauses.append(f"{'c' if field == 'format' else 'p'}.{field} = ?")
-            values.append(value)
-    return " AND ".join(clauses), tuple(values)
 
 
 def _part(record: tuple[Any, ...]) -> Part:

@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, LargeBinary, MetaData, Table, Text
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+)
 
 metadata = MetaData()
 
@@ -27,6 +38,11 @@ contents = Table(
     Column("adapter_version", Text, nullable=False),
     Column("summary", Text, nullable=False, comment="The document summary as JSON."),
     Column("unit", Text, comment="The unit that the sender has stated for it."),
+    # Of the bounding box, in millimetres, the largest first; null where there is no geometry.
+    Column("extent_1", Double),
+    Column("extent_2", Double),
+    Column("extent_3", Double),
+    Index("ix_contents_extents", "extent_1", "extent_2", "extent_3", "sha256"),
 )
 
 refusals = Table(
@@ -54,6 +70,29 @@ parts = Table(
     Column("meta", Text, nullable=False, comment="JSON object."),
     Column("created", Text, nullable=False, comment="ISO 8601, UTC."),
     Column("updated", Text, nullable=False),
+)
+
+part_text = Table(
+    "part_text",
+    metadata,
+    Column(
+        "part",
+        RowNumber,
+        ForeignKey("parts.row", ondelete="CASCADE"),
+        primary_key=True,
+        autoincrement=False,
+    ),
+    Column("text", Text, nullable=False, comment="Folded; one fact a line."),
+)
+
+unread = Table(
+    "unread",
+    metadata,
+    Column("path", Text, primary_key=True),
+    Column("code", Text, nullable=False),
+    Column("message", Text, nullable=False),
+    Column("at", Text, nullable=False, comment="ISO 8601, UTC."),
+    comment="Files that could not be read when last tried.",
 )
 
 vectors = Table(

@@ -17,6 +17,7 @@ from cadml_core.catalog.packing import pack
 from cadml_core.catalog.paths import text_to_path
 from cadml_core.catalog.records import Content, NewPart, Outcome, ReadBy, Status, Vector
 from cadml_core.catalog.tables import contents, parts, refusals, vectors
+from cadml_core.catalog.text import write_texts
 from cadml_core.documents.document import encode_summary
 from cadml_core.errors import InvalidInput, NotFound
 
@@ -95,6 +96,8 @@ class _State(msgspec.Struct):
     columns: dict[str, Any]
     status: Status
     touched: bool
+    renamed: bool = False
+    """Whether its text may be another."""
 
 
 class BatchWriter:
@@ -189,7 +192,7 @@ class BatchWriter:
             "updated": self._now,
         }
         columns["name"] = text_to_path(new.path).name if new.path else columns["id"]
-        state = _State(columns, "added", True)
+        state = _State(columns, "added", touched=True, renamed=True)
         self._remember(state)
         return state
 
@@ -221,10 +224,11 @@ class BatchWriter:
         packed = (encode_values(vector.values), vector.source)
         if self._new_vectors.get((row, version), self._stored.get((row, version))) != packed:
             self._new_vectors[row, version] = packed
-            self._touch(state, "updated")
+            self._touch(state, "updated", renamed=False)
 
-    def _touch(self, state: _State, status: Status) -> None:
+    def _touch(self, state: _State, status: Status, *, renamed: bool = True) -> None:
         state.touched = True
+        state.renamed |= renamed
         state.columns["updated"] = self._now
         if state.status == "unchanged" or (status == "replaced" and state.status == "updated"):
             state.status = status
@@ -274,6 +278,8 @@ class BatchWriter:
                 [{"b_row": columns["row"], **{n: columns[n] for n in _FACTS}} for columns in groups[False]],
             )
         self._write_vectors()
+        fresh = {sha256: content.document for sha256, content in self._new_contents.items()}
+        write_texts(self._connection, (state.columns for state in touched.values() if state.renamed), fresh)
         delete_orphans(self._connection, self._left_contents)
         log_changes(self._connection, self._numbers, map(str, touched))
 
@@ -332,4 +338,7 @@ def delete_orphans(connection: Connection, hashes: Iterable[str]) -> None:
 
 def _content_row(content: Content) -> tuple[Any, ...]:
     summary = encode_summary(content.document).decode()
-    return (content.sha256, content.size, content.format, content.adapter_version, summary, content.unit)
+    box = content.document.bounding_box
+    extents = sorted(box.extents, reverse=True) if box else (None, None, None)
+    read_by = (content.format, content.adapter_version)
+    return (content.sha256, content.size, *read_by, summary, content.unit, *extents)

@@ -15,9 +15,11 @@ from cadml_core.clock import timestamp
 from cadml_core.contracts.policies import PickleScan, Verdict
 from cadml_core.errors import AuditUnavailable
 from cadml_core.metrics import model_opcode_audit_total
+from cadml_core.private_files import private_file, private_folder
 
 log = logging.getLogger(__name__)
 
+_STATE_OF = "state of "
 _MAX_GLOBALS = 10_000
 _TAIL_BYTES = 8 * 1024**2  # of the file are searched for the newest readable line
 
@@ -80,7 +82,11 @@ class AuditStore:
     def _record_verdict(self, verdict: Verdict) -> None:
         self._would_refuse[verdict.policy] += not verdict.allowed
         for finding in verdict.findings:
+            if finding.rule == "foreign-package":
+                continue  # an entry is what admits it
             subject = finding.global_name or finding.opcode
+            if finding.rule.endswith("-state"):
+                subject = f"{_STATE_OF}{subject}"  # no entry admits it
             if subject in self._refused_by or len(self._refused_by) < _MAX_GLOBALS:
                 self._refused_by.setdefault(subject, set()).add(verdict.policy)
 
@@ -112,7 +118,8 @@ class AuditStore:
                 return
             line = msgspec.json.encode(self._snapshot()) + b"\n"
             try:
-                self._path.parent.mkdir(parents=True, exist_ok=True)
+                private_folder(self._path.parent)
+                private_file(self._path)
                 with self._path.open("ab") as stream:
                     stream.write(line)
             except OSError as error:
@@ -182,10 +189,10 @@ def newest_snapshot(path: Path) -> AuditSnapshot | None:
 def proposed_whitelist(snapshot: AuditSnapshot) -> tuple[str, ...]:
     """Return entries for ``MODEL_OPCODE_WHITELIST`` that would admit what was recorded.
 
-    What the blacklist refuses is never proposed.
+    What the blacklist refuses is never proposed, but for packages that only need an entry.
     """
     return tuple(
         name
         for name, policies in snapshot.refused_by.items()
-        if "whitelist" in policies and "blacklist" not in policies
+        if "whitelist" in policies and "blacklist" not in policies and not name.startswith(_STATE_OF)
     )

@@ -11,6 +11,7 @@ from typing import Literal
 import msgspec
 
 from cadml_core.errors import InvalidInput, ModelRejected, NotFound
+from cadml_core.printable import unquoted
 
 _STAGE = "model_reload"
 _FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
@@ -90,7 +91,7 @@ def read_metadata(root: Path, model: ModelFile) -> ModelMetadata | None:
         metadata = msgspec.json.decode(text, type=ModelMetadata)
     except msgspec.MsgspecError as error:
         raise InvalidInput(
-            f"{path} is not valid model metadata: {error}", stage="model_reload", path=path
+            f"{path} is not valid model metadata: {unquoted(str(error))}", stage="model_reload", path=path
         ) from None
     if metadata.sha256 is not None and metadata.sha256.lower() != model.sha256:
         raise ModelRejected(

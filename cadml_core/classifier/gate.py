@@ -1,10 +1,9 @@
-"""Every check between a model file and a model that may serve: hash, scan, policy, trial, restricted load."""
+"""Every check of a model file before a process may load it: size, magic, hash, scan, policy, metadata."""
 
 from __future__ import annotations
 
 import re
-from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,19 +12,16 @@ import numpy as np
 
 from cadml_core.classifier.audit import AuditStore
 from cadml_core.classifier.files import InputKind, ModelFile, ModelMetadata, read_metadata, read_model
-from cadml_core.classifier.interface import InterfaceProblem, probe
-from cadml_core.classifier.trial import COMPLETED, TrialReport
 from cadml_core.contracts.features import FeatureVersion
 from cadml_core.contracts.policies import ConfigurablePolicy, Finding, OpcodePolicy, PickleScan, Verdict
 from cadml_core.errors import DimensionMismatch, InvalidSetting, ModelRejected, PluginUnavailable
 from cadml_core.pickles.grammar import magic_problem
-from cadml_core.pickles.loader import load_restricted, scanned_globals
+from cadml_core.pickles.loader import scanned_globals
 from cadml_core.pickles.scan import scan_pickle
 from cadml_core.settings import Settings
 
 _STAGE = "model_reload"
 _SHA256 = re.compile(r"[0-9a-f]{64}\Z")
-_KEPT_TRIALS = 64
 SECURITY_REASONS = {
     "MODEL_SIZE_EXCEEDED": "size_exceeded",
     "MODEL_MAGIC_INVALID": "magic_invalid",
@@ -35,9 +31,6 @@ SECURITY_REASONS = {
     "OPCODE_WHITELIST_VIOLATION": "opcode_whitelist_violation",
 }
 """Error code -> what ``model_security_fail_total`` calls the check that failed."""
-
-Trial = Callable[[bytes, tuple[str, ...], int | None], TrialReport]
-"""Loads and probes a model elsewhere: its bytes, the globals it may import, the length of a row."""
 
 
 class GateReport(msgspec.Struct, frozen=True):
@@ -132,37 +125,27 @@ def _configured(policy: OpcodePolicy, entries: tuple[str, ...]) -> OpcodePolicy:
     return policy.configured(entries) if isinstance(policy, ConfigurablePolicy) else policy
 
 
-class CheckedModel(msgspec.Struct, frozen=True, kw_only=True):
-    """A model that passed every check."""
+class CheckedFile(msgspec.Struct, frozen=True, kw_only=True):
+    """A model file that a confined process may load."""
 
     file: ModelFile
-    model: Any
-    dimension: int
-    """Numbers in one row of its input."""
-    feature_version: str | None
-    """What it was trained on; None where nothing says so and no installed version has its dimension."""
+    allowed: tuple[str, ...]
+    """The globals that its scan saw: what loading it may import."""
     metadata: ModelMetadata | None
-    warnings: tuple[str, ...]
-    """What its trial warned of."""
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """The labels it can answer, empty where it does not say or there are too many to list."""
-        classes = getattr(self.model, "classes_", None)
-        if not isinstance(classes, np.ndarray) or classes.ndim != 1 or len(classes) > 10_000:
-            return ()
-        return tuple(map(str, classes))
+    width: int | None
+    """Numbers in one row, where metadata or the default feature version says so."""
+    input_version: str
+    """The feature version that rows are made from, as far as is known."""
 
 
-class ModelLoader:
-    """Loads model files, each only after every check. Not safe for threads.
+class ModelFiles:
+    """The model files, each checked before it is given out. Safe for threads.
 
     Args:
         settings: Folder, limits, mode and allowed hashes.
         policies: Every installed opcode policy by name.
         features: Every installed feature version by name.
         audit: Where audit mode records, if anywhere.
-        trial: Loads and probes bytes elsewhere first.
 
     Raises:
         InvalidSetting: The mode, a whitelist entry or an allowed hash cannot be.
@@ -174,7 +157,6 @@ class ModelLoader:
         policies: Mapping[str, OpcodePolicy],
         features: Mapping[str, FeatureVersion],
         audit: AuditStore | None,
-        trial: Trial,
     ) -> None:
         self._root: Path = settings.model_path
         self._max_bytes = settings.model_max_mb * 1024**2
@@ -183,16 +165,14 @@ class ModelLoader:
         self._features = features
         self._default_version = settings.feature_version
         self._audit = audit
-        self._trial = trial
-        self._trials: OrderedDict[tuple[str, int | None], TrialReport | ModelRejected] = OrderedDict()
 
     @property
     def mode(self) -> str:
         """The policy that decides."""
         return self._gate.mode
 
-    def load(self, path: str, expected_sha256: str | None) -> CheckedModel:
-        """Read, check and load one file of the model folder; every check sees the same bytes.
+    def check(self, path: str, expected_sha256: str | None) -> CheckedFile:
+        """Read and check one file of the model folder; every check sees the same bytes.
 
         Raises:
             CadmlError: With the code of the first check that failed.
@@ -203,22 +183,25 @@ class ModelLoader:
         self._check_hash(file, expected_sha256)
         report = self._judge(file)
         metadata = read_metadata(self._root, file)
-        width = self._expected_width(metadata)
-        allowed = scanned_globals(report.scan)
-        trial = self._tried(file, allowed, width)
-        model = _load(file.data, allowed)
-        dimension = _probed(model, width)
-        if metadata is not None and width is not None and dimension != width:
-            raise DimensionMismatch(expected=width, found=dimension, stage=_STAGE)
-        version = metadata.feature_version if metadata else self._version_of(dimension)
-        return CheckedModel(
+        return CheckedFile(
             file=file,
-            model=model,
-            dimension=dimension,
-            feature_version=version,
+            allowed=scanned_globals(report.scan),
             metadata=metadata,
-            warnings=trial.warnings,
+            width=self._expected_width(metadata),
+            input_version=metadata.feature_version if metadata else self._default_version,
         )
+
+    def feature_version(self, checked: CheckedFile, dimension: int) -> str | None:
+        """Return what a model was trained on; None where nothing says so and no version has its dimension.
+
+        Raises:
+            DimensionMismatch: The model takes rows of another length than its metadata says.
+        """
+        if checked.metadata is None:
+            return self._version_of(dimension)
+        if checked.width is not None and dimension != checked.width:
+            raise DimensionMismatch(expected=checked.width, found=dimension, stage=_STAGE)
+        return checked.metadata.feature_version
 
     def _check_hash(self, file: ModelFile, expected: str | None) -> None:
         if expected is not None and expected.lower() != file.sha256:
@@ -244,26 +227,6 @@ class ModelLoader:
         if error := refusal(report):
             raise error
         return report
-
-    def _tried(self, file: ModelFile, allowed: tuple[str, ...], width: int | None) -> TrialReport:
-        """Run the trial, or remember how it ended for the same bytes."""
-        key = (file.sha256, width)
-        known = self._trials.get(key)
-        if known is None:
-            try:
-                known = self._trial(file.data, allowed, width)
-            except ModelRejected as error:
-                if (
-                    error.context.get("trial") != COMPLETED
-                ):  # it died or ran out of time: may succeed next time
-                    raise
-                known = error
-            self._trials[key] = known
-            if len(self._trials) > _KEPT_TRIALS:
-                self._trials.popitem(last=False)
-        if isinstance(known, ModelRejected):
-            raise ModelRejected(known.message, code=known.code, **known.context)
-        return known
 
     def _expected_width(self, metadata: ModelMetadata | None) -> int | None:
         """Return the row length that the metadata or the default feature version asks for."""
@@ -292,23 +255,6 @@ class ModelLoader:
         if self._default_version in fitting:
             return self._default_version
         return fitting[0] if len(fitting) == 1 else None
-
-
-def _load(data: bytes, allowed: tuple[str, ...]) -> Any:
-    try:
-        return load_restricted(data, allowed)
-    # The trial loaded these very bytes, yet third-party code may behave otherwise here.
-    except Exception as error:  # noqa: BLE001
-        raise ModelRejected(f"loading raises {type(error).__name__}: {str(error)[:300]}") from None
-
-
-def _probed(model: Any, width: int | None) -> int:
-    try:
-        return probe(model, width)
-    except InterfaceProblem as problem:
-        raise ModelRejected(
-            f"the object cannot serve as a model: {problem}", code="MODEL_INTERFACE_INVALID"
-        ) from None
 
 
 def _checked_hashes(hashes: tuple[str, ...]) -> frozenset[str]:

@@ -1,20 +1,20 @@
-"""Check that an object can serve as a model: it predicts one label from one row of numbers."""
+"""Ask a model for one label of a row of numbers, and see whether it can serve. Runs in its process."""
 
 from __future__ import annotations
 
+import contextlib
+import time
 from typing import Any
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from cadml_core.classifier.messages import MAX_LABEL, MAX_LABELS, Predicted
+from cadml_core.documents.arrays import FloatMatrix
 
-class Answer(msgspec.Struct, frozen=True):
-    """What a model says of one row."""
-
-    label: str
-    probabilities: dict[str, float] | None = None
-    """Label -> probability, where the model estimates them."""
+Row = NDArray[np.floating[Any]]
+_SINGLE_ROWS_SECONDS = 2.0
+"""How long single rows are tried, after all of them at once."""
 
 
 class InterfaceProblem(Exception):
@@ -29,45 +29,92 @@ def input_width(model: Any, expected: int | None) -> int:
     raise InterfaceProblem(f"it does not say how many numbers it takes (n_features_in_ is {width!r:.40})")
 
 
-def probe(model: Any, expected: int | None) -> int:
-    """Ask the model for the label of a row of zeros, and return the row's length.
+def labels_of(model: Any) -> tuple[str, ...]:
+    """Return the labels that a model can answer, empty where it does not say or they are too many to list.
 
     Raises:
-        InterfaceProblem: It has no ``predict``, is a class, was not fitted, or answers something else
-            than one label.
+        InterfaceProblem: One is too long, or cannot be shown.
+    """
+    classes = getattr(model, "classes_", None)
+    if not isinstance(classes, np.ndarray) or classes.ndim != 1 or len(classes) > MAX_LABELS:
+        return ()
+    return tuple(map(_label, classes))
+
+
+def require_interface(model: Any) -> None:
+    """Check that an object has what a model must have.
+
+    Raises:
+        InterfaceProblem: It has no ``predict``, or is a class.
     """
     if isinstance(model, type):
         raise InterfaceProblem(f"it is the class {model.__name__}, not an instance; pickle a fitted model")
     if not callable(getattr(model, "predict", None)):
         raise InterfaceProblem(f"an object of type {type(model).__name__} has no callable predict")
-    width = input_width(model, expected)
-    ask(model, np.zeros((1, width)))
-    return width
 
 
-def ask(model: Any, row: NDArray[np.floating[Any]]) -> Answer:
+def try_out(model: Any, rows: FloatMatrix) -> Predicted:
+    """Ask a model about rows to try it on, (n, width); return the answer to the first.
+
+    It must answer the first one. It may refuse others, as ordinary models do where a number becomes infinite;
+    whether it survives them is what is tried here.
+
+    Raises:
+        InterfaceProblem: It raises for the first, or answers something else than one label for a row.
+    """
+    first = ask(model, rows[:1])
+    with contextlib.suppress(Exception):
+        model.predict(rows)
+        if callable(getattr(model, "predict_proba", None)):
+            model.predict_proba(rows)
+    until = time.monotonic() + _SINGLE_ROWS_SECONDS
+    for row in rows[1:]:
+        if time.monotonic() > until:
+            break
+        with contextlib.suppress(RowRefused):
+            ask(model, row[None])
+    return first
+
+
+class RowRefused(InterfaceProblem):
+    """It raises for this row."""
+
+
+def ask(model: Any, row: Row) -> Predicted:
     """Return the model's answer to one row, (1, n).
 
     Raises:
-        InterfaceProblem: It raises, or answers something else than one label.
+        RowRefused: It raises.
+        MemoryError: It takes more than it may.
+        InterfaceProblem: It answers something else than one label.
     """
     try:
         predicted = np.asarray(model.predict(row)).reshape(-1)
-        if predicted.size != 1:
-            raise InterfaceProblem(f"predict answers {predicted.size} values for one row")
-        return Answer(str(predicted[0]), _probabilities(model, row))
-    except InterfaceProblem:
+        probabilities = _probabilities(model, row)
+    except MemoryError:
         raise
     # The model is third-party code: it may raise anything.
-    except Exception as error:  # noqa: BLE001
-        raise InterfaceProblem(f"predict raises {type(error).__name__}: {str(error)[:300]}") from None
+    except Exception as error:
+        raise RowRefused(f"predict raises {type(error).__name__}: {str(error)[:300]}") from error
+    if predicted.size != 1:
+        raise InterfaceProblem(f"predict answers {predicted.size} values for one row")
+    return Predicted(_label(predicted[0]), probabilities)
 
 
-def _probabilities(model: Any, row: NDArray[np.floating[Any]]) -> dict[str, float] | None:
+def _label(value: Any) -> str:
+    text = str(value)
+    if len(text) > MAX_LABEL or not text.isprintable():
+        raise InterfaceProblem(
+            f"it has a label of {len(text)} characters that cannot be shown; allowed: {MAX_LABEL}, printable"
+        )
+    return text
+
+
+def _probabilities(model: Any, row: Row) -> tuple[float, ...]:
     classes = getattr(model, "classes_", None)
     if classes is None or not callable(getattr(model, "predict_proba", None)):
-        return None
+        return ()
     values = np.asarray(model.predict_proba(row), dtype=float).reshape(-1)
-    if len(values) != len(classes) or not np.isfinite(values).all():
-        return None
-    return {str(label): float(value) for label, value in zip(classes, values, strict=True)}
+    if len(values) != len(classes) or len(values) > MAX_LABELS or not np.isfinite(values).all():
+        return ()
+    return tuple(values.tolist())

@@ -1,28 +1,29 @@
 """The model that serves: reload it while requests go on, roll it back, ask it; in one process or in all.
 
-A reload or rollback in one process is noted in the catalogue; the others load the same file, by path and
-sha256, through the same checks. A restarted server finds the model it had.
+No model is ever loaded or asked in this process: each lives in a confined process of its own. No lock is held
+while one is waited for, so a model that hangs delays nobody but who wants its answer.
 """
 
 from __future__ import annotations
 
 import logging
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Literal
 
 import msgspec
 import numpy as np
 
-from cadml_core.catalog.state import OperatorState
 from cadml_core.classifier.audit import AuditSnapshot, AuditStore
-from cadml_core.classifier.files import InputKind
-from cadml_core.classifier.gate import SECURITY_REASONS, CheckedModel, ModelLoader, Trial
-from cadml_core.classifier.interface import InterfaceProblem, ask
-from cadml_core.classifier.trial import try_model
+from cadml_core.classifier.choice import Choice, Choices, ModelInfo, OwnChoice, Quarantined
+from cadml_core.classifier.failures import FailureLog
+from cadml_core.classifier.gate import SECURITY_REASONS, ModelFiles
+from cadml_core.classifier.messages import Predicted
+from cadml_core.classifier.process import COMPLETED, NOT_STARTED, process_limits
+from cadml_core.classifier.serving import ServingModels
+from cadml_core.classifier.starting import ModelStarter, Samples
 from cadml_core.clock import timestamp
 from cadml_core.contracts.features import FeatureVersion
 from cadml_core.contracts.policies import OpcodePolicy
@@ -31,41 +32,16 @@ from cadml_core.errors import (
     AuditUnavailable,
     CadmlError,
     DimensionMismatch,
-    ModelRejected,
+    ModelUnavailable,
     NotFound,
     Problem,
 )
-from cadml_core.metrics import model_load_seq, model_reload_total, model_security_fail_total
+from cadml_core.metrics import model_quarantine_total, model_reload_total, model_security_fail_total
 from cadml_core.settings import Settings
 
 log = logging.getLogger(__name__)
 
-_STATE = "model"  # its name among the operators' choices in the catalogue
-_POLL_SECONDS = 1.0
-
-
-class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """One loaded model."""
-
-    path: str
-    """Relative to the model folder."""
-    sha256: str
-    size: int
-    version: str
-    """The first 12 digits of the sha256: what answers cite."""
-    load_seq: int
-    loaded_at: str
-    mode: str
-    """The policy that let it in."""
-    model_type: str
-    dimension: int
-    """Numbers in one row of its input."""
-    feature_version: str | None = None
-    """What it was trained on; None where nothing says so and no installed version has its dimension."""
-    input: InputKind = "raw"
-    labels: tuple[str, ...] = ()
-    accuracy: float | None = None
-    warnings: tuple[str, ...] = ()
+_GRACE_SECONDS = 0.25
 
 
 class ModelState(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,6 +51,11 @@ class ModelState(msgspec.Struct, frozen=True, kw_only=True):
     load_seq: int
     current: ModelInfo | None = None
     previous: ModelInfo | None = None
+    process: Literal["none", "ready", "starting"] = "none"
+    """Whether this server process can have answers of the current model now."""
+    failures: int = 0
+    """Failures of the current model here, in the last ten minutes."""
+    quarantined: tuple[Quarantined, ...] = ()
     last_error: Problem | None = None
 
 
@@ -86,16 +67,10 @@ class Classification(msgspec.Struct, frozen=True):
     probabilities: dict[str, float] | None = None
 
 
-class _Serving(NamedTuple):
-    info: ModelInfo
-    model: Any
-
-
 class ModelRegistry:
-    """Holds at most one serving model and the one before it. Safe for threads.
+    """Keeps the processes of the chosen model and the one before it. Safe for threads.
 
-    A reload that fails at any check leaves the serving model alone. Predictions take no lock: they use
-    whichever model serves when they begin.
+    A reload that fails at any check leaves the serving model alone.
 
     Args:
         settings: Folder, limits, mode and allowed hashes.
@@ -103,7 +78,8 @@ class ModelRegistry:
         features: Every installed feature version by name.
         audit: Where audit mode records; None makes ``audit()`` unavailable.
         clock: Seconds since the epoch.
-        trial: Loads and probes bytes elsewhere first.
+        choices: Where the choice is kept; that of this process alone where None.
+        samples: Values of stored parts, on which models are tried.
 
     Raises:
         InvalidSetting: The mode, a whitelist entry or an allowed hash cannot be.
@@ -117,31 +93,36 @@ class ModelRegistry:
         *,
         audit: AuditStore | None = None,
         clock: Callable[[], float] = time.time,
-        trial: Trial = try_model,
+        choices: Choices | None = None,
+        samples: Samples = lambda _version: None,
     ) -> None:
-        self._loader = ModelLoader(settings, policies, features, audit, trial)
+        self._files = ModelFiles(settings, policies, features, audit)
         self._features = features
         self._audit = audit
         self._clock = clock
-        self._lock = threading.Lock()
-        self._load_seq = 0
-        self._number: Callable[[ModelInfo, int], int] = lambda _info, last: last + 1
-        self._current: _Serving | None = None
-        self.serving: ModelInfo | None = None
-        """The model that serves now."""
-        self._previous: _Serving | None = None
+        self._choices: Choices = choices or OwnChoice()
+        self._limits = process_limits(settings)
+        self._failures = FailureLog(settings.model_max_failures)
+        self._starter = ModelStarter(self._files, features, self._limits, samples, self._count_failure)
+        self._models = ServingModels()
         self._last_error: Problem | None = None
 
-    def number_with(self, number: Callable[[ModelInfo, int], int]) -> None:
-        """Set what gives out ``load_seq``: called with the new model and this process's last number, it
-        returns a larger one. What it raises fails the reload."""
-        self._number = number
+    @property
+    def serving(self) -> ModelInfo | None:
+        """The model that is asked now; where it is still being started here, the one that was chosen."""
+        found = self._models.asked()
+        return found.info if found else self._models.choice.current
+
+    @property
+    def answer_seconds(self) -> float:
+        """How long to wait for an answer: a little longer than the model has, so that its end tells why."""
+        return self._limits.predict_seconds + _GRACE_SECONDS
 
     def reload(self, path: str, expected_sha256: str | None = None) -> ModelInfo:
-        """Replace the serving model by the file at this path.
+        """Replace the serving model by the file at this path, for every process on the catalogue.
 
-        The checks, all on the same bytes: exists, size, magic, sha256, scan, policy, trial in a child
-        process, restricted load, ``predict``.
+        The checks, all on the same bytes: exists, size, magic, sha256, scan, policy; then, in a confined
+        process that will serve it, restricted load and answers to rows of many kinds.
 
         Args:
             path: Inside the model folder.
@@ -150,20 +131,25 @@ class ModelRegistry:
         Raises:
             CadmlError: With the code of the first check that failed. The serving model stays.
         """
-        with self._replacing(path):
-            serving = self._describe(self._loader.load(path, expected_sha256))
-            return self._commit(serving, self._number(serving.info, self._load_seq))
-
-    def adopt(self, path: str, sha256: str, load_seq: int) -> ModelInfo:
-        """Load what another process serves under that number; the checks are those of ``reload``.
-
-        Raises:
-            CadmlError: As ``reload``.
-        """
-        with self._replacing(path):
-            if self._current is not None and load_seq <= self._load_seq:  # a reload was faster
-                return self._current.info
-            return self._commit(self._describe(self._loader.load(path, sha256)), load_seq)
+        try:
+            serving = self._starter.start(path, expected_sha256)
+            try:
+                choice = self._choices.update(
+                    lambda before: before.with_current(serving.info, before.current, self._now())
+                )
+            except BaseException:
+                serving.process.close()
+                raise
+        except CadmlError as error:
+            self._note_refusal(path, error)
+            raise
+        self._failures.forget(serving.info.sha256)
+        self._last_error = None
+        model_reload_total.labels(status="success").inc()
+        self._models.settle(choice, serving)
+        assert choice.current is not None
+        log.info("model %s (%s) serves as number %d", path, choice.current.version, choice.load_seq)
+        return choice.current
 
     def rollback(self) -> ModelInfo:
         """Let the previous good model serve again; the one it replaces can be rolled back to in turn.
@@ -171,48 +157,102 @@ class ModelRegistry:
         Raises:
             NotFound: No previous model is kept.
         """
-        with self._lock:
-            if self._previous is None:
-                raise NotFound("there is no previous model to go back to", stage="model_rollback")
-            return self._commit(self._previous, self._number(self._previous.info, self._load_seq))
 
-    def predict(self, values: FloatVector) -> Classification:
-        """Classify one part.
+        def change(before: Choice) -> Choice:
+            if before.previous is None:
+                raise NotFound("there is no previous model to go back to", stage="model_rollback")
+            return before.with_current(before.previous, before.current, self._now())
+
+        choice = self._choices.update(change)
+        model_reload_total.labels(status="success").inc()
+        self._last_error = None
+        self._models.settle(choice)
+        assert choice.current is not None
+        return choice.current
+
+    def classify(self, values: FloatVector) -> Future[Classification]:
+        """Ask the serving model about one part. Never waits.
 
         Args:
-            values: Raw values of the feature version that the model was trained on, see ``version()``.
+            values: Raw values of the feature version that the model was trained on, see ``serving``.
+
+        Returns:
+            A future that fails with ``ModelUnavailable``; it can be cancelled until the model is asked.
 
         Raises:
-            NotFound: No model is loaded.
+            NotFound: No model is chosen.
+            ModelUnavailable: It is still being started here.
             DimensionMismatch: The values have another length than the model takes.
-            ModelRejected: The model raises, or does not answer one label.
         """
-        serving = self._current  # read once: a reload may replace it meanwhile
+        serving = self._models.asked()
         if serving is None:
-            raise NotFound("no model is loaded", stage="classify")
+            if self._models.choice.current is None:
+                raise NotFound("no model is loaded", stage="classify")
+            raise ModelUnavailable("restarting")
         info = serving.info
         row: FloatMatrix = np.asarray(values, dtype=np.float64).reshape(1, -1)
         if info.input == "embedding" and info.feature_version is not None:
-            row = self._features[info.feature_version].embed(row)
+            row = self._features[info.feature_version].embed(row).astype(np.float64)
         if row.shape[1] != info.dimension:
             raise DimensionMismatch(expected=info.dimension, found=row.shape[1], stage="classify")
+        return serving.process.predict(row, lambda answer: _told(answer, info))
+
+    def predict(self, values: FloatVector) -> Classification:
+        """Classify one part, and wait for the answer as long as that may take.
+
+        Raises:
+            CadmlError: As ``classify``, and ``ModelUnavailable`` where there is no answer.
+        """
+        future = self.classify(values)
         try:
-            answer = ask(serving.model, row)
-        except InterfaceProblem as problem:
-            raise ModelRejected(
-                f"the serving model gives no answer: {problem}", code="MODEL_INTERFACE_INVALID"
-            ) from None
-        return Classification(answer.label, info.version, answer.probabilities)
+            return future.result(self.answer_seconds)
+        except TimeoutError:
+            future.cancel()
+            raise ModelUnavailable("busy") from None
 
     def version(self) -> ModelState:
-        """Return what serves now."""
+        """Return what should serve, and how that goes here."""
+        choice, serving = self._models.choice, self._models.asked()
+        current = choice.current
+        ready = serving is not None and serving.info == current and serving.process.ready
         return ModelState(
-            mode=self._loader.mode,
-            load_seq=self._load_seq,
-            current=self.serving,
-            previous=self._previous.info if self._previous else None,
+            mode=self._files.mode,
+            load_seq=choice.load_seq,
+            current=current,
+            previous=choice.previous,
+            process="none" if current is None else "ready" if ready else "starting",
+            failures=self._failures.count(current.sha256) if current else 0,
+            quarantined=choice.quarantined,
             last_error=self._last_error,
         )
+
+    def follow(self) -> ModelInfo | None:
+        """Take over the newest choice, as far as no model must be started for it.
+
+        Returns:
+            The chosen model, where this process must start it; give it to ``adopt``.
+        """
+        choice = self._choices.get()
+        if choice != self._models.choice:
+            self._models.settle(choice)
+        current = self._models.choice.current
+        return current if current is not None and not self._models.holds(current) else None
+
+    def adopt(self, info: ModelInfo) -> None:
+        """Start a chosen model here, through the same checks as a reload; waits until it is loaded.
+
+        Raises:
+            CadmlError: As ``reload``. A model whose process died or hung counts as failed, and is quarantined
+                after as many failures as one that serves.
+        """
+        try:
+            serving = self._starter.start(info.path, info.sha256)
+        except CadmlError as error:
+            self._note_refusal(info.path, error)
+            if error.context.get("trial") not in (None, COMPLETED, NOT_STARTED):
+                self._count_failure(info, "start")
+            raise
+        self._models.settle(self._choices.get(), serving)
 
     def audit(self) -> AuditSnapshot:
         """Return what audit mode has recorded.
@@ -224,121 +264,44 @@ class ModelRegistry:
             raise AuditUnavailable("the opcode audit was not set up")
         return self._audit.snapshot()
 
+    def stop_loading(self) -> None:
+        """Break off every reload that is under way, and refuse those to come."""
+        self._starter.close()
+
     def close(self) -> None:
-        """Write the audit; closing twice is allowed."""
+        """Kill every model's process, so that whoever waits for one fails, and write the audit."""
+        self._starter.close()
+        self._models.close()
         if self._audit is not None:
             self._audit.close()
 
-    def _describe(self, checked: CheckedModel) -> _Serving:
-        file, metadata = checked.file, checked.metadata
-        info = ModelInfo(
-            path=file.path,
-            sha256=file.sha256,
-            size=len(file.data),
-            version=file.sha256[:12],
-            load_seq=0,
-            loaded_at="",
-            mode=self._loader.mode,
-            model_type=f"{type(checked.model).__module__}.{type(checked.model).__name__}",
-            dimension=checked.dimension,
-            feature_version=checked.feature_version,
-            input=metadata.input if metadata else "raw",
-            labels=checked.labels,
-            accuracy=metadata.accuracy if metadata else None,
-            warnings=checked.warnings,
-        )
-        return _Serving(info, checked.model)
-
-    @contextmanager
-    def _replacing(self, path: str) -> Iterator[None]:
-        """Hold the lock while the model is replaced, and record what prevents that."""
-        with self._lock:
-            try:
-                yield
-            except CadmlError as error:
-                self._last_error = error.problem()
-                model_reload_total.labels(status="failure").inc()
-                if reason := SECURITY_REASONS.get(error.code):
-                    model_security_fail_total.labels(reason=reason).inc()
-                log.warning("model %s is not loaded: %s: %s", path, error.code, error.message)
-                raise
-
-    def _commit(self, serving: _Serving, load_seq: int) -> ModelInfo:
-        now = timestamp(datetime.fromtimestamp(self._clock(), UTC))
-        info = msgspec.structs.replace(serving.info, load_seq=load_seq, loaded_at=now)
-        self._load_seq = load_seq
-        self._previous = self._current
-        self._current = _Serving(info, serving.model)
-        self.serving = info
-        self._last_error = None
-        model_load_seq.set(load_seq)
-        model_reload_total.labels(status="success").inc()
-        log.info("model %s (%s) serves as number %d", info.path, info.version, info.load_seq)
-        return info
-
-
-class ActiveModel(msgspec.Struct, frozen=True):
-    """What all processes should serve."""
-
-    path: str
-    sha256: str
-    load_seq: int
-
-
-class SharedModels:
-    """A process's model registry, kept equal to what operators chose in whichever process.
-
-    A reload or rollback is noted in the catalogue as part of it: if that fails, so does the reload.
-    """
-
-    def __init__(self, registry: ModelRegistry, state: OperatorState) -> None:
-        self.registry = registry
-        self._state = state
-        self._stopped = threading.Event()
-        self._thread: threading.Thread | None = None
-        self._refused: ActiveModel | None = None
-        """What this process could not load, so that it is not tried every second."""
-        registry.number_with(self._note)
-
-    def follow(self) -> None:
-        """Load what another process chose; a failure is logged, recorded and leaves the model alone."""
-        wanted = self._state.get(_STATE, ActiveModel)
-        if wanted is None or wanted == self._refused or wanted.load_seq <= self.registry.version().load_seq:
+    def _count_failure(self, info: ModelInfo, reason: str) -> None:
+        """Note a failure of a model's process; take the model out of service where these are too many."""
+        log.warning("the process of model %s (%s) failed: %s", info.path, info.version, reason)
+        if not self._failures.add(info.sha256, reason):
             return
+        failed = Quarantined(path=info.path, sha256=info.sha256, reason=reason, at=self._now())
         try:
-            self.registry.adopt(wanted.path, wanted.sha256, wanted.load_seq)
-        except CadmlError as error:
-            self._refused = wanted
-            log.warning("this process cannot load the active model %s: %s", wanted.path, error.message)
+            choice = self._choices.update(lambda before: before.without(failed))
+        except CadmlError as error:  # the next failure tries again
+            log.warning("model %s cannot be quarantined now: %s", info.path, error.message)
+            return
+        model_quarantine_total.inc()
+        log.error("model %s (%s) is taken out of service: %s", info.path, info.version, reason)
+        self._last_error = ModelUnavailable(reason).problem()
+        self._models.settle(choice)
 
-    def start_following(self) -> None:
-        """Follow once, then in the background until ``close``."""
-        self._try_to_follow()
-        self._thread = threading.Thread(target=self._follow_regularly, name="cadml-models", daemon=True)
-        self._thread.start()
+    def _note_refusal(self, path: str, error: CadmlError) -> None:
+        self._last_error = error.problem()
+        model_reload_total.labels(status="failure").inc()
+        if reason := SECURITY_REASONS.get(error.code):
+            model_security_fail_total.labels(reason=reason).inc()
+        log.warning("model %s is not loaded: %s: %s", path, error.code, error.message)
 
-    def close(self) -> None:
-        """Stop following and write the audit; closing twice is allowed."""
-        self._stopped.set()
-        if self._thread is not None:
-            self._thread.join()
-        self.registry.close()
+    def _now(self) -> str:
+        return timestamp(datetime.fromtimestamp(self._clock(), UTC))
 
-    def _follow_regularly(self) -> None:
-        while not self._stopped.wait(_POLL_SECONDS):
-            self._try_to_follow()
 
-    def _try_to_follow(self) -> None:
-        try:
-            self.follow()
-        except CadmlError as error:
-            log.warning("the active model is not known now: %s", error.message)
-
-    def _note(self, info: ModelInfo, load_seq: int) -> int:
-        """Number a reload among those of all processes, and tell them."""
-
-        def change(before: ActiveModel | None) -> ActiveModel:
-            newest = max(load_seq, before.load_seq if before else 0)
-            return ActiveModel(info.path, info.sha256, newest + 1)
-
-        return self._state.update(_STATE, ActiveModel, change).load_seq
+def _told(answer: Predicted, info: ModelInfo) -> Classification:
+    shares = dict(zip(info.labels, answer.probabilities, strict=False))
+    return Classification(answer.label, info.version, shares or None)

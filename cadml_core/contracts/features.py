@@ -5,12 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal, Protocol, runtime_checkable
 
+import numpy as np
+from numpy.typing import NDArray
+
 from cadml_core.documents.arrays import FloatMatrix, FloatVector
 from cadml_core.documents.document import CadDocument
 from cadml_core.documents.features import FeatureSlot
 
 Metric = Literal["l2", "cosine"]
 """How an index compares embeddings: Euclidean distance, or cosine of the angle."""
+LARGEST_VALUE = 1e18
+"""Largest magnitude of an embedding's value: its square, summed over the dimensions, fits in float32."""
+_LARGEST_RAW = float(np.finfo(np.float32).max)
 
 
 @runtime_checkable
@@ -62,3 +68,16 @@ class RefinedVersion(FeatureVersion, Protocol):
 
         Shares are not negative. Each row sums to 1, or is all 0 where nothing differs.
         """
+
+
+def comparable(feature: FeatureVersion, values: FloatMatrix) -> NDArray[np.bool_]:
+    """Tell which rows of raw values, (n, len(slots)), every index can hold and compare: bool (n,).
+
+    Raw values that float32 takes, with an embedding of which no value is beyond ``LARGEST_VALUE``, NaN or
+    infinite. Others would not find wrong neighbours, but make the index itself fail.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        embedded = np.abs(np.asarray(feature.embed(values), dtype=np.float64))
+        # Of NaN nothing is true, so it is caught here too.
+        storable = np.all(np.abs(values) <= _LARGEST_RAW, axis=1)
+        return np.asarray(storable & np.all(embedded <= LARGEST_VALUE, axis=1))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import msgspec
 
@@ -69,6 +69,24 @@ class Call(msgspec.Struct, frozen=True):
     position: int = 0
 
 
+class Made:
+    """Stands for an object that a call in a pickle would return; nothing was called.
+
+    A subclass of its own stands for each global of the pickle, so that a global among the values is that
+    class. Everything else is the value itself: numbers, texts, bytes and containers.
+    """
+
+    __slots__ = ("arguments", "items", "keywords", "states")
+    label: ClassVar[str] = "(unknown)"
+    """``module:name`` of what was called; where copyreg made the object, of its class."""
+    arguments: tuple[Any, ...]
+    keywords: dict[str, Any]
+    states: list[Any]
+    """What each ``BUILD`` gave, in order; a dict as it was then."""
+    items: list[Any]
+    """What was appended or added; pairs of key and value where items were set."""
+
+
 class Finding(msgspec.Struct, frozen=True):
     """One thing to object to, with the byte position of the opcode that shows it."""
 
@@ -94,6 +112,9 @@ class PickleScan(msgspec.Struct, frozen=True):
     """Well-formed, but nothing a pickler writes for ordinary data; each rule at its first place."""
     opcode_positions: dict[str, int] = {}
     """Byte position of the first opcode of each name."""
+    objects: tuple[Made, ...] = ()
+    """Every object that the pickle makes by a call, in order, with its arguments and state. Empty where the
+    pickle is malformed, or where an oddity says that what it makes cannot be known."""
 
 
 class Verdict(msgspec.Struct, frozen=True):

@@ -50,7 +50,10 @@ class Hits(NamedTuple):
 
 @runtime_checkable
 class VectorIndex(Protocol):
-    """Nearest-neighbour search over embeddings with caller-given ids."""
+    """Nearest-neighbour search over embeddings with caller-given ids.
+
+    The host sends no value beyond ``LARGEST_VALUE`` to an index of the metric ``l2``.
+    """
 
     def upsert(self, ids: Int64Array, vectors: FloatMatrix) -> None:
         """Add or replace: ids int64 (n,), vectors (n, dimension). Of a repeated id the last wins.

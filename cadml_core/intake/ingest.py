@@ -14,21 +14,21 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 
 from cadml_core.catalog.paths import path_to_text, text_to_path
 from cadml_core.catalog.records import NewPart, Part, ReadBy, Status
-from cadml_core.contracts.formats import UnitName
+from cadml_core.catalog.unread import UnreadFiles
 from cadml_core.errors import CadmlError, InvalidInput, PluginUnavailable
-from cadml_core.intake.folders import find_files
+from cadml_core.intake.folders import count_skipped, find_files
+from cadml_core.intake.ingest_report import IngestFailure, IngestOptions, IngestProgress, IngestSummary
 from cadml_core.intake.intake import Intake, Known, SourceFile, known_from, source_file
-from cadml_core.intake.siblings import Size, UnitDoubt, size_of, unit_doubts
+from cadml_core.intake.siblings import Size, size_of, unit_doubts
 from cadml_core.reading.detection import display
 from cadml_core.reading.reading import Reading
 
-LabelSource = Literal["parent"]
 _Found = tuple[Path, CadmlError | None]
 
 _CHUNK = 256
@@ -37,54 +37,6 @@ _GROUP = 64
 """Most parts of one transaction ..."""
 _GROUP_SECONDS = 0.5
 """... and the longest that a part waits for its transaction. This much is read again after a crash."""
-
-
-class IngestFailure(msgspec.Struct, frozen=True):
-    """One file that is not in the catalogue, and why."""
-
-    path: str
-    code: str
-    message: str
-
-
-class IngestSummary(msgspec.Struct, frozen=True):
-    """What a run did; the counts add up to ``total``."""
-
-    total: int
-    added: int
-    replaced: int
-    """Their content has changed."""
-    updated: int
-    """The same content with another label, path, reader version or feature version."""
-    unchanged: int
-    failed: int
-    failures: tuple[IngestFailure, ...]
-    doubts: tuple[UnitDoubt, ...] = ()
-    """Of the files that were read in this run."""
-
-
-class IngestProgress(msgspec.Struct, frozen=True):
-    """One file is done; durable where it did not fail."""
-
-    done: int
-    total: int
-    path: str
-    status: Status | Literal["failed"]
-
-
-class IngestOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """What is wanted of the files."""
-
-    versions: tuple[str, ...]
-    """Feature versions to compute; those that a part already has are kept up to date too."""
-    label_from: LabelSource | None = None
-    """``parent``: the name of a file's folder becomes its label."""
-    material: str | None = None
-    project: str | None = None
-    unit: UnitName | None = None
-    """That of files that state none; None leaves what was said of a content before."""
-    retry: bool = False
-    """Read again what could not be read before."""
 
 
 def ingest(
@@ -114,7 +66,10 @@ def ingest(
             kind="format adapter",
         )
     suffixes = {suffix for adapter in intake.formats.values() for suffix in adapter.suffixes}
-    return _Run(intake, options, progress).over(list(find_files(paths, suffixes)))
+    skipped: dict[Path, str] = {}
+    found = list(find_files(intake.announced(paths), suffixes, skipped, follow_links=options.follow_links))
+    summary = _Run(intake, options, progress).over(found)
+    return msgspec.structs.replace(summary, skipped=count_skipped(skipped)) if skipped else summary
 
 
 class _Job(msgspec.Struct):
@@ -155,6 +110,9 @@ class _Run:
         self._total = 0
         self._counts: Counter[str] = Counter()
         self._failures: list[IngestFailure] = []
+        self._refused: list[tuple[str, str, str]] = []
+        """As ``UnreadFiles.note`` takes them, as ``_settled``."""
+        self._settled: set[str] = set()
         self._pending: dict[Future[Reading], _Job] = {}
         self._twins: dict[str, list[_Job]] = {}
         """By content: files that wait while another with the same content is read."""
@@ -184,7 +142,10 @@ class _Run:
         finally:
             for future in self._pending:
                 future.cancel()
-        counts = {name: self._counts[name] for name in ("added", "replaced", "updated", "unchanged")}
+            UnreadFiles(self._catalog).note(self._refused, self._settled)
+        counts: dict[str, Any] = {
+            name: self._counts[name] for name in ("added", "replaced", "updated", "unchanged")
+        }
         return IngestSummary(
             total=self._total,
             failed=len(self._failures),
@@ -336,10 +297,13 @@ class _Run:
 
     def _fail(self, path: Path, error: CadmlError) -> None:
         self._failures.append(IngestFailure(display(path), error.code, error.message))
+        self._refused.append((path_to_text(path), error.code, error.message))
         self._done(path, "failed")
 
     def _done(self, path: Path, status: Status | Literal["failed"]) -> None:
         self._counts[status] += 1
+        if status != "failed":
+            self._settled |= {path_to_text(path), path_to_text(path.parent)}
         if self._progress is not None:
             self._progress(IngestProgress(self._counts.total(), self._total, display(path), status))
 

@@ -109,6 +109,7 @@ class Intake:
         self.features = dict(features)
         self.blobs = blobs
         self._refusals = Refusals(catalog)
+        self._announced: list[Path] = []
 
     def require(self, versions: Iterable[str]) -> None:
         """Check that feature versions are installed, before anything is done for them.
@@ -230,6 +231,11 @@ class Intake:
             return self.catalog.extracted_from(content.sha256, version)
         return extract_values(feature, content.document)
 
+    def announced(self, paths: Sequence[Path | str]) -> Sequence[Path | str]:
+        """Let readers open all of these folders, once a file must be read; return the paths."""
+        self._announced += map(Path, filter(os.path.isdir, paths))
+        return paths
+
     def submit(self, file: SourceFile, versions: Sequence[str]) -> Future[Reading]:
         """Have a file read; ``known_from`` makes of it what ``recognise`` would have returned.
 
@@ -244,6 +250,8 @@ class Intake:
             others = self.catalog.versions_extracted_from(sha256) & set(self.features)
             versions = tuple(dict.fromkeys((*versions, *sorted(others))))
             unit = unit or how.unit
+        while self._announced:
+            self.readers.allow_reading(self._announced.pop())
         return self.readers.submit(file.path, versions, identity=file.identity, unit=unit)
 
     def _read_alone(self, file: SourceFile, versions: Sequence[str]) -> Reading:
@@ -289,6 +297,7 @@ class Intake:
             else:
                 found[sha256] = located
         adapters = {path: by_content[sha256][0].format for path, sha256 in paths.items()}
+        self.readers.allow_reading(self.blobs.folder)
         how = self.catalog.readers_of(paths.values())
         units = {path: how[sha256].unit if sha256 in how else None for path, sha256 in paths.items()}
         for path, outcome in self.readers.map(paths, [version], adapters=adapters, units=units):

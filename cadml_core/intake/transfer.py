@@ -16,11 +16,13 @@ import numpy as np
 
 from cadml_core.catalog.records import NewPart, Part, Vector
 from cadml_core.catalog.store import Catalog
-from cadml_core.contracts.features import FeatureVersion
+from cadml_core.contracts.features import FeatureVersion, comparable
 from cadml_core.documents.arrays import FloatMatrix
 from cadml_core.errors import InvalidInput, NotFound, UnreadableInput
 from cadml_core.intake.intake import Intake
+from cadml_core.intake.spreadsheets import guarded, unguarded
 from cadml_core.intake.values import values_of
+from cadml_core.printable import unquoted
 
 FACTS = ("id", "name", "path", "format", "label", "material", "project")
 """What is told of each part beside its numbers; missing ones are empty."""
@@ -74,7 +76,8 @@ def _text(part: Part, fact: str) -> str:
 
 
 def write(table: VectorTable, path: Path) -> None:
-    """Write a table in the form that the suffix names; the file appears whole or not at all.
+    """Write a table in the form that the suffix names; the file appears whole or not at all, and
+    only its owner may open it. In CSV, text that begins like a formula is guarded (``spreadsheets``).
 
     Raises:
         InvalidInput: The suffix is none of ``.npz``, ``.csv``, ``.jsonl``.
@@ -87,7 +90,6 @@ def write(table: VectorTable, path: Path) -> None:
         temporary = Path(name)
         try:
             writer(table, temporary)
-            temporary.chmod(0o644)
             temporary.replace(path)
         except BaseException:
             with suppress(OSError):
@@ -112,17 +114,31 @@ def read(path: Path) -> VectorTable:
     except (ValueError, KeyError, EOFError, zipfile.BadZipFile, csv.Error) as error:
         if isinstance(error, InvalidInput):
             raise
-        raise _unusable(path, f"{type(error).__name__}: {error}") from error
+        raise _unusable(path, f"{type(error).__name__}: {unquoted(str(error))}") from error
     except OSError as error:
         raise UnreadableInput(f"cannot read {path}: {error.strerror or error}", path=str(path)) from error
 
 
-def store(catalog: Catalog, table: VectorTable, progress: Callable[[int, int], None]) -> dict[str, int]:
+def store(
+    catalog: Catalog, table: VectorTable, feature: FeatureVersion, progress: Callable[[int, int], None]
+) -> dict[str, int]:
     """Add the parts of a table, or change those whose id is known; a batch at a time.
 
     Returns:
         How many were added, changed and unchanged.
+
+    Raises:
+        InvalidInput: Values are too large for an index. Nothing is stored then.
     """
+    fits = comparable(feature, table.values)
+    if not fits.all():
+        first = table.facts["id"][int(np.argmin(fits))]
+        raise InvalidInput(
+            f"{int((~fits).sum()):,} parts, {first!r} the first, have a value that is too large to be"
+            f" compared in {feature.name}",
+            stage="import",
+            id=first,
+        )
     counts = {"added": 0, "changed": 0, "unchanged": 0}
     for start in range(0, len(table), _BATCH):
         indexes = range(start, min(start + _BATCH, len(table)))
@@ -191,9 +207,9 @@ def _write_csv(table: VectorTable, path: Path) -> None:
         writer = csv.writer(file)
         writer.writerow([*FACTS, "feature_version", *table.slots, *names])
         for index in range(len(table)):
-            facts = [table.facts[fact][index] for fact in FACTS]
+            facts = [guarded(table.facts[fact][index]) for fact in FACTS]
             numbers = [*table.values[index].tolist(), *table.embeddings[index].tolist()]
-            writer.writerow([*facts, table.version, *map(repr, numbers)])
+            writer.writerow([*facts, guarded(table.version), *numbers])
 
 
 def _read_csv(path: Path) -> VectorTable:
@@ -203,8 +219,15 @@ def _read_csv(path: Path) -> VectorTable:
         columns = list(reader.fieldnames or ())
     known = {*FACTS, "feature_version"}
     slots = tuple(name for name in columns if name not in known and not name.startswith(_EMBEDDING))
-    records = [{**row, "values": {slot: float(row[slot]) for slot in slots}} for row in rows]
+    records = [
+        {**{name: unguarded(row[name]) for name in columns if name in known}, "values": _numbers(row, slots)}
+        for row in rows
+    ]
     return _from_records(records, path)
+
+
+def _numbers(row: Mapping[str, str], slots: Sequence[str]) -> dict[str, float]:
+    return {slot: float(row[slot]) for slot in slots}
 
 
 def _write_jsonl(table: VectorTable, path: Path) -> None:

@@ -22,9 +22,10 @@ from pathlib import Path
 
 import msgspec
 
-from cadml_core.isolation.limits import Limits, private_resident
+from cadml_core.isolation.limits import Limits, MemoryUse
 from cadml_core.isolation.program import Program
 from cadml_core.isolation.protocol import EXIT, Ready, Start, message, receive
+from cadml_core.isolation.sandbox.installation import installation
 from cadml_core.isolation.scratch import hold
 from cadml_core.isolation.worker import serve
 
@@ -78,7 +79,8 @@ class ForkServer:
         self._program = program
         self._limits = limits
         self._folder = folder
-        self._resident = private_resident()
+        self._resident = MemoryUse().private_resident()
+        self._installed = installation()
         self._lifelines: dict[int, socket.socket] = {}
         """By the process id of the worker."""
         self._selector = selectors.DefaultSelector()
@@ -131,7 +133,7 @@ class ForkServer:
             for other in (self._control, lifeline, *self._lifelines.values()):
                 other.close()
             folder = self._worker_folder(os.getpid())
-            serve(connection, output, self._program, self._limits, folder, parent)
+            serve(connection, output, self._program, self._limits, self._installed, folder, parent)
         # Whatever went wrong is printed for the host; the fork server's own code must not go on in its child.
         except BaseException:  # noqa: BLE001
             traceback.print_exc()

@@ -19,6 +19,9 @@ MIB = 1024**2
 MAX_ANSWER = 64 * MIB
 """A document summary is a few kilobytes."""
 MAX_FILE = 4096 * MIB
+MAX_OPEN_FILES = 512
+GROWTH_ALLOWED = 256 * MIB
+"""A worker that holds this much more than at its start gives it back by retiring."""
 _PR_SET_PDEATHSIG = 1
 
 
@@ -37,7 +40,11 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """Processor time for one request, to the second; the operating system ends the worker by SIGXCPU."""
     file_size: int = MAX_FILE
     """Largest file that it may write."""
+    writes: bool = True
+    """Whether it gets a folder for temporary files; else it may write none."""
     answer_size: int = MAX_ANSWER
+    retires: bool = True
+    """Whether it ends itself once it has grown, to give memory back."""
 
 
 def confine(limits: Limits, output: int, folder: Path, parent: int) -> None:
@@ -53,10 +60,13 @@ def confine(limits: Limits, output: int, folder: Path, parent: int) -> None:
     _limit(resource.RLIMIT_FSIZE, limits.file_size)
     _limit(resource.RLIMIT_CPU, limits.cpu_seconds)
     _limit(resource.RLIMIT_AS, limits.address_space)
+    _limit(resource.RLIMIT_NOFILE, MAX_OPEN_FILES)
+    if limits.memory is not None:  # what ``allow_memory`` sets can be raised again, but not above this
+        _limit(resource.RLIMIT_DATA, MemoryUse().data() + limits.memory + GROWTH_ALLOWED)
     os.dup2(output, 1)
     os.dup2(output, 2)
     faulthandler.enable(2)
-    os.environ["TMPDIR"] = tempfile.tempdir = str(folder)
+    os.environ["TMPDIR"] = os.environ["HOME"] = tempfile.tempdir = str(folder)
 
 
 def make_folder(folder: Path) -> None:
@@ -65,15 +75,15 @@ def make_folder(folder: Path) -> None:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
 
-def allow_memory(size: int) -> None:
-    """Let the process take ``size`` bytes on top of what it holds now.
+def allow_memory(size: int, held: int) -> None:
+    """Let the process take ``size`` bytes on top of those that it holds now.
 
     The soft limit is set anew for each request, so that no request pays for what an earlier one left
     behind. ``RLIMIT_DATA`` counts private writable memory only: the libraries' text and reserved address
     space, half a gigabyte for a CAD kernel, do not count.
     """
     hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
-    resource.setrlimit(resource.RLIMIT_DATA, (_at_most(data_in_use() + size, hard), hard))
+    resource.setrlimit(resource.RLIMIT_DATA, (_at_most(held + size, hard), hard))
 
 
 def allow_cpu(seconds: float) -> None:
@@ -87,27 +97,35 @@ def allow_cpu(seconds: float) -> None:
     resource.setrlimit(resource.RLIMIT_CPU, (_at_most(bound, hard), hard))
 
 
-def data_in_use() -> int:
-    """Return the bytes of private data that count against ``RLIMIT_DATA``; 0 where unknown."""
-    return _statm(5)
+class MemoryUse:
+    """What this process holds. Made before the process is confined, after which it cannot open ``/proc``."""
 
+    def __init__(self) -> None:
+        self._file: int | None = None
+        with contextlib.suppress(OSError):  # not Linux
+            self._file = os.open("/proc/self/statm", os.O_RDONLY | os.O_CLOEXEC)
 
-def private_resident() -> int:
-    """Return the bytes of private memory in use, with which a forked child starts; 0 where unknown."""
-    return _statm(1) - _statm(2)
+    def __del__(self) -> None:
+        if self._file is not None:
+            os.close(self._file)
+
+    def data(self) -> int:
+        """Return the bytes of private data that count against ``RLIMIT_DATA``; 0 where unknown."""
+        return self._column(5)
+
+    def private_resident(self) -> int:
+        """Return the bytes of private memory in use, with which a forked child starts; 0 where unknown."""
+        return self._column(1) - self._column(2)
+
+    def _column(self, number: int) -> int:
+        if self._file is None:
+            return 0
+        return int(os.pread(self._file, 256, 0).split()[number]) * resource.getpagesize()
 
 
 def peak_resident() -> int:
     """Return the most bytes of memory that this process ever had in use."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-
-
-def _statm(column: int) -> int:
-    try:
-        with open("/proc/self/statm", "rb") as file:  # noqa: PTH123 (called for every request)
-            return int(file.read().split()[column]) * resource.getpagesize()
-    except OSError:  # not Linux
-        return 0
 
 
 def _limit(kind: int, value: int | None) -> None:

@@ -20,12 +20,30 @@ from typing import BinaryIO
 
 import msgspec
 
+from cadml_core.isolation.ends import (
+    ProtocolError,
+    RequestNotTaken,
+    SandboxError,
+    StartFailed,
+    TimeLimitExceeded,
+    WorkerDied,
+)
 from cadml_core.isolation.fork_server import FORK, READY_TIMEOUT
 from cadml_core.isolation.limits import Limits
 from cadml_core.isolation.program import Program
-from cadml_core.isolation.protocol import EXIT, Answer, Frames, Ready, Start, frame, message, receive
+from cadml_core.isolation.protocol import (
+    EXIT,
+    Answer,
+    Frames,
+    Ready,
+    Start,
+    decoded,
+    frame,
+    grant,
+    message,
+    receive,
+)
 from cadml_core.isolation.scratch import PREFIX
-from cadml_core.settings import setting_specs
 
 log = logging.getLogger(__name__)
 
@@ -45,9 +63,10 @@ _ADDED_ENVIRONMENT = {
         ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"), "1"
     ),
     "PYTHONDONTWRITEBYTECODE": "1",  # for Python processes that a worker starts
+    "JOBLIB_MULTIPROCESSING": "0",  # a worker may start no process
 }
-_BARE_ENVIRONMENT = {"LANG": "C.UTF-8", "PATH": os.defpath}
-_answers = msgspec.msgpack.Decoder(Answer)
+_PASSED_ON = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "TZ", "CASROOT")
+"""What libraries need to be found, and nothing else of the host's environment."""
 
 
 class WorkerSpec(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,47 +74,8 @@ class WorkerSpec(msgspec.Struct, frozen=True, kw_only=True):
 
     program: Program
     limits: Limits
-    inherits_environment: bool = True
-    """The host's environment without its secrets; else almost none."""
     keeps_output: bool = True
     """What a worker prints is kept until its next request, for ``WorkerDied.output``; else thrown away."""
-
-
-class SandboxError(Exception):
-    """There is no answer; the subclass says why."""
-
-
-class StartFailed(SandboxError):
-    """No worker can be started; the message says why."""
-
-
-class Closed(SandboxError):
-    """The workers were closed by their owner."""
-
-
-class TimeLimitExceeded(SandboxError):
-    """The worker did not answer in time."""
-
-
-class ProtocolError(SandboxError):
-    """The worker sent something that is not an answer."""
-
-
-class WorkerDied(SandboxError):
-    """The worker ended before it answered."""
-
-    def __init__(self, status: int, grown: int, output: str) -> None:
-        super().__init__(f"wait status {status}")
-        self.exit_code = os.waitstatus_to_exitcode(status)
-        """As in ``subprocess``: negative for a signal."""
-        self.grown = grown
-        """By how many bytes its memory had grown at its peak."""
-        self.output = output
-        """The end of what it printed."""
-
-
-class RequestNotTaken(SandboxError):
-    """The worker had ended before it took the request, which is therefore not the cause."""
 
 
 class ForkServerDied(SandboxError):
@@ -116,7 +96,10 @@ class WorkerProcess:
         lifeline: socket.socket,
         output: BinaryIO,
         limits: Limits,
+        readable: frozenset[str],
     ) -> None:
+        self.readable = readable
+        """What it may read, besides the Python installation."""
         self._server = server
         self._connection = connection
         self._lifeline = lifeline
@@ -126,8 +109,12 @@ class WorkerProcess:
         for held in (connection, lifeline):
             self._events.register(held, select.POLLIN)
 
-    def ask(self, request: bytes) -> Answer:
+    def ask(self, request: bytes, seconds: float | None = None) -> Answer:
         """Send a request and wait for its answer.
+
+        Args:
+            request: For the program.
+            seconds: The longest wait; that of the limits where None.
 
         Raises:
             TimeLimitExceeded: There was no answer in time; the worker still runs.
@@ -136,13 +123,14 @@ class WorkerProcess:
             ProtocolError: It sent something that is not an answer.
             ForkServerDied: The fork server ended.
         """
-        deadline = time.monotonic() + self._limits.seconds
+        seconds = self._limits.seconds if seconds is None else seconds
+        deadline = time.monotonic() + seconds
         try:
-            self._connection.settimeout(self._limits.seconds)
+            self._connection.settimeout(seconds)
             self._connection.sendall(frame(request))
-            return _answers.decode(self._receive(deadline))
+            return decoded(self._receive(deadline))
         except TimeoutError:
-            raise TimeLimitExceeded(f"no answer after {self._limits.seconds:g} s") from None
+            raise TimeLimitExceeded(f"no answer after {seconds:g} s") from None
         except (BrokenPipeError, ConnectionResetError):  # closed with the request unread
             raise self._not_taken() from None
         except (OSError, EOFError):
@@ -226,11 +214,7 @@ class ForkServerProcess:
             pass_fds=[descriptor],
             start_new_session=True,
             cwd=os.sep,
-            env={
-                **(_environment_without_secrets() if self._spec.inherits_environment else _BARE_ENVIRONMENT),
-                **_ADDED_ENVIRONMENT,
-                "TMPDIR": str(self._folder),
-            },
+            env=_environment() | {"TMPDIR": str(self._folder), "HOME": str(self._folder)},
         )
 
     @property
@@ -259,8 +243,11 @@ class ForkServerProcess:
         if self._ready.error:
             raise StartFailed(self._ready.error)
 
-    def fork(self) -> WorkerProcess:
+    def fork(self, readable: frozenset[str] = frozenset()) -> WorkerProcess:
         """Return a new worker.
+
+        Args:
+            readable: Files and folders that it may read, by their real paths.
 
         Raises:
             ForkServerDied: It ended after it had been ready.
@@ -281,8 +268,10 @@ class ForkServerProcess:
                         socket.send_fds(self._control, [FORK], descriptors)
                     except OSError as error:
                         raise ForkServerDied(self) from error
+            with contextlib.suppress(OSError):  # if it is already gone, the first request finds out
+                connection.sendall(grant(readable))
             undo.pop_all()
-            return WorkerProcess(self, connection, lifeline, output, self._spec.limits)
+            return WorkerProcess(self, connection, lifeline, output, self._spec.limits, readable)
 
     def close(self) -> None:
         """End the fork server, all its workers and their temporary files; waits until they are gone."""
@@ -330,9 +319,9 @@ def _import_path() -> list[str]:
     return [os.path.abspath(entry) if os.path.exists(entry or ".") else entry for entry in sys.path]  # noqa: PTH100, PTH110 (not every entry is a path)
 
 
-def _environment_without_secrets() -> dict[str, str]:
-    secrets = {"API_KEY", *(spec.env for spec in setting_specs() if spec.secret)}
-    return {name: value for name, value in os.environ.items() if name not in secrets}
+def _environment() -> dict[str, str]:
+    found = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+    return {"PATH": os.defpath, "LANG": "C.UTF-8", **found, **_ADDED_ENVIRONMENT}
 
 
 def _tail(file: BinaryIO) -> str:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-import re
+import os
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import msgspec
@@ -13,6 +13,7 @@ import msgspec
 from cadml_core import errors
 from cadml_core.errors import CadmlError
 from cadml_core.isolation.limits import Limits
+from cadml_core.printable import printable
 
 _LENGTH = struct.Struct("!I")
 EXIT = struct.Struct("!iQ")
@@ -62,8 +63,9 @@ class Answer(msgspec.Struct, frozen=True):
 
 
 _encoder = msgspec.msgpack.Encoder()
-_UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 _LONGEST_TEXT = 2000
+_LONGEST_FAILURE = 1024**2
+_answers = msgspec.msgpack.Decoder(Answer)
 _INTEGERS = range(-(2**63), 2**63)
 
 
@@ -106,11 +108,29 @@ class Frames:
 
 def receive(read: Callable[[int], bytes]) -> bytes | None:
     """Read one frame by blocking calls, from a peer that is trusted; None where it is gone."""
-    frames = Frames(longest=2**32)
-    while chunk := read(65536):
-        if (body := frames.feed(chunk)) is not None:
-            return body
-    return None
+    head = _exactly(read, _LENGTH.size)
+    return None if head is None else _exactly(read, _LENGTH.unpack(head)[0])
+
+
+def _exactly(read: Callable[[int], bytes], size: int) -> bytes | None:
+    """Read so many bytes and not one of the next frame; None where the peer is gone before."""
+    found = bytearray()
+    while len(found) < size:
+        chunk = read(min(size - len(found), 1024**2))
+        if not chunk:
+            return None
+        found += chunk
+    return bytes(found)
+
+
+def grant(readable: Iterable[str]) -> bytes:
+    """Encode the files and folders that a worker may read: the host's first message to it."""
+    return frame(_encoder.encode([os.fsencode(path) for path in readable]))
+
+
+def granted(body: bytes) -> list[str]:
+    """Return what a worker may read."""
+    return [os.fsdecode(path) for path in msgspec.msgpack.decode(body, type=list[bytes])]
 
 
 def failure_of(error: CadmlError, traceback: str = "") -> Failure:
@@ -120,13 +140,13 @@ def failure_of(error: CadmlError, traceback: str = "") -> Failure:
         kind=known.__name__,
         code=error.code,
         stage=error.stage,
-        message=printable(error.message),
-        context={printable(str(key)): plain(value) for key, value in error.context.items()},
-        traceback=printable(traceback, 10 * _LONGEST_TEXT),
+        message=shown(error.message),
+        context={shown(str(key)): plain(value) for key, value in error.context.items()},
+        traceback=shown(traceback, 10 * _LONGEST_TEXT),
     )
 
 
-def printable(text: str, longest: int = _LONGEST_TEXT) -> str:
+def shown(text: str, longest: int = _LONGEST_TEXT) -> str:
     """Return text that any encoder and terminal accepts.
 
     Messages quote damaged files. Control characters and badly decoded bytes become escapes; of a
@@ -134,7 +154,7 @@ def printable(text: str, longest: int = _LONGEST_TEXT) -> str:
     """
     if len(text) > longest:
         text = f"{text[: longest // 2]} ... {text[-longest // 4 :]}"
-    return _UNPRINTABLE.sub(lambda found: found.group().encode("unicode_escape").decode(), text)
+    return printable(text, lines=True)
 
 
 def plain(value: Any) -> Any:
@@ -142,14 +162,38 @@ def plain(value: Any) -> Any:
     if isinstance(value, list | tuple | set | frozenset):
         return [plain(item) for item in value]
     if isinstance(value, dict):
-        return {printable(str(key)): plain(item) for key, item in value.items()}
+        return {shown(str(key)): plain(item) for key, item in value.items()}
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, float) and math.isfinite(value):
         return float(value)
     if isinstance(value, int) and value in _INTEGERS:
         return int(value)
-    return printable(str(value))
+    return shown(str(value))
+
+
+def decoded(body: bytes) -> Answer:
+    """Decode what a worker sent as its answer. It may be compromised, and send anything.
+
+    Raises:
+        ValueError: It is no answer, or a failure of an unknown kind or code, or one larger than an honest
+            worker's.
+    """
+    answer = _answers.decode(body)
+    failure = answer.failure
+    if failure is None:
+        return answer
+    kind = vars(errors).get(failure.kind)
+    if not (isinstance(kind, type) and issubclass(kind, CadmlError)):
+        raise ValueError("a failure of an unknown kind")
+    if failure.code not in errors.ERROR_CODES:
+        raise ValueError("a failure with an unknown code")
+    if answer.body is not None:
+        raise ValueError("a failure together with a body")
+    longest = max(map(len, (failure.message, failure.stage))), len(failure.traceback)
+    if longest[0] > _LONGEST_TEXT or longest[1] > 10 * _LONGEST_TEXT or len(body) > _LONGEST_FAILURE:
+        raise ValueError(f"a failure of {len(body):,} bytes")
+    return answer
 
 
 def error_of(failure: Failure) -> CadmlError:

@@ -28,7 +28,9 @@ def hold(folder: Path) -> int:
         OSError: The folder cannot be made or locked.
     """
     for _ in range(_ATTEMPTS):
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # It raises where another process removes the folder between its two looks at it.
+        with contextlib.suppress(FileExistsError):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = _lock(folder)
         # Until it is locked, another process may take it for a forgotten one and remove it.
         if lock is not None and _is_at(folder, lock):

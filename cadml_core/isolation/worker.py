@@ -1,4 +1,4 @@
-"""The life of one worker process: confine itself, then answer one request after the other."""
+"""The life of one worker process: give up its rights, then answer one request after the other."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from pathlib import Path
 
 from cadml_core.errors import CadmlError, LimitExceeded
 from cadml_core.isolation.limits import (
-    MIB,
+    GROWTH_ALLOWED,
     Limits,
+    MemoryUse,
     allow_cpu,
     allow_memory,
     confine,
-    data_in_use,
     make_folder,
     peak_resident,
 )
 from cadml_core.isolation.program import Program
-from cadml_core.isolation.protocol import Answer, Fault, failure_of, message, receive
+from cadml_core.isolation.protocol import Answer, Fault, failure_of, granted, message, receive
+from cadml_core.isolation.sandbox.entering import enter
+from cadml_core.isolation.sandbox.installation import Installation
 
-GROWTH_ALLOWED = 256 * MIB
-"""A worker that holds this much more than at its start gives it back by retiring."""
 PEAK_ALLOWED = 0.5
 """So does one that once used this share of its memory limit: the peak of a process never falls, so if it
 died later, the host could not tell whether the last request took the memory."""
@@ -32,31 +32,46 @@ _OUT_OF_MEMORY = Answer(retires=True)
 
 
 def serve(
-    connection: socket.socket, output: int, program: Program, limits: Limits, folder: Path, parent: int
+    connection: socket.socket,
+    output: int,
+    program: Program,
+    limits: Limits,
+    installed: Installation,
+    folder: Path,
+    parent: int,
 ) -> None:
     """Answer requests until the host closes the connection. Runs in the forked process; never returns.
+
+    The first message names the files and folders that it may read; nothing else is read before the rights
+    are given up.
 
     Args:
         connection: Where requests come from.
         output: Descriptor of the file for what the worker prints; emptied before each request.
         program: What to do with a request.
         limits: What the worker may take.
+        installed: What it needs of the Python installation.
         folder: For temporary files; emptied after each request.
         parent: Process id of the fork server.
     """
     confine(limits, output, folder, parent)
     make_folder(folder)
-    held, peak = data_in_use(), peak_resident()
+    grant = receive(connection.recv)
+    if grant is None:
+        os._exit(0)
+    use = MemoryUse()
+    enter(installed, granted(grant), [str(folder)] if limits.writes else [])
+    held, peak = use.data(), peak_resident()
     while request := receive(connection.recv):
         _empty_file(output)
         if limits.memory is not None:
-            allow_memory(limits.memory)
+            allow_memory(limits.memory, use.data())
         if limits.request_cpu_seconds is not None:
             allow_cpu(limits.request_cpu_seconds)
         answer = _answer(program, request)
         del request
         _empty_folder(folder)
-        retires = answer.retires or _has_grown(held, peak, limits)
+        retires = answer.retires or (limits.retires and _has_grown(use.data() - held, peak, limits))
         connection.sendall(_encoded(Answer(answer.body, answer.failure, retires), limits.answer_size))
         if retires:
             break
@@ -93,9 +108,9 @@ def _is_out_of_memory(error: BaseException | None) -> bool:
     return False
 
 
-def _has_grown(held: int, peak: int, limits: Limits) -> bool:
+def _has_grown(grown: int, peak: int, limits: Limits) -> bool:
     """Tell whether the worker should give back memory, compared with what it had at its start."""
-    if data_in_use() - held > GROWTH_ALLOWED:
+    if grown > GROWTH_ALLOWED:
         return True
     return limits.memory is not None and peak_resident() - peak > PEAK_ALLOWED * limits.memory
 

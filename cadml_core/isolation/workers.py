@@ -10,25 +10,23 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
-from cadml_core.isolation.processes import (
+from cadml_core.isolation.ends import (
     Closed,
-    ForkServerDied,
-    ForkServerProcess,
     ProtocolError,
     RequestNotTaken,
     StartFailed,
     TimeLimitExceeded,
     WorkerDied,
-    WorkerProcess,
-    WorkerSpec,
 )
+from cadml_core.isolation.processes import ForkServerDied, ForkServerProcess, WorkerProcess, WorkerSpec
 from cadml_core.isolation.protocol import Answer
 
 log = logging.getLogger(__name__)
 
 ATTEMPTS = 3
 """How often a request is given to a new worker while workers end that had not begun with it."""
-
+MAX_READABLE = 64
+"""Most paths that are readable at once; with one more, new workers lose those before."""
 
 Result = TypeVar("Result")
 
@@ -46,6 +44,7 @@ class Workers:
         self._server: ForkServerProcess | None = None
         self._workers: dict[int, WorkerProcess] = {}
         self._closed = False
+        self._readable: frozenset[str] = frozenset()
         self.started = 0
         """How many workers were ever started."""
 
@@ -77,8 +76,30 @@ class Workers:
                 self._server = ForkServerProcess(self._spec)
             return self._server
 
-    def ask(self, number: int, request: bytes) -> Answer:
+    def allow_reading(self, path: str) -> None:
+        """Let workers that are started from now on read a file, or a folder with everything in it.
+
+        Args:
+            path: Absolute, without links.
+        """
+        with self._lock:
+            if not _covers(self._readable, path):
+                kept = self._readable if len(self._readable) < MAX_READABLE else frozenset()
+                self._readable = kept | {path}
+
+    def ask(
+        self, number: int, request: bytes, *, reads: str | None = None, seconds: float | None = None
+    ) -> Answer:
         """Have a worker answer a request; another one where it had ended before it took it.
+
+        A confined process cannot get a right back, so one that may not read what the request names is
+        replaced.
+
+        Args:
+            number: Which worker.
+            request: For its program.
+            reads: A file that it must be able to read; absolute, without links.
+            seconds: The longest wait; that of the limits where None.
 
         Raises:
             TimeLimitExceeded: There was no answer in time; the worker is killed.
@@ -89,7 +110,7 @@ class Workers:
         """
         for _ in range(ATTEMPTS):
             try:
-                answer = self._worker(number).ask(request)
+                answer = self._worker(number, reads).ask(request, seconds)
             except RequestNotTaken as error:
                 reason = str(error)
                 self.discard(number)
@@ -122,10 +143,16 @@ class Workers:
         if server is not None:
             server.close()
 
-    def _worker(self, number: int) -> WorkerProcess:
+    def _worker(self, number: int, reads: str | None) -> WorkerProcess:
         if worker := self._workers.get(number):
-            return worker
-        worker = self.server().fork()
+            if reads is None or _covers(worker.readable, reads):
+                return worker
+            self.discard(number)
+        readable = self._readable
+        if reads is not None and not _covers(readable, reads):
+            self.allow_reading(reads)
+            readable |= {reads}
+        worker = self.server().fork(readable)
         with self._lock:
             self._workers[number] = worker
             self.started += 1
@@ -141,6 +168,10 @@ class Workers:
         ended.close()
 
 
+def _covers(readable: frozenset[str], path: str) -> bool:
+    return any(path == known or path.startswith(known + os.sep) for known in readable)
+
+
 class OwnWorker:
     """The worker of one thread of a pool."""
 
@@ -148,9 +179,9 @@ class OwnWorker:
         self._workers = workers
         self._number = number
 
-    def ask(self, request: bytes) -> Answer:
+    def ask(self, request: bytes, *, reads: str | None = None, seconds: float | None = None) -> Answer:
         """Have it answer a request, as ``Workers.ask``."""
-        return self._workers.ask(self._number, request)
+        return self._workers.ask(self._number, request, reads=reads, seconds=seconds)
 
     def discard(self) -> None:
         """Kill it, if there is one; the next request gets a new one."""

@@ -35,6 +35,9 @@ class ScanLimits(msgspec.Struct, frozen=True):
     max_globals: int = 10_000
     max_calls: int = 100_000
     """How many different calls."""
+    max_keys: int = 100_000
+    """How many values the keys of dicts and members of sets hold that are neither text nor small numbers:
+    files can choose such keys so that all have one hash."""
 
 
 class Malformed(Exception):
@@ -102,7 +105,7 @@ def magic_problem(data: bytes) -> str | None:
         return "it begins like a tar archive; unpack it"
     if data[0] == 0x80 or _opens_without_proto(data):
         return None
-    return f"it begins with {data[:8]!r}; a pickle begins with 0x80 and 2 to {HIGHEST_PROTOCOL}"
+    return f"it does not begin like a pickle: with 0x80 and 2 to {HIGHEST_PROTOCOL}"
 
 
 def _opens_without_proto(data: bytes) -> bool:

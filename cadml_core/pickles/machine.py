@@ -20,6 +20,7 @@ from cadml_core.pickles.grammar import (
     describe,
 )
 from cadml_core.pickles.values import (
+    LARGE_INTEGER,
     MAPPING,
     MAX_PLAIN_TUPLE,
     NEW_DICT,
@@ -66,6 +67,7 @@ class Machine:
         self.globals: dict[tuple[str, str] | None, Global] = {}
         self.calls: dict[tuple[Any, ...], tuple[Call, Shape]] = {}
         self.oddities: dict[str, Finding] = {}
+        self.keys_left = limits.max_keys
         self._shown = Shown(data)
 
     @property
@@ -185,6 +187,14 @@ class Machine:
         else:
             raise Malformed("wrong-target", f"{self.opcode} is applied to a value that is not a {kind.kind}")
 
+    def count_key(self, key: Any) -> None:
+        """Count what hashing a key of a dict or a member of a set takes."""
+        kind = type(key)
+        if kind is Node or kind is tuple or key is LARGE_INTEGER:
+            self.keys_left -= key.weight if kind is Node else len(key) if kind is tuple else 1
+            if self.keys_left < 0:
+                raise Malformed("limit-keys", f"keys hold more than {self.limits.max_keys:,} values")
+
     def append(self, item: Any) -> None:
         """Apply APPEND."""
         target = self.stack[-1]
@@ -224,6 +234,7 @@ class Machine:
         for key in keys:
             if type(key) is not float:
                 plain = False
+                self.count_key(key)
                 continue
             start = int(key)
             if data[start] == _SHORT_BINUNICODE and data[start + 2] != _UNDERSCORE:

@@ -142,8 +142,10 @@ def _dict(machine: Machine, position: int) -> int:
 
 
 def _frozenset(machine: Machine, position: int) -> int:
-    node = Node(FROZENSET)
-    machine.hold(node, machine.pop_mark())
+    node, items = Node(FROZENSET), machine.pop_mark()
+    for item in items:
+        machine.count_key(item)
+    machine.hold(node, items)
     machine.stack.append(node)
     return position
 
@@ -159,7 +161,10 @@ def _appends(machine: Machine, position: int) -> int:
 
 
 def _additems(machine: Machine, position: int) -> int:
-    machine.change(NEW_SET, machine.pop_mark())
+    items = machine.pop_mark()
+    for item in items:
+        machine.count_key(item)
+    machine.change(NEW_SET, items)
     return position
 
 

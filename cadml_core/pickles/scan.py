@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 
-from cadml_core.contracts.policies import Finding, GlobalReference, PickleScan
+from cadml_core.contracts.policies import Finding, GlobalReference, Made, PickleScan
 from cadml_core.pickles.grammar import (
     CODE_OF,
     HIGHEST_PROTOCOL,
@@ -15,6 +15,7 @@ from cadml_core.pickles.grammar import (
     describe,
     magic_problem,
 )
+from cadml_core.pickles.inert import UNKNOWABLE, NotLoadable, record_objects
 from cadml_core.pickles.literals import LITERALS
 from cadml_core.pickles.machine import Handler, Machine
 from cadml_core.pickles.operations import OPERATIONS
@@ -44,6 +45,12 @@ def scan_pickle(data: bytes, limits: ScanLimits | None = None) -> PickleScan:
         except Malformed as error:
             opcode = describe(data[machine.position]) if machine.position < len(data) else "(end of file)"
             malformed = (Finding(error.rule, error.message, opcode, machine.position),)
+    objects: tuple[Made, ...] = ()
+    if not malformed and UNKNOWABLE.isdisjoint(machine.oddities):
+        try:
+            objects = record_objects(data, machine.globals.values())
+        except NotLoadable as error:
+            machine.note("not-loadable", str(error))
     return PickleScan(
         size=len(data),
         protocol=machine.protocol,
@@ -55,6 +62,7 @@ def scan_pickle(data: bytes, limits: ScanLimits | None = None) -> PickleScan:
         calls=tuple(call for call, _ in machine.calls.values()),
         oddities=tuple(machine.oddities.values()),
         opcode_positions={NAME_OF[code]: position for code, position in machine.first_positions.items()},
+        objects=objects,
     )
 
 

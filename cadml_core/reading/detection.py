@@ -12,6 +12,7 @@ from pathlib import Path
 
 from cadml_core.contracts.formats import FormatAdapter
 from cadml_core.errors import FormatMismatch, NotFound, UnreadableInput, UnsupportedContent
+from cadml_core.reading.foreign import advice_for, foreign_suffix
 
 log = logging.getLogger(__name__)
 
@@ -123,9 +124,7 @@ def _mismatch(
     elif known:
         text = f"{display(path)}: its name says {claimed}, its content is {found}; rename or replace it"
     else:
-        text = (
-            f"{display(path)}: its name says {claimed}, but its content is not; it begins with {_begin(head)}"
-        )
+        text = f"{display(path)}: its name says {claimed}, but its content is not, nor anything known"
     return FormatMismatch(text, path=display(path), claimed=claimed, found=found or None)
 
 
@@ -145,9 +144,12 @@ def _ambiguous(path: Path, known: list[FormatAdapter]) -> UnsupportedContent:
 
 def _unknown(path: Path, head: bytes, formats: Mapping[str, FormatAdapter]) -> UnsupportedContent:
     installed = ", ".join(f"{adapter.name} ({' '.join(adapter.suffixes)})" for adapter in formats.values())
-    content = f"it begins with {_begin(head)}" if head else "it is empty (0 bytes)"
+    content = "" if head else ": it is empty (0 bytes)"
+    readable = {suffix for adapter in formats.values() for suffix in adapter.suffixes}
+    foreign = foreign_suffix(path.name, readable)
+    hint = f"; {advice_for(foreign)}" if foreign else ""
     return UnsupportedContent(
-        f"no format adapter knows {display(path)}: {content}; installed: {installed or 'none'}",
+        f"no format adapter knows {display(path)}{content}; installed: {installed or 'none'}{hint}",
         path=display(path),
         installed=sorted(formats),
     )
@@ -155,7 +157,3 @@ def _unknown(path: Path, head: bytes, formats: Mapping[str, FormatAdapter]) -> U
 
 def _names(adapters: list[FormatAdapter]) -> str:
     return " and ".join(sorted(adapter.name for adapter in adapters))
-
-
-def _begin(head: bytes) -> str:
-    return repr(head[:24].decode("latin-1"))

@@ -7,14 +7,8 @@ import signal
 
 from cadml_core.contracts.formats import ReadLimits
 from cadml_core.errors import CadmlError, PluginUnavailable, ReaderCrashed, ReaderTimeout
+from cadml_core.isolation.ends import ProtocolError, SandboxError, StartFailed, TimeLimitExceeded, WorkerDied
 from cadml_core.isolation.limits import MIB
-from cadml_core.isolation.processes import (
-    ProtocolError,
-    SandboxError,
-    StartFailed,
-    TimeLimitExceeded,
-    WorkerDied,
-)
 from cadml_core.reading.program import Task
 
 log = logging.getLogger(__name__)

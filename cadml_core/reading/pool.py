@@ -17,15 +17,9 @@ from cadml_core import metrics
 from cadml_core.contracts.features import FeatureVersion
 from cadml_core.contracts.formats import FormatAdapter, ReadLimits, UnitName
 from cadml_core.errors import CadmlError, ReaderTimeout
+from cadml_core.isolation.ends import ProtocolError, SandboxError, StartFailed, TimeLimitExceeded, WorkerDied
 from cadml_core.isolation.limits import MIB, Limits
-from cadml_core.isolation.processes import (
-    ProtocolError,
-    SandboxError,
-    StartFailed,
-    TimeLimitExceeded,
-    WorkerDied,
-    WorkerSpec,
-)
+from cadml_core.isolation.processes import WorkerSpec
 from cadml_core.isolation.protocol import error_of
 from cadml_core.isolation.workers import OwnWorker, WorkerPool
 from cadml_core.plugins.pickling import pickled
@@ -33,7 +27,7 @@ from cadml_core.reading.detection import detect
 from cadml_core.reading.failures import cannot_start, failure, out_of_memory
 from cadml_core.reading.identity import FileIdentity
 from cadml_core.reading.program import ReaderProgram, Task
-from cadml_core.reading.reading import Reading, feature_version
+from cadml_core.reading.reading import Reading, feature_version, require_plausible
 
 log = logging.getLogger(__name__)
 
@@ -135,6 +129,13 @@ class ReaderPool:
         except StartFailed as error:
             raise cannot_start(error) from error
 
+    def allow_reading(self, folder: Path) -> None:
+        """Let the readers open everything in a folder, so that none is replaced for each of its files.
+
+        Without it they may open only the files that they are given.
+        """
+        self._pool.processes.allow_reading(os.path.realpath(folder))
+
     def submit(
         self,
         path: Path,
@@ -213,6 +214,7 @@ class ReaderPool:
                         exhausted = True
                     else:
                         adapter = adapters[path] if adapters else None
+                        self.allow_reading(path.parent)
                         unit = units[path] if units else None
                         pending[self.submit(path, versions, adapter=adapter, unit=unit)] = path
                 if not pending:
@@ -258,7 +260,8 @@ class ReaderPool:
             reading = self._read(worker, task)
         except CadmlError as error:
             self._count("refused")
-            known = str(error.context.get("format", "unknown"))
+            named = error.context.get("format")
+            known = str(named) if named in self._formats else "unknown"
             metrics.parse_failures_total.labels(format=known, code=error.code).inc()
             raise
         # Callers are promised a CadmlError; whatever else is raised here is a fault of the host.
@@ -275,11 +278,12 @@ class ReaderPool:
 
     def _read(self, worker: OwnWorker, task: Task) -> Reading:
         try:
-            answer = worker.ask(msgspec.msgpack.encode(task))
+            real = os.path.realpath(os.fsdecode(task.path))
+            answer = worker.ask(msgspec.msgpack.encode(task), reads=real)
             if answer.retires:
                 self._count("retired")
             if answer.body is not None:
-                return _decoded(answer.body)
+                return self._decoded(answer.body, task)
         except SandboxError as error:
             told = failure(task, error, self.limits)
             if not isinstance(error, _CAUSED_BY_THE_FILE):
@@ -293,6 +297,22 @@ class ReaderPool:
             log.warning("reading %s: %s", task.name, answer.failure.traceback)
         raise error_of(answer.failure)
 
+    def _decoded(self, body: bytes, task: Task) -> Reading:
+        """Return what a worker, which its file may have taken over, says it has read."""
+        try:
+            reading = _readings.decode(body)
+            require_plausible(
+                reading,
+                Path(os.fsdecode(task.path)),
+                formats=self._formats,
+                features=self._features,
+                versions=task.versions,
+                identity=task.identity,
+            )
+        except (ValueError, OSError) as error:
+            raise ProtocolError(str(error)) from error
+        return reading
+
     def _count(self, what: str) -> None:
         with self._lock:
             self._counts[what] += 1
@@ -303,13 +323,6 @@ class ReaderPool:
             path = Path(os.fsdecode(task.path))
             error.context["format"] = task.adapter or detect(path, self._formats).name
         return error
-
-
-def _decoded(body: bytes) -> Reading:
-    try:
-        return _readings.decode(body)
-    except msgspec.MsgspecError as error:
-        raise ProtocolError(str(error)) from error
 
 
 def _outcome(future: Future[Reading]) -> Reading | CadmlError:

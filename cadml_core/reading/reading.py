@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from cadml_core.contracts.features import FeatureVersion
+from cadml_core.contracts.features import FeatureVersion, comparable
 from cadml_core.contracts.formats import (
     LENGTH_UNITS,
     FormatAdapter,
@@ -36,6 +37,7 @@ from cadml_core.plugins.registry import named
 from cadml_core.reading.detection import HEAD_BYTES, display, identify, open_input, unreadable
 from cadml_core.reading.identity import FileIdentity, digest
 
+_DIGEST = re.compile("[0-9a-f]{64}")
 EMPTY_WARNING = "The file is readable, but holds no geometry."
 
 
@@ -79,6 +81,38 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
         if self.document.empty:
             raise EmptyDocument("the file is readable, but holds no geometry", format=self.format)
         return self
+
+
+def require_plausible(
+    reading: Reading,
+    path: Path,
+    *,
+    formats: Mapping[str, FormatAdapter],
+    features: Mapping[str, FeatureVersion],
+    versions: Sequence[str],
+    identity: FileIdentity | None,
+) -> None:
+    """Refuse a reading that no honest reader process would have sent for this file.
+
+    Raises:
+        ValueError: It is of an unknown format, has other vectors than were asked for, or names the content
+            of another file, under which it would be stored.
+    """
+    adapter = formats.get(reading.format)
+    if adapter is None or adapter.version != reading.adapter_version:
+        raise ValueError("it is of a format that is not installed")
+    if reading.vectors.keys() != set(versions):
+        raise ValueError("it has other vectors than were asked for")
+    for name, values in reading.vectors.items():
+        row = np.array([values], dtype=np.float64)
+        if row.shape != (1, len(features[name].slots)) or not np.isfinite(row).all():
+            raise ValueError(f"its values of {name} cannot be")
+    if _DIGEST.fullmatch(reading.sha256) is None:
+        raise ValueError("it names no content")
+    # A file that changed after it was hashed has another content, and only the reader knows which.
+    same = identity is not None and identity.sha256 == reading.sha256 and identity.size == reading.size
+    if identity is not None and not same and identity.describes(path.stat()):
+        raise ValueError("it names another content")
 
 
 def read_file(
@@ -273,6 +307,8 @@ def extract_values(version: FeatureVersion, document: CadDocument) -> FloatVecto
     if not np.isfinite(values).all():
         slots = [version.slots[index].name for index in np.flatnonzero(~np.isfinite(values))]
         raise _broken(version, f"returned values that are not finite: {', '.join(slots)}")
+    if not comparable(version, values[np.newaxis, :])[0]:
+        raise _broken(version, "returned values that are too large to be compared")
     return values
 
 

@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 
 from cadml_core.catalog.records import PartFilter
-from cadml_core.contracts.features import FeatureVersion
+from cadml_core.contracts.features import FeatureVersion, comparable
 from cadml_core.documents.arrays import FloatVector
 from cadml_core.errors import DimensionMismatch, InvalidInput
 from cadml_core.search.filters import SlotRange
@@ -70,6 +70,8 @@ class SearchResult(msgspec.Struct, frozen=True, gc=False):
     """Name of the vector backend that answered."""
     degraded: bool = False
     """True where a stand-in answered because the chosen backend could not."""
+    note: str | None = None
+    """Where nothing was found: why, and what to do."""
 
 
 def checked_values(values: FloatVector | Sequence[float], feature: FeatureVersion) -> FloatVector:
@@ -77,7 +79,7 @@ def checked_values(values: FloatVector | Sequence[float], feature: FeatureVersio
 
     Raises:
         DimensionMismatch: There are not as many values as slots.
-        InvalidInput: They are not finite numbers.
+        InvalidInput: They are not finite numbers, or too large for an index.
     """
     try:
         raw = np.asarray(values, dtype=np.float64)
@@ -88,4 +90,11 @@ def checked_values(values: FloatVector | Sequence[float], feature: FeatureVersio
     if not np.isfinite(raw).all():
         slot = feature.slots[int(np.flatnonzero(~np.isfinite(raw))[0])].name
         raise InvalidInput(f"a vector must be finite; {slot} is not", stage="similarity", slot=slot)
+    if not comparable(feature, raw[np.newaxis, :])[0]:
+        slot = feature.slots[int(np.argmax(np.abs(raw)))].name
+        raise InvalidInput(
+            f"a value is too large to be compared in {feature.name}; the largest is {slot}",
+            stage="similarity",
+            slot=slot,
+        )
     return raw

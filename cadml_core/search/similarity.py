@@ -16,7 +16,8 @@ from cadml_core.clock import Clock, SystemClock
 from cadml_core.contracts.features import FeatureVersion
 from cadml_core.contracts.vectors import Hits, VectorBackend
 from cadml_core.documents.arrays import FloatMatrix, FloatVector, Int64Array
-from cadml_core.errors import InvalidInput, NotFound
+from cadml_core.errors import InvalidInput
+from cadml_core.search.absence import no_such_vector, why_nothing
 from cadml_core.search.differences import explain
 from cadml_core.search.filters import Admission, SlotRange
 from cadml_core.search.index.failover import ResilientIndexes
@@ -106,13 +107,7 @@ class SimilaritySearch:
         """
         known, rows, raw = self.catalog.values_of([part_id], self.feature.name)
         if not known:
-            self.catalog.part(part_id)  # is there one at all?
-            raise NotFound(
-                f"part {part_id!r} has no {self.feature.name} vector; `cadml migrate run` computes it",
-                stage="similarity",
-                id=part_id,
-                version=self.feature.name,
-            )
+            raise no_such_vector(self.catalog, part_id, self.feature.name)
         exclude = None if include_self else int(rows[0])
         question = Question(raw[0], k, metric, which, tuple(ranges), min_score, explain, exclude)
         return self.search_many([question])[0]
@@ -204,9 +199,19 @@ class SimilaritySearch:
                 if question.explain:
                     hits = self._explained(space, question.raw, hits)
                 results.append(
-                    SearchResult(hits, self.feature.name, question.metric, answer.backend, answer.degraded)
+                    SearchResult(
+                        hits,
+                        self.feature.name,
+                        question.metric,
+                        answer.backend,
+                        answer.degraded,
+                        note=None if hits else self._why_nothing(question),
+                    )
                 )
         return results
+
+    def _why_nothing(self, question: Question) -> str:
+        return why_nothing(self.catalog, self.feature.name, question, self._admission)
 
     def _admitted(self, which: PartFilter | None, ranges: tuple[SlotRange, ...]) -> Int64Array | None:
         """Return the row numbers that a filter admits, ascending; None where it admits all."""

@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from cadml_core.contracts.features import FeatureVersion, Metric
+from cadml_core.contracts.features import LARGEST_VALUE, FeatureVersion, Metric
 from cadml_core.documents.arrays import FloatMatrix, FloatVector
 from cadml_core.errors import InvalidInput
 
@@ -36,8 +36,16 @@ class Space:
         return int(self.project(np.zeros((1, len(self.feature.slots)))).shape[1])
 
     def project(self, raw: FloatMatrix) -> FloatMatrix:
-        """Take raw values (n, slots) into the space, (n, dimension)."""
-        return self.feature.embed(raw) if self.name == "scaled" else raw
+        """Take raw values (n, slots) into the space, (n, dimension).
+
+        Values beyond what an index holds are brought to its limit: stored ones that nobody checked (of an
+        older release, or of another program) must not take the index of all parts out of service.
+        """
+        points = self.feature.embed(raw) if self.name == "scaled" else raw
+        if self.metric == "cosine" or np.abs(points).max(initial=0.0) <= LARGEST_VALUE:
+            return points
+        finite: FloatMatrix = np.nan_to_num(points, nan=LARGEST_VALUE).clip(-LARGEST_VALUE, LARGEST_VALUE)
+        return finite
 
     def shown(self, distances: NDArray[Any]) -> NDArray[np.float64]:
         """Turn an index's distances into those people read: Euclidean, or ``1 - cosine``."""

@@ -223,6 +223,46 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     model_max_mb: Annotated[
         int, _setting("Largest model file, in MiB.", "MODEL_MAX_MB", "models.max_mb", ge=1, le=65_536)
     ] = 50
+    model_memory_mb: Annotated[
+        int,
+        _setting(
+            "Address space of a model's process, in MiB, its libraries included.",
+            "MODEL_MEMORY_MB",
+            "models.memory_mb",
+            ge=512,
+            le=1_048_576,
+        ),
+    ] = 3072
+    model_load_timeout_seconds: Annotated[
+        float,
+        _setting(
+            "Longest time to load a model and try it out.",
+            "MODEL_LOAD_TIMEOUT_SECONDS",
+            "models.load_timeout_seconds",
+            gt=0,
+            le=3600,
+        ),
+    ] = 60.0
+    model_predict_timeout_seconds: Annotated[
+        float,
+        _setting(
+            "Longest wait for one answer of the model; then it is ended, and the answer is missing.",
+            "MODEL_PREDICT_TIMEOUT_SECONDS",
+            "models.predict_timeout_seconds",
+            gt=0,
+            le=600,
+        ),
+    ] = 2.0
+    model_max_failures: Annotated[
+        int,
+        _setting(
+            "A model whose process fails so often within ten minutes is taken out of service.",
+            "MODEL_MAX_FAILURES",
+            "models.max_failures",
+            ge=1,
+            le=1000,
+        ),
+    ] = 3
     model_opcode_mode: Annotated[
         str,
         _setting(
@@ -234,8 +274,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     model_opcode_whitelist: Annotated[
         tuple[str, ...],
         _setting(
-            "What whitelist mode allows beyond the built-in list: opcode names and exact"
-            " `module:name` pairs.",
+            "What the modes allow beyond their lists: opcode names (whitelist), exact `module:name` pairs,"
+            " and packages such as `mycompany.*` (blacklist).",
             "MODEL_OPCODE_WHITELIST",
             "models.opcode_whitelist",
         ),
@@ -285,7 +325,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     rate_limit_per_minute: Annotated[
         int,
         _setting(
-            "Most requests of one API key in a minute, over all server processes; 0: no limit.",
+            "Most requests of one API key in a minute, and of one client without a right key, over all server"
+            " processes; 0: no limit.",
             "RATE_LIMIT_PER_MINUTE",
             "server.rate_limit_per_minute",
             ge=0,
@@ -310,6 +351,86 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             le=3600,
         ),
     ] = 30.0
+    body_timeout_seconds: Annotated[
+        float,
+        _setting(
+            "Longest time for a whole body.",
+            "BODY_TIMEOUT_SECONDS",
+            "server.body_timeout_seconds",
+            gt=0,
+            le=86_400,
+        ),
+    ] = 600.0
+    header_timeout_seconds: Annotated[
+        float,
+        _setting(
+            "Longest time for all headers of a request, or for a new connection to begin one.",
+            "HEADER_TIMEOUT_SECONDS",
+            "server.header_timeout_seconds",
+            gt=0,
+            le=3600,
+        ),
+    ] = 10.0
+    header_line_max_bytes: Annotated[
+        int,
+        _setting(
+            "Longest header line, or address of a request.",
+            "HEADER_LINE_MAX_BYTES",
+            "server.header_line_max_bytes",
+            ge=256,
+            le=1_048_576,
+        ),
+    ] = 16_384
+    headers_max_bytes: Annotated[
+        int,
+        _setting(
+            "Most bytes of all headers of a request.",
+            "HEADERS_MAX_BYTES",
+            "server.headers_max_bytes",
+            ge=1024,
+            le=16_777_216,
+        ),
+    ] = 65_536
+    headers_max_count: Annotated[
+        int,
+        _setting(
+            "Most headers of a request.",
+            "HEADERS_MAX_COUNT",
+            "server.headers_max_count",
+            ge=8,
+            le=10_000,
+        ),
+    ] = 100
+    connections_per_client_max: Annotated[
+        int,
+        _setting(
+            "Most connections of one client address at once, in each server process.",
+            "CONNECTIONS_PER_CLIENT_MAX",
+            "server.connections_per_client_max",
+            ge=1,
+            le=1_000_000,
+        ),
+    ] = 256
+    connections_max: Annotated[
+        int,
+        _setting(
+            "Most connections at once in each server process; never more than it may open files.",
+            "CONNECTIONS_MAX",
+            "server.connections_max",
+            ge=1,
+            le=1_000_000,
+        ),
+    ] = 1024
+    requests_per_connection_max: Annotated[
+        int,
+        _setting(
+            "Requests after which a connection is closed.",
+            "REQUESTS_PER_CONNECTION_MAX",
+            "server.requests_per_connection_max",
+            ge=1,
+            le=1_000_000_000,
+        ),
+    ] = 10_000
     analysis_max_batch_files: Annotated[
         int,
         _setting(

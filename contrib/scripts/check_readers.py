@@ -165,6 +165,7 @@ def main() -> int:
         ) as pool,
         ThreadPoolExecutor(settings.worker_count) as threads,
     ):
+        pool.allow_reading(wanted.folder)
         pool.start(wait=True)
         results = list(threads.map(lambda candidate: read(pool, candidate, versions), candidates))
         statistics = pool.statistics

@@ -26,6 +26,7 @@ SDIST = {
     "CONTRIBUTING.md",
     "SECURITY.md",
     "LICENSE",
+    "LICENSES",
     "PKG-INFO",
     ".gitignore",
 }

@@ -7,14 +7,18 @@ of its own, while reading them needs cadml only::
     python contrib/scripts/generate_whitelist.py collect FOLDER    # once, where cadml is installed
 
 ``fit`` fits every estimator of scikit-learn, once for each of its documented options, and pickles it with
-every protocol. ``collect`` scans those pickles and writes what they name, call and build.
+every protocol. ``collect`` scans those pickles and adds what they name, call and build to
+``_whitelist.json``, and which attributes their objects have to ``_attributes.json``. So a release can be
+added without the others.
 """
 
 from __future__ import annotations
 
 import argparse
+import ast
 import collections
 import datetime
+import functools
 import hashlib
 import importlib
 import inspect
@@ -22,14 +26,34 @@ import itertools
 import json
 import pickle
 import sys
+import textwrap
 import warnings
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+if TYPE_CHECKING:
+    from cadml_core import Made, PickleScan
+
 PROTOCOLS = (0, 2, 4, 5)  # 1 and 3 write nothing that these do not
-TARGET = Path(__file__).resolve().parents[2] / "plugins/cadml_plugins/policies/_whitelist.json"
+POLICIES = Path(__file__).resolve().parents[2] / "plugins/cadml_plugins/policies"
+TARGET, ATTRIBUTES = POLICIES / "_whitelist.json", POLICIES / "_attributes.json"
+# Classes that take text or call a function; the rows of a part are numbers.
+UNLISTED = frozenset(
+    {
+        "sklearn.feature_extraction._dict_vectorizer:DictVectorizer",
+        "sklearn.feature_extraction._hash:FeatureHasher",
+        "sklearn.feature_extraction.text:CountVectorizer",
+        "sklearn.feature_extraction.text:HashingVectorizer",
+        "sklearn.feature_extraction.text:TfidfVectorizer",
+    }
+)
+# Attributes that may be None only: a column transformer holds a FunctionTransformer that passes columns on.
+WITHOUT_FUNCTION = {
+    "sklearn.preprocessing._function_transformer:FunctionTransformer": ("func", "inverse_func")
+}
 UFUNCS = (
     *("abs", "arctan", "cbrt", "ceil", "cos", "exp", "expm1", "floor", "log", "log10", "log1p", "log2"),
     *("negative", "reciprocal", "rint", "sign", "sin", "sqrt", "square", "tan", "tanh"),
@@ -147,6 +171,7 @@ def build(name: str, kind: type) -> object | None:
         "n_components": 2,
         "n_clusters": 3,
         "hidden_layer_sizes": (5,),
+        **({"max_iter": 250, "n_iter": 250, "perplexity": 5.0} if name == "TSNE" else {}),
     }
     try:
         accepted = inspect.signature(kind).parameters
@@ -161,6 +186,7 @@ def build(name: str, kind: type) -> object | None:
 def combinations() -> Iterator[object]:
     """Yield what people build from several estimators."""
     from sklearn import ensemble, linear_model, model_selection, neighbors, pipeline, preprocessing, svm, tree
+    from sklearn import feature_selection as selection
     from sklearn.calibration import CalibratedClassifierCV
     from sklearn.compose import ColumnTransformer, TransformedTargetRegressor
     from sklearn.gaussian_process import GaussianProcessClassifier, GaussianProcessRegressor, kernels
@@ -224,6 +250,16 @@ def combinations() -> Iterator[object]:
     yield TransformedTargetRegressor(
         linear_model.Ridge(), transformer=preprocessing.QuantileTransformer(n_quantiles=10)
     )
+    for kind in (selection.SelectKBest, selection.SelectPercentile, selection.SelectFpr, selection.SelectFdr,
+                 selection.SelectFwe, selection.GenericUnivariateSelect):  # fmt: skip
+        for function in (
+            "chi2",
+            "f_classif",
+            "f_regression",
+            "mutual_info_classif",
+            "mutual_info_regression",
+        ):
+            yield kind(getattr(selection, function))
     for function in UFUNCS:
         yield preprocessing.FunctionTransformer(getattr(np, function))
     yield preprocessing.FunctionTransformer(np.log1p, inverse_func=np.expm1, check_inverse=False)
@@ -302,6 +338,7 @@ def write_pickles(folder: Path) -> None:
     warnings.simplefilter("ignore")
     folder.mkdir(parents=True, exist_ok=True)
     stamp = f"scikit-learn {sklearn.__version__}, numpy {np.__version__}, scipy {scipy.__version__}"
+    (folder / f"{sklearn.__version__}.attributes").write_text(json.dumps(assigned_attributes()))
     (folder / f"{sklearn.__version__}.txt").write_text(f"{stamp}, Python {sys.version.split()[0]}\n")
     count = 0
     known: set[type] = set()
@@ -312,6 +349,35 @@ def write_pickles(folder: Path) -> None:
             for protocol in PROTOCOLS:
                 count += write(folder, sklearn.__version__, content, protocol)
     print(f"{stamp}: {count} pickles")
+
+
+def assigned_attributes() -> dict[str, dict[str, list[str]]]:
+    """Return what the source of every estimator assigns to itself: attribute -> texts that stand there.
+
+    Some attributes appear only with options or data that nobody thought of when the models were made.
+    """
+    from sklearn.utils import all_estimators
+
+    found: dict[str, dict[str, list[str]]] = {}
+    for _, kind in all_estimators():
+        own = found[f"{kind.__module__}:{kind.__qualname__}"] = {}
+        for base in kind.__mro__:
+            if base.__module__.startswith("sklearn."):
+                for name, value in assignments(base):
+                    texts = own.setdefault(name, [])
+                    if isinstance(value, ast.Constant) and isinstance(value.value, str):
+                        texts.append(value.value)
+    return found
+
+
+def assignments(kind: type) -> Iterator[tuple[str, ast.expr | None]]:
+    """Yield name and value of every assignment to an attribute of ``self`` in the source of a class."""
+    for node in ast.walk(ast.parse(textwrap.dedent(inspect.getsource(kind)))):
+        if isinstance(node, ast.Assign | ast.AnnAssign | ast.AugAssign):
+            for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
+                for part in ast.walk(target):
+                    if isinstance(part, ast.Attribute) and ast.unparse(part.value) == "self":
+                        yield part.attr, node.value if part is target else None
 
 
 def fitted(item: object, most: int) -> Iterator[object]:
@@ -358,15 +424,15 @@ def write(folder: Path, version: str, content: object, protocol: int) -> int:
 
 
 def collect(folder: Path) -> None:
-    """Scan every pickle of the folder and write the whitelist."""
+    """Scan every pickle of the folder, and add what it finds to the whitelist and to the attributes."""
     from cadml_core.pickles.grammar import CODE_OF
     from cadml_core.pickles.scan import scan_pickle
     from cadml_plugins.policies._arguments import ARGUMENT_RULES, canonical, pattern
-    from cadml_plugins.policies.blacklist import denial
+    from cadml_plugins.policies._denials import denial
 
-    scans = [(path, scan_pickle(path.read_bytes())) for path in sorted(folder.glob("*.pkl"))]
-    unreviewed = {g.label for _, scan in scans for g in scan.globals if runs_unread_code(g.module, g.name)}
+    scans = ((path, scan_pickle(path.read_bytes())) for path in sorted(folder.glob("*.pkl")))
     opcodes: set[str] = set()
+    table = AttributeTable()
     found: dict[str, dict[str, set[str]]] = {}
     for path, scan in scans:
         if scan.malformed or scan.oddities:
@@ -375,10 +441,17 @@ def collect(folder: Path) -> None:
         if denied := [g.label for g in scan.globals if denial(g.module or "", g.name or "")]:
             print(f"passed over {path.name}: the blacklist denies {denied}")
             continue
-        if unread := {g.label for g in scan.globals} & unreviewed:
+        if unlisted := {canonical(g.label) for g in scan.globals} & UNLISTED:
+            print(f"passed over {path.name}: {sorted(unlisted)} are left out")
+            continue
+        if any(map(calls_a_function, scan.objects)):
+            print(f"passed over {path.name}: it calls a function")
+            continue
+        if unread := {g.label for g in scan.globals if runs_unread_code(g.module, g.name)}:
             print(f"passed over {path.name}: nobody has read how {sorted(unread)} take their state")
             continue
         opcodes |= scan.opcode_counts.keys()
+        table.add(scan)
         for reference in scan.globals:
             uses = found.setdefault(canonical(reference.label), {})
             for use in reference.uses:
@@ -388,8 +461,18 @@ def collect(folder: Path) -> None:
             patterns = found.setdefault(callee, {}).setdefault(call.opcode, set())
             if (callee, call.opcode) not in ARGUMENT_RULES and callee != "copyreg:_reconstructor":
                 patterns.add(pattern(call.arguments))
+    before = json.loads(TARGET.read_text())
+    opcodes |= set(before["opcodes"])
+    for label, uses in before["globals"].items():
+        if label not in UNLISTED:
+            for use, patterns in uses.items():
+                found.setdefault(label, {}).setdefault(use, set()).update(patterns)
+    made_with = sorted({*before["made_with"], *(path.read_text().strip() for path in folder.glob("*.txt"))})
+    for path in sorted(folder.glob("*.attributes")):
+        table.add_source(json.loads(path.read_text()))
+    table.write(made_with, found)
     result = {
-        "made_with": sorted(path.read_text().strip() for path in folder.glob("*.txt")),
+        "made_with": made_with,
         "opcodes": sorted(opcodes, key=lambda name: CODE_OF[name]),
         "globals": {
             label: {use: sorted(p) for use, p in sorted(uses.items())}
@@ -400,6 +483,81 @@ def collect(folder: Path) -> None:
     print(f"{len(opcodes)} opcodes, {len(found)} globals -> {TARGET}")
 
 
+class AttributeTable:
+    """Collects which attributes the objects of each class have, and what they hold."""
+
+    def __init__(self) -> None:
+        self._values: dict[str, dict[str, set[str]]] = {}
+        self._estimators: set[str] = set()
+
+    def add(self, scan: PickleScan) -> None:
+        """Add every object of one pickle."""
+        from cadml_plugins.policies._arrays import Arrays, made_label
+        from cadml_plugins.policies._kinds import KindsOf
+
+        kinds = KindsOf(frozenset(), Arrays(1 << 40))
+        for made in scan.objects:
+            label = made_label(made)
+            for state in made.states:
+                if isinstance(state, dict):
+                    attributes = self._values.setdefault(label, {})
+                    if "_sklearn_version" in state:
+                        self._estimators.add(label)
+                    for name, value in state.items():
+                        attributes.setdefault(name, set()).update(kinds.of(value))
+
+    def add_source(self, assigned: dict[str, dict[str, list[str]]]) -> None:
+        """Add what the source of one release assigns; methods and properties are no attributes."""
+        for label, attributes in assigned.items():
+            for name, texts in attributes.items():
+                kinds = self._values.setdefault(label, {}).setdefault(name, set())
+                kinds.update(f"text {text}" for text in texts)
+
+    def write(self, made_with: list[str], listed: Collection[str]) -> None:
+        """Write the table of the listed classes; objects of estimators may stand for one another."""
+        before = (
+            json.loads(ATTRIBUTES.read_text()) if ATTRIBUTES.exists() else {"estimators": [], "classes": {}}
+        )
+        self._estimators.update(before["estimators"])
+        for label, attributes in before["classes"].items():
+            for name, kinds in attributes.items():
+                self._values.setdefault(label, {}).setdefault(name, set()).update(kinds)
+        names = {f"object {label}" for label in self._estimators}
+        classes = {
+            label: {
+                name: sorted({"estimator" if kind in names else kind for kind in kinds})
+                for name, kinds in sorted(attributes.items())
+            }
+            for label, attributes in sorted(self._values.items())
+            if label in listed
+        }
+        bad = [
+            f"{label}.{name}: {kind}"
+            for label, attributes in classes.items()
+            for name, kinds in attributes.items()
+            for kind in kinds
+            if kind.startswith("bad ")
+        ]
+        if bad:
+            sys.exit(f"these attributes hold what no rule can describe: {bad}")
+        result = {
+            "made_with": made_with,
+            "estimators": sorted(self._estimators & set(listed)),
+            "classes": classes,
+        }
+        ATTRIBUTES.write_text(json.dumps(result, indent=1, ensure_ascii=True) + "\n")
+        print(f"{len(classes)} classes, {sum(map(len, classes.values()))} attributes -> {ATTRIBUTES}")
+
+
+def calls_a_function(made: Made) -> bool:
+    """Tell whether an object has a function where only None is listed."""
+    from cadml_plugins.policies._arrays import made_label
+
+    names = WITHOUT_FUNCTION.get(made_label(made) or "", ())
+    return any(state.get(name) is not None for state in made.states for name in names)
+
+
+@functools.cache
 def runs_unread_code(module: str | None, name: str | None) -> bool:
     """Tell whether a class takes its state with Python code that is not in ``REVIEWED_STATE_CODE``.
 

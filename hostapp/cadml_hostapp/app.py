@@ -95,6 +95,7 @@ def create_app(source: Settings | Runtime | None = None) -> Litestar:
         {f"{API}/vectors/search": fast},
         body_timeout=settings.upload_timeout_seconds,
         pages=docs.PATH,
+        limit=limit,
     )
     return app
 
@@ -128,7 +129,7 @@ def _rate_limit(settings: Settings) -> RateLimit | None:
 def _middleware(gatekeeper: Gatekeeper, limit: RateLimit | None) -> list[DefineMiddleware]:
     found = [
         _metrics().middleware,
-        DefineMiddleware(KeyCheck, gatekeeper=gatekeeper, prefix=f"{API}/"),
+        DefineMiddleware(KeyCheck, gatekeeper=gatekeeper, prefix=f"{API}/", limit=limit),
     ]
     if limit is not None:
         found.append(rate_limit(limit))

@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 
 from cadml_core.errors import InvalidSetting
+from cadml_core.private_files import private_folder
 from cadml_core.settings import Settings
 
 
@@ -55,7 +56,7 @@ class KeyFile:
             admin_token=secrets.token_hex(24),
             created=datetime.now(UTC).isoformat(timespec="seconds"),
         )
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        private_folder(self.path.parent)
         draft = self.path.with_name(f".{self.path.name}.{secrets.token_hex(4)}")
         descriptor = os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
         with os.fdopen(descriptor, "wb") as file:

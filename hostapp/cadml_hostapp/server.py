@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import gc
-import os
 import socket
-from typing import Any
+from functools import partial
+from typing import Any, cast
 
 import uvicorn
 from litestar import Litestar
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.supervisors import Multiprocess
 
-from cadml_core.errors import CadmlError, InvalidSetting
-from cadml_core.settings import Settings, load_settings, setting_specs
+from cadml_core.errors import InvalidSetting
+from cadml_core.isolation.sandbox.privileges import hide
+from cadml_core.settings import Settings
 from cadml_hostapp import logs
 from cadml_hostapp.app import create_app
-from cadml_hostapp.http import errors as http_errors
-from cadml_hostapp.keys import with_keys
+from cadml_hostapp.http.connection_limits import ConnectionLimits, ConnectionTable
+from cadml_hostapp.http.connection_protocol import LimitedProtocol
 from cadml_hostapp.metrics_folder import shared_metrics
 
 _GRACE_SECONDS = 10
@@ -25,28 +25,11 @@ _HUNG_SECONDS = 60
 """A server process that does not answer its supervisor for this long is replaced; long, for busy machines."""
 
 
-class Protocol(HttpToolsProtocol):
-    """uvicorn's protocol, which also answers malformed HTTP in our error shape."""
-
-    def send_400_response(self, msg: str) -> None:
-        """Refuse a request that cannot be parsed."""
-        error = CadmlError(
-            f"not a valid HTTP request: {msg}", code="INPUT_VALIDATION_FAILED", stage="request"
-        )
-        body = http_errors.encode(error.problem())
-        head = (
-            "HTTP/1.1 422 Unprocessable Entity\r\ncontent-type: application/json\r\n"
-            f"content-length: {len(body)}\r\nx-content-type-options: nosniff\r\nconnection: close\r\n\r\n"
-        )
-        self.transport.write(head.encode() + body)
-        self.transport.close()
-
-
-def serving_app() -> Litestar:
-    """Return the application of one of several server processes, configured from the environment."""
-    settings = load_settings()
+def serving_app(settings: Settings) -> Litestar:
+    """Return the application of a server process, which others of the same user cannot look into."""
+    hide()
     logs.configure(settings.log_format, settings.log_level)
-    return frozen(create_app(with_keys(settings)))
+    return frozen(create_app(settings))
 
 
 def frozen(app: Litestar) -> Litestar:
@@ -80,13 +63,13 @@ def run(settings: Settings, listener: socket.socket) -> None:
         settings: With keys.
         listener: From ``bind``.
     """
+    hide()
     with shared_metrics(settings.server_workers):
         if settings.server_workers == 1:
-            logs.configure(settings.log_format, settings.log_level)
-            uvicorn.Server(_config(frozen(create_app(settings)), settings)).run(sockets=[listener])
+            uvicorn.Server(_config(serving_app(settings), settings)).run(sockets=[listener])
         else:
-            _pass_on(settings)
-            config = _config("cadml_hostapp.server:serving_app", settings, factory=True)
+            # The settings, keys included, go to the server processes through a pipe, not the environment.
+            config = _config(partial(serving_app, settings), settings, factory=True)
             listener.set_inheritable(True)
             Multiprocess(config, sockets=[listener]).run()
 
@@ -95,7 +78,7 @@ def _config(app: Any, settings: Settings, **options: Any) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         loop="uvloop",
-        http=Protocol,
+        http=cast(Any, partial(LimitedProtocol, table=ConnectionTable(ConnectionLimits.of(settings)))),
         ws="none",
         lifespan="on",
         workers=settings.server_workers,
@@ -106,11 +89,3 @@ def _config(app: Any, settings: Settings, **options: Any) -> uvicorn.Config:
         timeout_graceful_shutdown=int(settings.parse_timeout_seconds) + _GRACE_SECONDS,
         **options,
     )
-
-
-def _pass_on(settings: Settings) -> None:
-    """Copy settings that came from command-line options into the environment, which server processes read."""
-    for spec in setting_specs():
-        value = getattr(settings, spec.field)
-        if settings.origins.get(spec.field) == "argument":
-            os.environ[spec.env] = str(value)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import logging
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -12,17 +14,20 @@ from typing import Any, TypeVar
 from litestar.di import NamedDependency
 from litestar.params import SkipValidation
 
+from cadml_core.intake.prune import remove_parts
+from cadml_core.isolation.inspection import Layer, inspect
 from cadml_core.runtime import Runtime
 from cadml_hostapp.http.searching import Searcher
 
+log = logging.getLogger(__name__)
 T = TypeVar("T")
 
-_READERS, _WRITERS = 4, 4
+_READERS, _WRITERS, _LOADERS = 4, 4, 2
 
 
 class Services:
     """One application's services. Reads and writes have threads of their own: a search never waits
-    behind writers who wait for one another's database lock."""
+    behind writers who wait for one another's database lock. So has the loading of models, which may hang."""
 
     def __init__(self, runtime: Runtime) -> None:
         self.runtime = runtime
@@ -30,10 +35,14 @@ class Services:
         self.max_file_bytes = runtime.settings.max_file_bytes
         self.readers = ThreadPoolExecutor(_READERS, "cadml-read")
         self.writers = ThreadPoolExecutor(_WRITERS, "cadml-write")
+        self.loaders = ThreadPoolExecutor(_LOADERS, "cadml-load")
         self.searcher = Searcher(runtime, self.readers)
         self.started = time.monotonic()
+        self._stopping = False
         self.warm = False
         """True once the index has caught up for the first time."""
+        self.sandbox: tuple[Layer, ...] | None = None
+        """Which rights confined processes lose here; None until it was tried out."""
 
     async def read(self, call: Callable[..., T], *arguments: Any, **options: Any) -> T:
         """Run something that only reads, in a thread."""
@@ -42,6 +51,10 @@ class Services:
     async def write(self, call: Callable[..., T], *arguments: Any, **options: Any) -> T:
         """Run something that may change the catalogue, in a thread."""
         return await self._run(self.writers, call, *arguments, **options)
+
+    async def load(self, call: Callable[..., T], *arguments: Any, **options: Any) -> T:
+        """Run something that waits for a model, in a thread."""
+        return await self._run(self.loaders, call, *arguments, **options)
 
     async def _run(
         self, pool: ThreadPoolExecutor, call: Callable[..., T], *arguments: Any, **options: Any
@@ -55,18 +68,23 @@ class Services:
         Raises:
             NotFound: There is no such part.
         """
-        catalog = self.runtime.catalog
-        sha256 = catalog.part(part_id).sha256
-        catalog.remove(part_id)
-        if sha256 is not None:
-            self.runtime.blobs.discard([sha256])
+        remove_parts(self.runtime.intake, [self.runtime.catalog.part(part_id)])
 
     def open(self) -> None:
         """Remove what a killed server left; begin to start the readers and to build the index."""
         self.runtime.blobs.sweep()
+        self.runtime.readers.allow_reading(self.runtime.blobs.incoming)
         self.runtime.readers.start()
         self.readers.submit(self.runtime.models.start_following)
         self.readers.submit(self.warm_up)
+        self.readers.submit(self.inspect_sandbox)
+
+    def inspect_sandbox(self) -> None:
+        """Find out what the kernel offers to confine readers and models with; log what it does not."""
+        self.sandbox = inspect()
+        for layer in self.sandbox:
+            if not layer.active:
+                log.warning("readers and models keep a right: %s (%s)", layer.means, layer.detail)
 
     def warm_up(self) -> None:
         """Build the index, so that the first search need not."""
@@ -74,10 +92,17 @@ class Services:
         self.runtime.search.by_values([0.0] * len(feature.slots), k=1)
         self.warm = True
 
+    def stop_loading(self) -> None:
+        """Break off the loading of models, without waiting. Calling it again does nothing more."""
+        if not self._stopping:
+            self._stopping = True
+            threading.Thread(target=self.runtime.models.registry.stop_loading, daemon=True).start()
+
     def close(self) -> None:
-        """Finish what was begun, then close everything."""
-        self.readers.shutdown()
-        self.writers.shutdown()
+        """Finish what was begun, but for models, which are ended; then close everything."""
+        self.runtime.models.close()
+        for threads in (self.loaders, self.readers, self.writers):
+            threads.shutdown()
         self.runtime.close()
 
 

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from cadml_core.classifier.files import METADATA_SUFFIX, InputKind, ModelMetadata
 from cadml_core.documents.arrays import FloatMatrix
 from cadml_core.errors import InvalidInput, PluginUnavailable
+from cadml_core.private_files import private_folder
 
 _STAGE = "model_train"
 _MAX_FOLDS = 5
@@ -125,7 +126,7 @@ def write_model(path: Path, model: Any, report: TrainingReport) -> WrittenModel:
         sha256=hashlib.sha256(data).hexdigest(),
     )
     beside = path.with_name(path.name + METADATA_SUFFIX)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    private_folder(path.parent)
     _replace(path, data)
     _replace(beside, msgspec.json.format(msgspec.json.encode(metadata), indent=2) + b"\n")
     return WrittenModel(str(path), str(beside), metadata.sha256 or "", len(data))

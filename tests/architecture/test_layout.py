@@ -45,9 +45,9 @@ def environment_readers() -> Iterator[str]:
 
 PASS_IT_ON = {
     "cadml_core/isolation/processes.py",  # gives the environment to the reader processes
+    "cadml_core/isolation/sandbox/installation.py",  # finds the libraries that a confined process needs
     "cadml_core/isolation/limits.py",  # tells libraries in a reader where its temporary files go
-    "hostapp/cadml_hostapp/cli/serve.py",
-    "hostapp/cadml_hostapp/server.py",  # hand settings to server processes
+    "cadml_core/isolation/secrets.py",  # takes secrets out of it
     "hostapp/cadml_hostapp/metrics_folder.py",  # sets prometheus_client's variable for server processes
 }
 

@@ -281,6 +281,7 @@ def uploads(folder: Path, count: int = 60) -> None:
             path = folder / f"{number}.stl"
             path.write_bytes(content)
             paths.append(path)
+        runtime.readers.allow_reading(folder)
         runtime.readers.read(paths[0], ["v4"])
         reading = []
         for path in paths:

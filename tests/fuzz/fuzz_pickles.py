@@ -35,7 +35,8 @@ from cadml_core.contracts.policies import PickleScan
 from cadml_core.pickles.loader import RestrictedUnpickler, scanned_globals
 from cadml_core.pickles.scan import scan_pickle
 from cadml_plugins.policies._arguments import canonical
-from cadml_plugins.policies.whitelist import Whitelist, builtin_whitelist
+from cadml_plugins.policies._entries import builtin_whitelist
+from cadml_plugins.policies.whitelist import Whitelist
 from tests.unit.classifier.hostile import HOSTILE, MALFORMED
 
 POLICY = Whitelist()

@@ -248,6 +248,7 @@ def fuzz(wanted: argparse.Namespace, registry: Registry, temporary: Path) -> int
     host = psutil.Process()
     adapters = {name: registry.formats[name] for name in formats}
     with ReaderPool(adapters, registry.features, limits=LIMITS, workers=wanted.workers) as pool:
+        pool.allow_reading(temporary)
         fuzzer = Fuzzer(pool, seeds, temporary, wanted.keep)
         fuzzer.run(jobs(formats, 10, wanted.seed + 1, time.monotonic() + 60))  # so that caches are filled
         memory = host.memory_info().rss

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
+import stat
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from msgspec.msgpack import encode
+from msgspec.structs import replace
 
 from cadml_core import (
     BoundingBox,
@@ -26,7 +31,8 @@ from cadml_core import (
 )
 from cadml_core.documents.arrays import FloatMatrix, FloatVector
 from cadml_core.errors import CadmlError
-from cadml_core.isolation.protocol import Answer, message
+from cadml_core.isolation.protocol import Answer, Failure, message
+from cadml_core.reading.reading import Reading
 
 BOX = BoundingBox((0.0, 0.0, 0.0), (1.0, 2.0, 3.0))
 
@@ -166,20 +172,72 @@ def aborts(path: Path, limits: ReadLimits) -> CadDocument:
     os.abort()
 
 
+def sockets() -> Iterator[int]:
+    """Every socket that this process has."""
+    for descriptor in range(3, 100):
+        with contextlib.suppress(OSError):
+            if stat.S_ISSOCK(os.fstat(descriptor).st_mode):
+                yield descriptor
+
+
 def babbles(path: Path, limits: ReadLimits) -> CadDocument:
     """Write over the connection to the host, as damaged memory might."""
-    for descriptor in Path("/proc/self/fd").iterdir():
-        if str(descriptor.readlink()).startswith("socket:"):
-            os.write(int(descriptor.name), b"\0\0\0\x05babble")
+    for descriptor in sockets():
+        os.write(descriptor, b"\0\0\0\x05babble")
     return document("babbles")
+
+
+def forge(answer: Answer) -> None:
+    """Send this answer to the host, as a reader that a file has taken over may do."""
+    data = message(answer)
+    senders = []
+    for descriptor in sockets():
+        # In threads, as nobody may listen at the other end of one that is not the one of the host.
+        senders.append(threading.Thread(target=os.write, args=(descriptor, data), daemon=True))
+        senders[-1].start()
+    for sender in senders:
+        sender.join(0.3)
 
 
 def forges(path: Path, limits: ReadLimits) -> CadDocument:
     """Send an answer of the right form that holds no reading, and then read."""
-    for descriptor in Path("/proc/self/fd").iterdir():
-        if str(descriptor.readlink()).startswith("socket:"):
-            os.write(int(descriptor.name), message(Answer(body=b"not a reading")))
+    forge(Answer(body=b"not a reading"))
     return document("forges")
+
+
+FAILURE = Failure(kind="MalformedFile", code="PARSE_FAILED", stage="parse", message="bad", context={})
+HONEST = Reading(
+    sha256="0" * 64,
+    size=1,
+    format="good",
+    adapter_version="1",
+    document=CadDocument(format="good"),
+    vectors={},
+    seconds=0.0,
+    read_seconds=0.0,
+    extract_seconds={},
+)
+FORGED = {
+    "unknown kind": Answer(failure=replace(FAILURE, kind="Nonsuch")),
+    "a kind that is no error": Answer(failure=replace(FAILURE, kind="ERROR_CODES")),
+    "a kind that is no class of ours": Answer(failure=replace(FAILURE, kind="datetime")),
+    "unknown code": Answer(failure=replace(FAILURE, code="ALL_IS_WELL")),
+    "long message": Answer(failure=replace(FAILURE, message="a" * 5000)),
+    "long stage": Answer(failure=replace(FAILURE, stage="a" * 5000)),
+    "large context": Answer(failure=replace(FAILURE, context={"a": "a" * 2**20})),
+    "failure and body": Answer(failure=FAILURE, body=b""),
+    "unknown format": Answer(body=encode(replace(HONEST, format="nonsuch"))),
+    "another version": Answer(body=encode(replace(HONEST, adapter_version="666"))),
+    "vectors nobody wanted": Answer(body=encode(replace(HONEST, vectors={"v": [1.0]}))),
+    "another content": Answer(body=encode(HONEST)),
+    "no content": Answer(body=encode(replace(HONEST, sha256="../../x"))),
+}
+
+
+def forges_by_name(path: Path, limits: ReadLimits) -> CadDocument:
+    """Send the answer that the file names."""
+    forge(FORGED[path.read_text().partition("\n")[2].strip()])
+    return document("forges_by_name")
 
 
 def verbose(path: Path, limits: ReadLimits) -> CadDocument:
@@ -218,8 +276,7 @@ def litters(path: Path, limits: ReadLimits) -> CadDocument:
 
 def breeds(path: Path, limits: ReadLimits) -> CadDocument:
     """Start a child process, then die."""
-    child = subprocess.Popen(["sleep", "1000"])
-    Path(path.parent, "child").write_text(str(child.pid))
+    subprocess.Popen(["sleep", "1000"])
     os.kill(os.getpid(), signal.SIGKILL)
     raise AssertionError
 
@@ -250,8 +307,13 @@ def surrogate(path: Path, limits: ReadLimits) -> CadDocument:
 
 
 def touches(path: Path, limits: ReadLimits) -> CadDocument:
-    """Change the file while reading it."""
-    path.write_bytes(b"touches\nand more\n")
+    """Change the file while reading it; where that is forbidden, wait until somebody else does."""
+    with contextlib.suppress(PermissionError):
+        path.write_bytes(b"touches\nand more\n")
+    for _ in range(1000):
+        if path.stat().st_size > len("touches\n"):
+            break
+        time.sleep(0.01)
     return document("touches")
 
 
@@ -265,7 +327,7 @@ KEPT: list[bytearray] = []
 DEEDS = (
     good, segfault, killed, leaves, exits, hangs, labours, spins, dozes, sleeps, devours, devours_quietly,
     unchecked, heavy, aborts, babbles, verbose, stubborn, refuses, chatters, peeks, litters, breeds, nothing,
-    infinite, countless, quotes, surrogate, touches, grows, forges,
+    infinite, countless, quotes, surrogate, touches, grows, forges, forges_by_name,
 )  # fmt: skip
 FORMATS: dict[str, FormatAdapter] = {deed.__name__: Evil(deed.__name__, deed) for deed in DEEDS}
 

@@ -22,7 +22,8 @@ from cadml_core.catalog.records import NewPart
 from cadml_core.catalog.store import Catalog
 from cadml_core.errors import CadmlError, NotFound, PluginUnavailable
 from cadml_core.intake.folders import find_files
-from cadml_core.intake.ingest import IngestOptions, IngestProgress, IngestSummary, ingest
+from cadml_core.intake.ingest import ingest
+from cadml_core.intake.ingest_report import IngestOptions, IngestProgress, IngestSummary
 from cadml_core.intake.intake import Intake
 from cadml_core.plugins.loader import load_plugins
 from cadml_core.plugins.registry import Registry
@@ -267,7 +268,8 @@ def test_what_was_reported_survives_a_kill(tmp_path: Path, readers: ReaderPool) 
         textwrap.dedent(
             """
             import sys
-            from cadml_core.intake.ingest import IngestOptions, ingest
+            from cadml_core.intake.ingest import ingest
+            from cadml_core.intake.ingest_report import IngestOptions
             from cadml_core.runtime import build_runtime
             from cadml_core.settings import Settings
 
@@ -338,10 +340,39 @@ class TestFindingFiles:
         (tmp_path / "elsewhere").mkdir()
         (tmp_path / "elsewhere" / "far.stl").write_bytes(stl(9))
         (folder / "link").symlink_to(tmp_path / "elsewhere")
-        paths = [path for path, _ in find_files([folder], SUFFIXES)]
+        paths = [path for path, _ in find_files([folder], SUFFIXES, follow_links=True)]
         assert folder / "bolts" / "a.stl" in paths
         assert folder / "link" / "far.stl" in paths
         assert not any("aaa" in path.parts for path in paths)
+
+    def test_no_link_leads_out(self, tmp_path: Path, folder: Path) -> None:
+        """Links to files and folders elsewhere, by whatever detour, are named and not followed; those to
+        what is in the folder are, also where the folder itself is reached by a link."""
+        elsewhere = tmp_path / "in-beside"
+        elsewhere.mkdir()
+        (elsewhere / "far.stl").write_bytes(stl(9))
+        (folder / "file.stl").symlink_to(elsewhere / "far.stl")
+        (folder / "relative.stl").symlink_to("../in-beside/far.stl")
+        (folder / "detour.stl").symlink_to(folder / "file.stl")
+        (folder / "nowhere.stl").symlink_to(tmp_path / "nothing.stl")
+        (folder / "other.txt").symlink_to(elsewhere / "far.stl")
+        (folder / "linked").symlink_to(elsewhere)
+        (folder / "again.stl").symlink_to(folder / "bolts" / "a.stl")
+        out = ["DETOUR.STL", "FILE.STL", "LINKED", "NOWHERE.STL", "RELATIVE.STL"]
+        (tmp_path / "root").symlink_to(folder)
+        for root in (folder, tmp_path / "root", f"{folder}/nuts/.."):
+            found = self.found(Path(root))
+            assert [name for name in found if name.isupper()] == out
+            assert {"again.stl", "a.stl"} < set(found)
+            assert "far.stl" not in found
+        [error] = {
+            error.message for path, error in find_files([folder], SUFFIXES) if error and path.name == "linked"
+        }
+        assert "--follow-links" in error
+        followed = [
+            path.name for path, error in find_files([folder], SUFFIXES, follow_links=True) if not error
+        ]
+        assert {"file.stl", "far.stl", "detour.stl", "relative.stl"} < set(followed)
 
     def test_broken_links_and_special_files(self, runtime: Services, folder: Path) -> None:
         """A broken link is a failure that somebody hears about; a pipe is passed over, never waited for."""

@@ -232,6 +232,7 @@ def test_import_refuses_what_it_did_not_write(run: Run, folder: Path, tmp_path: 
     for damaged in (
         "\n".join([lines[0].replace("layer_count", "layers"), *lines[1:]]),
         "\n".join([*lines[:2], lines[2].replace("1.0", "one", 1), *lines[3:]]),
+        "\n".join([*lines[:2], lines[2].replace("1.0", "1e300", 1), *lines[3:]]),  # beyond any index
         "\n".join([*lines, lines[1]]),
         "rubbish",
         "",

@@ -13,7 +13,8 @@ from litestar.testing import TestClient
 from cadml_core.catalog import tables
 from cadml_core.catalog.records import Part
 from cadml_core.intake import transfer
-from cadml_core.intake.ingest import IngestOptions, IngestSummary, ingest
+from cadml_core.intake.ingest import ingest
+from cadml_core.intake.ingest_report import IngestOptions, IngestSummary
 from cadml_core.intake.values import values_of
 from cadml_core.migration.rehearsal import rehearse
 from cadml_core.plugins.loader import load_plugins

@@ -12,7 +12,8 @@ from cadml_core.catalog.refusals import Refusals
 from cadml_core.catalog.store import Catalog
 from cadml_core.contracts.formats import ReadLimits
 from cadml_core.errors import CadmlError, MalformedFile, ReaderCrashed, ReaderTimeout
-from cadml_core.intake.ingest import IngestOptions, IngestSummary, ingest
+from cadml_core.intake.ingest import ingest
+from cadml_core.intake.ingest_report import IngestOptions, IngestSummary
 from cadml_core.intake.intake import Intake, source_file
 from cadml_core.intake.refusals import depends_on_content
 from cadml_core.reading.pool import ReaderPool

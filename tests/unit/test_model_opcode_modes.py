@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,6 @@ import pytest
 
 from cadml_core.classifier.audit import AuditStore
 from cadml_core.classifier.registry import ModelRegistry
-from cadml_core.classifier.trial import TrialReport
 from cadml_core.errors import InvalidSetting, ModelRejected
 from cadml_core.metrics import model_opcode_audit_total, model_security_fail_total
 from cadml_core.plugins.loader import load_plugins
@@ -33,9 +33,22 @@ def models(tmp_path: Path) -> Path:
 
 def registry(models: Path, mode: str, audit: AuditStore | None = None, **settings: Any) -> ModelRegistry:
     """Make a registry in a mode, with the installed policies."""
+    settings.setdefault("model_opcode_whitelist", ("tests.*",))
     chosen = Settings(model_dir=str(models), model_opcode_mode=mode, **settings)
     plugins = load_plugins(chosen).registry
-    return ModelRegistry(chosen, plugins.policies, plugins.features, audit=audit)
+    MADE.append(ModelRegistry(chosen, plugins.policies, plugins.features, audit=audit))
+    return MADE[-1]
+
+
+MADE: list[ModelRegistry] = []
+
+
+@pytest.fixture(autouse=True)
+def _ended() -> Iterator[None]:
+    """End the processes of every registry that a test made."""
+    yield
+    while MADE:
+        MADE.pop().close()
 
 
 def refusal(found: ModelRegistry, name: str) -> ModelRejected:
@@ -151,9 +164,5 @@ def test_a_foreign_policy_decides_too(models: Path) -> None:
             return Verdict(self.name, allowed=False, findings=(Finding("no", "nothing passes", "PROTO", 0),))
 
     settings = Settings(model_dir=str(models), model_opcode_mode="nothing")
-
-    def trial(data: bytes, allowed: tuple[str, ...], width: int | None) -> TrialReport:
-        raise AssertionError("a refused model is not tried")
-
-    error = refusal(ModelRegistry(settings, {"nothing": Nothing()}, {}, trial=trial), "own.pkl")
+    error = refusal(ModelRegistry(settings, {"nothing": Nothing()}, {}), "own.pkl")
     assert (error.code, error.context["mode"]) == ("MODEL_OPCODE_BLOCKED", "nothing")

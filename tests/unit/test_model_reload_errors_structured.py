@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ Make = Callable[..., ModelRegistry]
 
 
 @pytest.fixture
-def make(tmp_path: Path) -> Make:
+def make(tmp_path: Path) -> Iterator[Make]:
     """Make a registry over a folder with one file for each way to fail."""
     files = {
         "good.pkl": GOOD,
@@ -43,11 +43,16 @@ def make(tmp_path: Path) -> Make:
         (tmp_path / name).write_bytes(data)
 
     def registry(**settings: Any) -> ModelRegistry:
+        settings.setdefault("model_opcode_whitelist", ("tests.*",))
         chosen = Settings(model_dir=str(tmp_path), model_max_mb=1, **settings)
         plugins = load_plugins(chosen).registry
-        return ModelRegistry(chosen, plugins.policies, plugins.features)
+        made.append(ModelRegistry(chosen, plugins.policies, plugins.features))
+        return made[-1]
 
-    return registry
+    made: list[ModelRegistry] = []
+    yield registry
+    for one in made:
+        one.close()
 
 
 def problem(registry: ModelRegistry, path: str, **options: Any) -> Problem:

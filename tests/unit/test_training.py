@@ -95,6 +95,7 @@ def test_the_written_model_is_served_in_whitelist_mode(tmp_path: Path) -> None:
     assert (info.sha256, info.feature_version, info.accuracy) == (written.sha256, "v3", report.accuracy)
     assert info.labels == ("bolt", "nut", "screw")
     assert registry.predict(values[0]).label == labels[0]
+    registry.close()
 
 
 def test_the_same_seed_gives_the_same_model(tmp_path: Path) -> None:

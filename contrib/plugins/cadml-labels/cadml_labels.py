@@ -7,7 +7,7 @@ from litestar import get
 from litestar.di import NamedDependency
 from litestar.params import SkipValidation
 
-from cadml_core import hookimpl
+from cadml_core import hookimpl, printable
 from cadml_core.runtime import Runtime, build_runtime
 
 
@@ -22,7 +22,7 @@ def labels(options) -> None:
     """Count the labels of the catalogue."""
     with build_runtime(options.settings(), create_catalogue=False) as runtime:
         for label, count in count_labels(runtime).items():
-            click.echo(f"{count:8,}  {label}")
+            click.echo(f"{count:8,}  {printable(label)}")
 
 
 @get("/counts", sync_to_thread=True)

@@ -18,14 +18,17 @@ from cadml_hostapp.cli.discovery import third_party_plugins
 
 COMMANDS = {
     "demo": "demo",
+    "doctor": "doctor",
     "evaluate": "evaluate",
     "export": "transfer",
     "extract": "extract",
     "import": "transfer",
+    "failures": "failures",
     "ingest": "ingest",
     "migrate": "migrate",
     "model": "model",
     "keys": "keys",
+    "parts": "parts",
     "plugins": "plugins",
     "search": "search",
     "serve": "serve",

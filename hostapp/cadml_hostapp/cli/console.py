@@ -24,6 +24,8 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 EXIT_REFUSED = 1
 UNITS = ("mm", "cm", "m", "in", "ft")
 """The values of ``UnitName``."""
+DEMO_FOLDER = "demo"
+"""Below the data folder: the samples of ``cadml demo`` and their catalogue."""
 _SHOWN_MISSING = 10
 
 
@@ -41,7 +43,11 @@ class Output:
         return Console(stderr=self._stderr, soft_wrap=True, highlight=False)
 
     def print(self, renderable: Any, *, style: str | None = None) -> None:
-        """Print text with rich's markup, or a table."""
+        """Print text with rich's markup, or a table; what a terminal would obey is shown as an escape."""
+        if isinstance(renderable, str):
+            from cadml_core.printable import printable
+
+            renderable = printable(renderable, lines=True)
         self.console.print(renderable, style=style)
 
 
@@ -79,14 +85,38 @@ class Options(NamedTuple):
             NotFound: The feature version is not installed.
             CadmlError: As ``build_runtime``.
         """
-        from cadml_core.plugins.loader import load_plugins
-        from cadml_core.runtime import build_runtime
+        return _open(self.settings(feature_version=version, **arguments), version, create_catalogue)
 
-        settings = self.settings(feature_version=version, **arguments)
-        plugins = load_plugins(settings)
-        if version is not None:  # before ``build_runtime``, which takes it for the choice of the settings
-            plugins.registry.features.named(version)
-        return build_runtime(settings, plugins=plugins, create_catalogue=create_catalogue)
+    def stored(self, *, version: str | None = None) -> Runtime:
+        """Open the runtime over what is stored, to look something up; makes no catalogue.
+
+        Where there is none yet, but ``cadml demo`` has made one, that is taken, and said so.
+
+        Raises:
+            NotFound: The feature version is not installed.
+            CadmlError: As ``build_runtime``.
+        """
+        settings = self.settings(feature_version=version)
+        demo = settings.data_path / DEMO_FOLDER
+        if settings.database_url or settings.catalogue_path.exists():
+            return _open(settings, version, create_catalogue=False)
+        of_demo = self.settings(feature_version=version, data_dir=str(demo))
+        if not of_demo.catalogue_path.exists():
+            return _open(settings, version, create_catalogue=False)
+        err.print(
+            f"[dim]There is no catalogue of your own yet; this is the demo's, in {escape(str(demo))}[/]"
+        )
+        return _open(of_demo, version, create_catalogue=False)
+
+
+def _open(settings: Settings, version: str | None, create_catalogue: bool) -> Runtime:
+    from cadml_core.plugins.loader import load_plugins
+    from cadml_core.runtime import build_runtime
+
+    plugins = load_plugins(settings)
+    if version is not None:  # before ``build_runtime``, which takes it for the choice of the settings
+        plugins.registry.features.named(version)
+    return build_runtime(settings, plugins=plugins, create_catalogue=create_catalogue)
 
 
 def json_option(command: Command) -> Command:
@@ -129,22 +159,36 @@ def print_json(value: Any) -> None:
     """Print a value as indented JSON."""
     import msgspec
 
+    from cadml_core.printable import printable_json
+
     text = msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
-    sys.stdout.write(text + "\n")
+    sys.stdout.write(printable_json(text) + "\n")
 
 
 def escape(text: str) -> str:
-    """Return text with rich's markup escaped."""
+    """Return text on one line, with rich's markup and whatever a terminal would obey escaped."""
     from rich import markup
 
-    return markup.escape(text)
+    from cadml_core.printable import printable
+
+    return markup.escape(printable(text))
 
 
 def table(*headers: str) -> Table:
     """Return an empty table in the style of all our tables."""
     from rich.table import Table
 
-    return Table(*headers, box=None, header_style="bold")
+    from cadml_core.printable import printable
+
+    class Shown(Table):
+        """Shows what a terminal would obey as escapes."""
+
+        def add_row(self, *cells: Any, **options: Any) -> None:
+            super().add_row(
+                *(printable(cell) if isinstance(cell, str) else cell for cell in cells), **options
+            )
+
+    return Shown(*headers, box=None, header_style="bold")
 
 
 def show_missing(missing: Sequence[tuple[Part, str]], version: str) -> None:

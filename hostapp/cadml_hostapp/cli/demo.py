@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 import time
 from pathlib import Path
@@ -11,6 +12,7 @@ import click
 
 from cadml_hostapp.cli import ingest as ingest_command
 from cadml_hostapp.cli.console import (
+    DEMO_FOLDER,
     EXIT_REFUSED,
     Options,
     escape,
@@ -24,7 +26,7 @@ from cadml_hostapp.cli.console import (
 from cadml_hostapp.cli.serve import serve
 
 if TYPE_CHECKING:
-    from cadml_core.intake.ingest import IngestSummary
+    from cadml_core.intake.ingest_report import IngestSummary
     from cadml_hostapp.demo.findings import Finding
     from cadml_hostapp.demo.planted import Samples
 
@@ -40,7 +42,7 @@ def demo(ctx: click.Context, go_on: bool, as_json: bool) -> None:
     About 60 files in four formats, with known duplicates among them. The samples and their catalogue are
     in the folder `demo` of the data folder; your own catalogue is not changed.
     """
-    from cadml_core.intake.ingest import IngestOptions
+    from cadml_core.intake.ingest_report import IngestOptions
     from cadml_core.runtime import build_runtime
     from cadml_hostapp.demo.findings import look_for
     from cadml_hostapp.demo.planted import write_samples
@@ -48,7 +50,7 @@ def demo(ctx: click.Context, go_on: bool, as_json: bool) -> None:
     start = time.perf_counter()
     options: Options = ctx.obj
     own = options.settings()
-    folder = own.data_path / "demo"
+    folder = own.data_path / DEMO_FOLDER
     settings = options.settings(data_dir=str(folder), database_url="", feature_version="v4")
     for stale in folder.glob("catalogue.sqlite3*"):
         stale.unlink()
@@ -67,6 +69,7 @@ def demo(ctx: click.Context, go_on: bool, as_json: bool) -> None:
         print_json(_answer(samples, summary, findings, seconds))
     else:
         _report(samples, summary, findings, seconds)
+        _go_on(folder, findings, own=own.database_url != "" or own.catalogue_path.exists())
     if go_on:
         ctx.invoke(serve, data_dir=str(folder))
     sys.exit(EXIT_REFUSED if missed else 0)
@@ -108,6 +111,15 @@ def _report(samples: Samples, summary: IngestSummary, findings: list[Finding], s
         )
     out.print(shown)
     found = sum(finding.found for finding in findings)
-    out.print(f"\n[bold]{found} of {len(findings)} found[/] in {seconds:.1f} s. Now with your own files:\n")
+    out.print(f"\n[bold]{found} of {len(findings)} found[/] in {seconds:.1f} s")
+
+
+def _go_on(folder: Path, findings: list[Finding], *, own: bool) -> None:
+    """Say how to search the samples, from wherever the user is, and how to begin with other files."""
+    before = f"--data-dir {shlex.quote(str(folder))} " if own else ""  # else searches take the demo's anyway
+    example = shlex.quote(str(folder / "parts" / findings[0].query))
+    out.print("\nSearch among the samples:\n")
+    out.print(f"  cadml {escape(before)}search {escape(example)} --explain")
+    out.print("\nNow with your own files:\n")
     out.print("  cadml ingest FOLDER --label-from parent")
     out.print("  cadml search FILE --explain")

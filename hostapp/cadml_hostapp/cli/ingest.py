@@ -25,7 +25,7 @@ from cadml_hostapp.cli.console import (
 
 if TYPE_CHECKING:
     from cadml_core.contracts.formats import UnitName
-    from cadml_core.intake.ingest import (
+    from cadml_core.intake.ingest_report import (
         IngestFailure,
         IngestOptions,
         IngestProgress,
@@ -44,6 +44,7 @@ _SHOWN_FAILURES = 10
 @click.option("--project", help="Project of all these parts.")
 @click.option("--version", "versions", multiple=True, help="Further feature versions to compute; repeatable.")
 @click.option("--workers", type=int, help="Reader processes; one per core by default.")
+@click.option("--follow-links", is_flag=True, help="Follow links that lead out of a folder.")
 @click.option("--strict", is_flag=True, help="Exit 1 where a file could not be read.")
 @unit_option
 @retry_option
@@ -58,6 +59,7 @@ def ingest(
     project: str | None,
     versions: tuple[str, ...],
     workers: int | None,
+    follow_links: bool,
     strict: bool,
     unit: UnitName | None,
     retry: bool,
@@ -66,12 +68,16 @@ def ingest(
     """Read files and folders into the catalogue.
 
     What has not changed is not read again. Folders are searched for files whose suffix a format adapter
-    knows. A file that cannot be read is listed with its error code and costs the others nothing; it is not
-    read again until its content, its reader or a limit changes, or --retry asks for it.
+    knows; a link that leads out of its folder is listed, and followed with --follow-links only. A file
+    that cannot be read is listed with its error code and costs the others nothing; it is not read again
+    until its content, its reader or a limit changes, or --retry asks for it.
     Interrupted? Run it again.
     """
-    from cadml_core.intake.ingest import IngestOptions
+    from cadml_core.errors import NotFound
+    from cadml_core.intake.ingest_report import IngestOptions
 
+    if missing := [str(path) for path in paths if not path.exists()]:
+        raise NotFound(f"there is no file or folder {', '.join(missing)}", stage="ingest", paths=missing)
     with options.runtime(parse_workers=workers) as runtime:
         wanted = IngestOptions(
             versions=tuple(dict.fromkeys((runtime.settings.feature_version, *versions))),
@@ -80,6 +86,7 @@ def ingest(
             project=project,
             unit=unit,
             retry=retry,
+            follow_links=follow_links,
         )
         summary = run(runtime, paths, wanted)
     if as_json:
@@ -108,7 +115,9 @@ def show(summary: IngestSummary) -> None:
         name: getattr(summary, name) for name in ("added", "replaced", "updated", "unchanged", "failed")
     }
     told = ", ".join(f"{count:,} {name}" for name, count in counts.items() if count)
-    out.print(f"{summary.total:,} files: {told or 'nothing to read'}")
+    out.print(f"{summary.total:,} files: {told or 'no file here that a reader knows by its suffix'}")
+    for skipped in summary.skipped:
+        err.print(f"Passed over: {skipped.count:,} {skipped.suffix}; {skipped.advice}")
     for doubt in summary.doubts[:_SHOWN_FAILURES]:
         err.print(f"  [yellow]unit?[/] {escape(doubt.path)}: {escape(doubt.message)}")
     if len(summary.doubts) > _SHOWN_FAILURES:
@@ -120,7 +129,7 @@ def show(summary: IngestSummary) -> None:
     for failure in summary.failures[:_SHOWN_FAILURES]:
         err.print(_told(failure))
     if len(summary.failures) > _SHOWN_FAILURES:
-        err.print(f"  ... and {len(summary.failures) - _SHOWN_FAILURES} more; --json lists all")
+        err.print(f"  ... and {len(summary.failures) - _SHOWN_FAILURES} more; `cadml failures` lists all")
 
 
 def _told(failure: IngestFailure) -> str:

@@ -20,7 +20,7 @@ from cadml_hostapp.cli.console import (
 from cadml_hostapp.cli.labels import label_of, label_option
 
 if TYPE_CHECKING:
-    from cadml_core.classifier.registry import ModelInfo
+    from cadml_core.classifier.choice import ModelInfo
     from cadml_hostapp.training import TrainingReport, WrittenModel
 
 
@@ -79,7 +79,6 @@ def _write(path: Path, model: object, report: TrainingReport) -> WrittenModel:
     from cadml_hostapp.training import write_model
 
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         return write_model(path, model, report)
     except OSError as error:
         raise UnreadableInput(f"cannot write {path}: {error.strerror}", path=str(path)) from error

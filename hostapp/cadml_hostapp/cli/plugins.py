@@ -90,6 +90,6 @@ def _explain(broken: list[PluginRecord], missing: str | None, total: int) -> Non
         if record.hint:
             out.print(f"  [bold]To repair it:[/] {escape(record.hint)}")
         if record.traceback:
-            out.print(escape(record.traceback), style="dim")
+            out.print("\n".join(map(escape, record.traceback.splitlines())), style="dim")
     if not broken and missing is None:
         out.print(f"All {total} plugins are fine.")

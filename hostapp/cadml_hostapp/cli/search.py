@@ -9,27 +9,26 @@ import click
 
 from cadml_hostapp.cli.console import (
     Options,
+    err,
     escape,
     json_option,
     out,
     print_json,
     reports_errors,
     retry_option,
-    table,
     unit_option,
 )
+from cadml_hostapp.cli.hits import print_hit
 
 if TYPE_CHECKING:
     from cadml_core.catalog.records import PartFilter
     from cadml_core.contracts.formats import UnitName
-    from cadml_core.documents.arrays import FloatVector
     from cadml_core.runtime import Runtime
-    from cadml_core.search.questions import Hit, SearchResult
+    from cadml_core.search.questions import SearchResult
     from cadml_core.search.spaces import SpaceName
 
 METRICS = ("scaled", "cosine_raw")
 """The values of ``SpaceName``."""
-_SHOWN_SLOTS = 3
 
 
 @click.command()
@@ -41,9 +40,15 @@ _SHOWN_SLOTS = 3
 @click.option("--material", help="Only parts of this material.")
 @click.option("--project", help="Only parts of this project.")
 @click.option("--label", help="Only parts with this label.")
-@click.option("--explain", is_flag=True, help="Say which slots make the difference.")
+@click.option("--text", help="Only parts in whose names, path, facts or layers every word occurs.")
+@click.option(
+    "--size-within",
+    type=click.FloatRange(0, 1000),
+    help="Only parts whose extents are within so many per cent.",
+)
 @unit_option
 @retry_option
+@click.option("--explain", is_flag=True, help="Say which slots make the difference.")
 @json_option
 @click.pass_obj
 @reports_errors
@@ -57,76 +62,80 @@ def search(
     material: str | None,
     project: str | None,
     label: str | None,
-    explain: bool,
+    text: str | None,
+    size_within: float | None,
     unit: UnitName | None,
     retry: bool,
+    explain: bool,
     as_json: bool,
 ) -> None:
-    """Find the parts most like FILE, or like the part with this ID.
+    """Find the parts most like FILE, or like the part with this ID (its beginning is enough).
 
-    A file that is in the catalogue itself comes first, with score 1.
+    A file that is in the catalogue itself comes first, with score 1. Stores nothing.
     """
+    from cadml_core.catalog.counts import count_without
     from cadml_core.catalog.records import PartFilter
 
-    which = PartFilter(format=format_name, material=material, project=project, label=label)
-    with options.runtime(version=version_name) as runtime:
-        values = _values_of_file(runtime, Path(query), unit, retry) if Path(query).is_file() else None
-        if values is None:
-            result = _by_id(runtime, query, k, metric, which, explain)
-        else:
-            result = runtime.search.by_values(values, k=k, metric=metric, which=which, explain=explain)
+    which = PartFilter(format=format_name, material=material, project=project, label=label, text=text)
+    with options.stored(version=version_name) as runtime:
+        result = _find(runtime, query, k, metric, which, size_within, explain, unit=unit, retry=retry)
+        lacking = count_without(runtime.catalog, result.feature_version) if result.hits else 0
     if as_json:
         print_json(result)
     else:
         _show(query, result)
+        if lacking:
+            version = result.feature_version
+            err.print(
+                f"[yellow]{lacking:,} parts have no {version} vector and cannot be found;"
+                f" `cadml migrate run {version}` computes them[/]"
+            )
 
 
-def _values_of_file(runtime: Runtime, path: Path, unit: UnitName | None, retry: bool) -> FloatVector:
-    name = runtime.feature.name
-    return runtime.intake.take(path, [name], unit=unit, retry=retry).vectors[name].values
-
-
-def _by_id(
-    runtime: Runtime, query: str, k: int, metric: SpaceName, which: PartFilter, explain: bool
+def _find(
+    runtime: Runtime,
+    query: str,
+    k: int,
+    metric: SpaceName,
+    which: PartFilter,
+    size_within: float | None,
+    explain: bool,
+    *,
+    unit: UnitName | None,
+    retry: bool,
 ) -> SearchResult:
-    from cadml_core.errors import NotFound
+    from cadml_core.catalog.lookup import part_meant
+    from cadml_core.errors import InvalidInput, NotFound
+    from cadml_core.search.sizes import extents_of, sized
 
+    path = Path(query)
+    if path.is_file():
+        name = runtime.feature.name
+        known = runtime.intake.take(path, [name], unit=unit, retry=retry)
+        if size_within is not None:
+            box = known.content.document.bounding_box
+            if box is None:
+                raise InvalidInput(f"{query} holds no geometry, so it has no size", stage="search")
+            which = sized(which, box.extents, size_within)
+        values = known.vectors[name].values
+        return runtime.search.by_values(values, k=k, metric=metric, which=which, explain=explain)
     try:
-        return runtime.search.by_id(query, k=k, metric=metric, which=which, explain=explain)
-    except NotFound as error:
-        if error.context.get("version"):
-            raise
+        part_id = part_meant(runtime.catalog, query).id
+    except NotFound:
         raise NotFound(
-            f"{query!r} is neither a file nor the id of a part", stage="search", id=query
+            f"{query!r} is neither a file nor the id of a part; `cadml parts list` shows the parts",
+            stage="search",
+            id=query,
         ) from None
+    if size_within is not None:
+        which = sized(which, extents_of(runtime.catalog, part_id), size_within)
+    return runtime.search.by_id(part_id, k=k, metric=metric, which=which, explain=explain)
 
 
 def _show(query: str, result: SearchResult) -> None:
-    if not result.hits:
-        out.print("Nothing found. `cadml ingest FOLDER` fills the catalogue.")
+    if result.note is not None:
+        out.print(f"Nothing found: {escape(result.note)}.")
         return
     out.print(f"Most like [bold]{escape(query)}[/] ({result.feature_version}, {result.metric})\n")
-    shown = table("", "score", "part", "format", "label")
-    shown.add_column("path", overflow="fold")
     for rank, hit in enumerate(result.hits, start=1):
-        shown.add_row(
-            str(rank),
-            f"{hit.score:.3f}",
-            escape(hit.name),
-            hit.format or "",
-            escape(hit.label or ""),
-            escape(hit.path or hit.id),
-        )
-        if hit.explanation is not None:
-            shown.add_row("", "", "", "", "", f"[dim]{escape(_why(hit))}[/]")
-    out.print(shown)
-
-
-def _why(hit: Hit) -> str:
-    largest = sorted(hit.explanation or (), key=lambda item: -item.share)[:_SHOWN_SLOTS]
-    told = [
-        f"{item.slot} {item.query:.4g} / {item.hit:.4g} ({item.share:.0%})"
-        for item in largest
-        if item.share > 0
-    ]
-    return "differs in " + ", ".join(told) if told else "no difference"
+        print_hit(rank, hit)

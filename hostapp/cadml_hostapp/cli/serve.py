@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -36,15 +35,16 @@ def serve(
     Without API_KEYS and ADMIN_TOKEN, keys are made once, kept in the data folder, and shown.
     """
     metrics_folder.prepare()  # before the imports below make the first metric
+    from cadml_core.isolation.secrets import forget
+    from cadml_core.settings import setting_specs
     from cadml_hostapp import server
     from cadml_hostapp.keys import KeyFile, with_keys
 
     named = {"host": host, "port": port, "server_workers": workers, "log_format": log_format}
     settings = options.settings(**named, **({"data_dir": data_dir} if data_dir else {}))
-    if options.config:  # server processes read their settings themselves
-        os.environ["CADML_CONFIG"] = str(options.config.absolute())
     fresh = KeyFile(settings.data_path).load() is None
     with server.bind(settings) as listener:
+        forget(("API_KEY", *(spec.env for spec in setting_specs() if spec.secret)))
         complete = with_keys(settings)
         shown = settings.host if ":" not in settings.host else f"[{settings.host}]"
         address = f"http://{shown}:{listener.getsockname()[1]}"

@@ -27,7 +27,10 @@ from cadml_hostapp.cli.console import (
 def export(options: Options, file: Path, version_name: str | None, as_json: bool) -> None:
     """Write the parts and their vectors to OUT: .npz, .csv or .jsonl.
 
-    That is ids, paths, labels, raw values and embeddings."""
+    That is ids, paths, labels, raw values and embeddings. Only you may open the file. In .csv, text that
+    begins like a formula (with =, +, -, @, a tab or a line break) or with an apostrophe gets an apostrophe
+    in front, so that no spreadsheet program computes it; `cadml import` takes it off again.
+    """
     from cadml_core.intake import transfer
 
     with options.runtime(version=version_name) as runtime, progress_bar("collecting values") as update:
@@ -62,7 +65,7 @@ def import_(options: Options, file: Path, as_json: bool) -> None:
                 f" expected {', '.join(expected)}",
                 stage="import",
             )
-        counts = transfer.store(runtime.catalog, table, update)
+        counts = transfer.store(runtime.catalog, table, feature, update)
     if as_json:
         print_json({"total": len(table), "feature_version": table.version, **counts})
     else:

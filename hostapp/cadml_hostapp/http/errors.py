@@ -21,8 +21,9 @@ from cadml_core.errors import ERROR_CODES, CadmlError, Problem
 log = logging.getLogger(__name__)
 
 _encoder = msgspec.json.Encoder(enc_hook=str)
-# An absolute path with at least two components, not preceded by a word character or a dot.
-_PATH = re.compile(r"(?<![\w.])/+(?:[^\s/'\"]+/)+[^\s/'\",;:)]*")
+_OWN_ADDRESSES = ("/api/", "/docs/")
+# An absolute path with at least two components, not preceded by a word character, a dot or a URL's scheme.
+_PATH = re.compile(r"(?<![\w./])(?<!http:)(?<!https:)/+(?:[^\s/'\"]+/)+[^\s/'\",;:)]*")
 _CODE_OF_STATUS = {
     401: "AUTH_FAILED",
     403: "PERMISSION_DENIED",
@@ -74,14 +75,22 @@ def encode(problem: Problem) -> bytes:
 
 def respond(problem: Problem, headers: Mapping[str, str] | None = None) -> Response[bytes]:
     """Answer with an error."""
-    status = ERROR_CODES[problem.code].status
-    extra = {"WWW-Authenticate": "ApiKey"} if status == 401 else {}
     return Response(
         encode(problem),
-        status_code=status,
+        status_code=ERROR_CODES[problem.code].status,
         media_type="application/json",
-        headers={**extra, **(headers or {})},
+        headers={**headers_of(problem), **(headers or {})},
     )
+
+
+def headers_of(problem: Problem) -> dict[str, str]:
+    """Return the headers that go with an error."""
+    found = {"WWW-Authenticate": "ApiKey"} if problem.code == "AUTH_FAILED" else {}
+    if "retry_after_seconds" in problem.context:
+        found["Retry-After"] = str(problem.context["retry_after_seconds"])
+    if ERROR_CODES[problem.code].status == 408:
+        found["Connection"] = "close"  # the rest of the body would still be to come
+    return found
 
 
 def responses(*codes: str) -> dict[int, ResponseSpec]:
@@ -113,6 +122,8 @@ def _on_http_exception(
     headers = {name.title(): value for name, value in (error.headers or {}).items()}
     if code == "RATE_LIMITED" and "Ratelimit-Reset" in headers:
         headers["Retry-After"] = headers["Ratelimit-Reset"]
+    if error.status_code in (404, 405):  # they repeat the client's own address
+        return respond(found.problem(), headers)
     return respond(public(found, data_folder), headers)
 
 
@@ -158,8 +169,7 @@ def _scrub(value: Any, data_folder: Path) -> Any:
 
 def _shortened(text: str, data_folder: Path) -> str:
     path = Path("/" + text.lstrip("/"))
-    # A URL path such as /api/v1/parts looks the same, but begins with no folder of the server's disk.
-    first = Path("/") / path.parts[1]
-    if path.is_relative_to(data_folder) or not first.exists():
+    # Nothing here may depend on what is on the disk, or a client could ask which folders exist.
+    if path.is_relative_to(data_folder) or text.startswith(_OWN_ADDRESSES):
         return text
     return path.name

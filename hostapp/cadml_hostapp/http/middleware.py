@@ -19,6 +19,8 @@ from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from cadml_core.errors import ERROR_CODES, CadmlError, InvalidInput
 from cadml_hostapp.http import errors as http_errors
+from cadml_hostapp.http.auth import client_of
+from cadml_hostapp.http.rate_limit import RateLimit
 
 access = logging.getLogger("cadml.access")
 
@@ -48,7 +50,13 @@ class RequestMiddleware:
     """Wraps the whole application, so that every answer has an id, headers and a line in the log."""
 
     def __init__(
-        self, app: ASGIApp, direct: Mapping[str, ASGIApp], *, body_timeout: float, pages: str
+        self,
+        app: ASGIApp,
+        direct: Mapping[str, ASGIApp],
+        *,
+        body_timeout: float,
+        pages: str,
+        limit: RateLimit | None = None,
     ) -> None:
         """Wrap an application.
 
@@ -57,11 +65,13 @@ class RequestMiddleware:
             direct: Paths that another application answers first.
             body_timeout: Longest pause between two pieces of a body, in seconds.
             pages: Path prefix of the HTML pages, which need a wider content security policy.
+            limit: Counts requests to addresses that there are not; None: there is no limit.
         """
         self._app = app
         self._direct = direct
         self._timeout = body_timeout
         self._pages = pages
+        self.limit = limit
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection."""
@@ -88,7 +98,7 @@ class RequestMiddleware:
 class _Exchange:
     """One request and its response."""
 
-    __slots__ = ("_id", "_outer", "_path", "_receive", "_scope", "_send", "_status")
+    __slots__ = ("_id", "_outer", "_path", "_receive", "_replaced", "_scope", "_send", "_status")
 
     def __init__(self, outer: RequestMiddleware, scope: Any, receive: Receive, send: Send) -> None:
         self._outer = outer
@@ -98,6 +108,8 @@ class _Exchange:
         self._id = _request_id(scope)
         self._path = scope["path"]  # kept, because the router rewrites it
         self._status = 0
+        self._replaced = False
+        """Whether the answer was put aside for that of the rate limit."""
 
     async def run(self) -> None:
         start = time.perf_counter()
@@ -131,15 +143,34 @@ class _Exchange:
 
     async def send(self, message: Any) -> None:
         """Send a part of the answer; its start gets the security headers and the request id."""
+        if self._replaced:
+            return
         if message["type"] == "http.response.start":
+            if message["status"] in (404, 405) and (error := self._over_limit()):
+                await self._refuse(error)
+                self._replaced = True
+                return
             self._status = message["status"]
             headers = [*message.get("headers", ()), *self._outer.headers(self._path)]
             message["headers"] = [*headers, (b"x-request-id", self._id)]
         await self._send(message)
 
+    def _over_limit(self) -> CadmlError | None:
+        """Count a request that no key is charged with; return the error where the client has none left."""
+        if self._outer.limit is None or "api_key" in self._scope.get("state", ()):
+            return None
+        try:
+            self._outer.limit.count_refused(client_of(self._scope))
+        except CadmlError as error:
+            return error
+        return None
+
     async def _refuse(self, error: CadmlError) -> None:
-        body = http_errors.encode(error.problem())
+        problem = error.problem()
+        body = http_errors.encode(problem)
         headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+        for name, value in http_errors.headers_of(problem).items():
+            headers.append((name.lower().encode(), value.encode()))
         status = ERROR_CODES[error.code].status
         await self.send({"type": "http.response.start", "status": status, "headers": headers})
         await self.send({"type": "http.response.body", "body": body, "more_body": False})

@@ -1,7 +1,8 @@
-"""A rate limit for each API key."""
+"""A rate limit for each API key, and for each client without one."""
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,11 +12,19 @@ from litestar.middleware import DefineMiddleware
 from litestar.middleware.rate_limit import CacheObject, RateLimitConfig, RateLimitMiddleware
 from litestar.stores.base import Store
 
+from cadml_core.errors import CadmlError
+
 _MINUTE = 60
+_MOST_COUNTED = 4096
+"""Keys and clients whose counts are kept; when there are more, those go whose minute is over."""
 
 
 class RateLimit:
-    """How many requests each API key has made in its present minute. Used on one event loop.
+    """How many requests each API key, and each client without one, has made in its present minute.
+
+    Used on one event loop. What no key is charged with (wrong keys, unknown addresses, wrong methods) is
+    charged to the client's address. A client that has used up its share gets RATE_LIMITED for such requests
+    only: others may share its address, and with a right key they go on.
 
     Litestar keeps a time stamp for each request of the minute and rewrites the whole list with each; a count
     does the same in constant time.
@@ -39,10 +48,24 @@ class RateLimit:
         """Tell whether a key has no request left."""
         return self.window(key)[0] >= self.most
 
+    def count_refused(self, client: str) -> None:
+        """Count a request that no key is charged with.
+
+        Raises:
+            CadmlError: RATE_LIMITED where the client has none left.
+        """
+        name = f"client {client}"
+        if self.exhausted(name):
+            wait = self.window(name)[1] - time.time()
+            raise limited("too many requests without a right API key, or to unknown addresses", wait)
+        self.count(name)
+
     def count(self, key: str) -> list[tuple[bytes, bytes]]:
         """Count one request, and return the headers that say what is left."""
         count, reset = self.window(key)
         self._windows[key] = (count + 1, reset)
+        if len(self._windows) > _MOST_COUNTED:
+            self._forget_old(reset - _MINUTE)
         told = {
             "RateLimit-Policy": f"{self.most}; w={_MINUTE}",
             "RateLimit-Limit": self.most,
@@ -50,6 +73,18 @@ class RateLimit:
             "RateLimit-Reset": reset - int(time.time()),
         }
         return [(name.lower().encode(), str(value).encode()) for name, value in told.items()]
+
+    def _forget_old(self, now: int) -> None:
+        """Drop windows that are over; half of the others, the oldest, where that is not enough."""
+        self._windows = {key: window for key, window in self._windows.items() if window[1] > now}
+        for key in list(self._windows)[: max(0, len(self._windows) - _MOST_COUNTED // 2)]:
+            del self._windows[key]
+
+
+def limited(reason: str, wait: float) -> CadmlError:
+    """Return the error of a client that must wait so many seconds."""
+    seconds = max(1, math.ceil(wait))
+    return CadmlError(f"{reason}; wait {seconds} s", code="RATE_LIMITED", retry_after_seconds=seconds)
 
 
 @dataclass

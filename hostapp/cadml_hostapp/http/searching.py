@@ -23,6 +23,8 @@ from litestar.types import ASGIApp, Receive, Scope, Send
 from cadml_core.errors import CadmlError
 from cadml_core.runtime import Runtime
 from cadml_core.search.questions import Question, SearchResult, checked_values
+from cadml_core.search.similarity import SimilaritySearch
+from cadml_core.search.sizes import extents_in, extents_of, sized
 from cadml_core.search.spaces import SpaceName
 from cadml_hostapp.http.auth import Gatekeeper
 from cadml_hostapp.http.rate_limit import RateLimit
@@ -68,7 +70,7 @@ class Searcher:
         loop = asyncio.get_running_loop()
         if body.vector is None:
             return await loop.run_in_executor(self._threads, _by_id, self._search, body)
-        question = _question(body, self._search.feature)
+        question = _question(body, self._search)
         result = None
         if not (question.explain or question.ranges or question.which):
             result = await self._together(question)
@@ -209,32 +211,37 @@ class _Replay:
         return first
 
 
-def _question(body: SearchRequest, feature: Any) -> Question:
+def _question(body: SearchRequest, search: SimilaritySearch) -> Question:
     """Return what a search by vector asks.
 
     Raises:
         DimensionMismatch, InvalidInput: The vector does not fit.
     """
+    raw, which = checked_values(body.vector or (), search.feature), body.which()
+    if body.size_within is not None:
+        which = sized(which, extents_in(search.feature, raw), body.size_within)
     return Question(
-        raw=checked_values(body.vector or (), feature),
+        raw=raw,
         k=body.k,
         metric=body.metric,
-        which=body.which(),
+        which=which,
         ranges=body.bounds(),
         min_score=body.min_score,
         explain=body.explain,
     )
 
 
-def _by_id(search: Any, body: SearchRequest) -> SearchResult:
-    result: SearchResult = search.by_id(
-        body.id,
+def _by_id(search: SimilaritySearch, body: SearchRequest) -> SearchResult:
+    part_id, which = body.id or "", body.which()
+    if body.size_within is not None:
+        which = sized(which, extents_of(search.catalog, part_id), body.size_within)
+    return search.by_id(
+        part_id,
         k=body.k,
         metric=body.metric,
-        which=body.which(),
+        which=which,
         ranges=body.bounds(),
         min_score=body.min_score,
         include_self=body.include_self,
         explain=body.explain,
     )
-    return result

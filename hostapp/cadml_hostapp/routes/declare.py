@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -89,18 +90,42 @@ async def json_body(request: Request[Any, Any, Any], kind: type[T]) -> T:
         found: T = _decoder(kind).decode(await request.body())
         return found
     except msgspec.ValidationError as error:
-        raise invalid(error, stage) from None
+        raise invalid(error, stage, kind) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidInput(f"the body is not valid JSON: {error}", stage=stage, field="body") from None
 
 
-def invalid(error: msgspec.ValidationError, stage: str) -> InvalidInput:
-    """Return the error that names the field and the reason."""
+def invalid(error: msgspec.ValidationError, stage: str, kind: Any) -> InvalidInput:
+    """Return the error that names the field and the reason; of an unknown one also which are known."""
     reason, _, where = str(error).partition(" - at `")
     field = where.rstrip("`").removeprefix("$").removeprefix(".")
     if "unknown field" in reason or "missing required field" in reason:
+        if "unknown field" in reason:
+            reason += f"; allowed: {', '.join(_fields_at(kind, field))}"
         field = ".".join(filter(None, [field, reason.split("`")[1]]))
     return InvalidInput(f"{field or 'body'}: {reason}", stage=stage, field=field or "body")
+
+
+def _fields_at(kind: Any, where: str) -> list[str]:
+    """Return the fields of the struct at a place in a body, such as ``ranges[0]``."""
+    found: Any = msgspec.inspect.type_info(kind)
+    for step in re.findall(r"[^.\[\]]+|\[[^\]]*\]", where):
+        if step.startswith("["):
+            found = getattr(found, "item_type", None) or found.value_type
+        else:
+            found = next(field.type for field in found.fields if field.encode_name == step)
+        found = _plain(found)
+    return [field.encode_name for field in found.fields]
+
+
+def _plain(found: Any) -> Any:
+    """Return a type without its descriptions, and without None."""
+    while isinstance(found, msgspec.inspect.Metadata):
+        found = found.type
+    if isinstance(found, msgspec.inspect.UnionType):
+        found = next(one for one in found.types if not isinstance(one, msgspec.inspect.NoneType))
+        return _plain(found)
+    return found
 
 
 @functools.cache

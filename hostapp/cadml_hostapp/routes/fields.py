@@ -20,6 +20,14 @@ PartId = Annotated[
 ]
 Text = Annotated[str, Meta(max_length=1000, pattern=r"^[^\x00]*\Z")]
 Wanted = Annotated[Text, Meta(description="Only parts that have exactly this.")]
+Words = Annotated[
+    Text,
+    Meta(description="Only parts with all of these words in their names, path, facts, metadata or layers."),
+]
+PerCent = Annotated[
+    float,
+    Meta(ge=0, le=1000, description="Only parts whose sorted extents differ by at most so many per cent."),
+]
 Version = Annotated[Text, Meta(description="A feature version; the configured one where absent.")]
 TopK = Annotated[int, Meta(ge=1, le=100, description="How many hits.")]
 Score = Annotated[float, Meta(ge=0, le=1, description="From 0 to 1; 1 is identical.")]

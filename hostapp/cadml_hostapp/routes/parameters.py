@@ -17,6 +17,14 @@ QueryText = Annotated[
     str | None,
     QueryParameter(max_length=1000, pattern=r"^[^\x00]*$", description="Only what has exactly this."),
 ]
+QueryWords = Annotated[
+    str | None,
+    QueryParameter(
+        max_length=1000,
+        pattern=r"^[^\x00]*$",
+        description="Only parts with all of these words in their names, path, facts, metadata or layers.",
+    ),
+]
 QueryVersion = Annotated[
     str | None,
     QueryParameter(

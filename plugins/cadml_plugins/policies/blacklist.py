@@ -1,17 +1,24 @@
-"""The policy ``blacklist``: refuses what is known to be dangerous, and allows everything else."""
+"""The policy ``blacklist``: refuses foreign packages and known dangers, and allows the rest."""
 
 from __future__ import annotations
 
-import functools
-import sys
-import tomllib
 from collections.abc import Iterable, Iterator
-from importlib import resources
 
-import msgspec
-
-from cadml_core import Call, Finding, OpcodePolicy, PickleScan, Shape, Verdict, hookimpl
+from cadml_core import (
+    Call,
+    Finding,
+    GlobalReference,
+    OpcodePolicy,
+    PickleScan,
+    Shape,
+    Verdict,
+    hookimpl,
+)
+from cadml_plugins.policies._dangers import is_ufunc
+from cadml_plugins.policies._denials import denial, deny_lists
 from cadml_plugins.policies._dtypes import is_sound_state
+from cadml_plugins.policies._entries import SETTING, builtin_whitelist, read_entries
+from cadml_plugins.policies._state import dangerous_state
 
 # Rules of the scan that no ordinary model breaks.
 _DENIED_ODDITIES = frozenset(
@@ -23,36 +30,35 @@ _DENIED_ODDITIES = frozenset(
         "changes-global",
         "dunder-key",
         "state-keys",
+        "not-loadable",
     }
 )
 _BYTES_MAKERS = frozenset({"builtins:bytes", "builtins:bytearray"})
 
 
-class DenyLists(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The content of ``_blacklist.toml``."""
-
-    denied_packages: frozenset[str]
-    denied_modules: tuple[str, ...]
-    denied_names: frozenset[str]
-    allowed_standard: frozenset[str]
-    denied_opcodes: dict[str, str]
-
-
-@functools.cache
-def deny_lists() -> DenyLists:
-    """Return the lists."""
-    text = resources.files("cadml_plugins.policies").joinpath("_blacklist.toml").read_text(encoding="utf-8")
-    return msgspec.convert(tomllib.loads(text), DenyLists)
-
-
 class Blacklist:
-    """Denies modules, names, opcodes and constructions that ordinary models do not need.
+    """Denies packages that models do not come from, and in the others what is known to be dangerous.
 
-    It is not a sandbox: a dangerous function that is not listed passes. Use the whitelist for models from
-    sources that you do not trust.
+    It is not a sandbox: a dangerous function of numpy, scipy or scikit-learn that is not listed passes. Use
+    the whitelist for models from sources that you do not trust.
     """
 
     name = "blacklist"
+
+    def __init__(self, roots: frozenset[str] = frozenset(), labels: frozenset[str] = frozenset()) -> None:
+        self._roots = deny_lists().allowed_roots | roots
+        self._labels = labels
+
+    def configured(self, entries: tuple[str, ...]) -> Blacklist:
+        """Return the policy with the packages and pairs of ``MODEL_OPCODE_WHITELIST`` admitted.
+
+        Opcodes, and entries with ``-`` in front, concern the whitelist alone.
+
+        Raises:
+            InvalidSetting: An entry cannot be; the message says why.
+        """
+        chosen = read_entries(entries)
+        return Blacklist(chosen.packages, chosen.added)
 
     def judge(self, scan: PickleScan) -> Verdict:
         """Refuse what is malformed, and everything on the lists."""
@@ -60,26 +66,39 @@ class Blacklist:
             *scan.malformed,
             *(oddity for oddity in scan.oddities if oddity.rule in _DENIED_ODDITIES),
             *_opcodes(scan),
-            *_globals(scan),
+            *self._globals(scan),
             *_calls(scan.calls),
+            *dangerous_state(scan, _is_harmless),
         )
         findings = tuple(sorted(found, key=lambda finding: finding.position))
         return Verdict(self.name, allowed=not findings, findings=findings)
+
+    def _globals(self, scan: PickleScan) -> Iterator[Finding]:
+        for found in scan.globals:
+            if found.module is None or found.name is None:
+                continue
+            rule, reason = "denied-global", denial(found.module, found.name)
+            if reason is None:
+                rule, reason = "foreign-package", self._foreign(found)
+            if reason is not None:
+                message = f"{found.label} is imported; {reason}"
+                yield Finding(rule, message, found.opcode, found.position, found.label)
+
+    def _foreign(self, found: GlobalReference) -> str | None:
+        root = (found.module or "").partition(".")[0]
+        allowed = root in self._roots or found.label in self._labels
+        if allowed or found.label in deny_lists().allowed_standard:
+            return None
+        return (
+            f"models do not come from the package {root}; if yours do, add {root}.* or {found.label} to"
+            f" {SETTING}"
+        )
 
 
 def _opcodes(scan: PickleScan) -> Iterator[Finding]:
     for opcode, reason in deny_lists().denied_opcodes.items():
         if opcode in scan.opcode_counts:
             yield Finding("denied-opcode", f"{opcode} {reason}", opcode, scan.opcode_positions.get(opcode, 0))
-
-
-def _globals(scan: PickleScan) -> Iterator[Finding]:
-    for found in scan.globals:
-        if found.module is None or found.name is None:
-            continue
-        if reason := denial(found.module, found.name):
-            message = f"{found.label} is imported; {reason}"
-            yield Finding("denied-global", message, found.opcode, found.position, found.label)
 
 
 def _calls(calls: Iterable[Call]) -> Iterator[Finding]:
@@ -107,29 +126,9 @@ def _call_denial(call: Call) -> str | None:
     return None
 
 
-def denial(module: str, name: str) -> str | None:
-    """Return why the blacklist denies a global, None where it does not."""
-    lists = deny_lists()
-    if f"{module}:{name}" in lists.allowed_standard:
-        return None
-    root = module.partition(".")[0]
-    if root in sys.stdlib_module_names or root in lists.denied_packages:
-        return f"the module {root} is denied"
-    if "." in name:
-        return "its name reaches through one object to another"
-    if any(_is_dunder(part) for part in (*module.split("."), name)):
-        return "it names a special attribute of Python"
-    if any(module == denied or module.startswith(f"{denied}.") for denied in lists.denied_modules):
-        return f"the module {module} is denied"
-    if name in lists.denied_names:
-        return f"the name {name} is denied in every module"
-    if name in sys.stdlib_module_names:
-        return f"it is a module ({name}) imported through another"
-    return None
-
-
-def _is_dunder(part: str) -> bool:
-    return len(part) > 4 and part.startswith("__") and part.endswith("__")
+def _is_harmless(label: str) -> bool:
+    """Tell whether a model may call a function: one of numpy's ufuncs, or one that real models hold."""
+    return is_ufunc(label) or label in builtin_whitelist().globals
 
 
 @hookimpl

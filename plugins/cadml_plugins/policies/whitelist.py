@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import functools
-import pickletools
 from collections.abc import Iterable, Iterator, Mapping
-from importlib import resources
-
-import msgspec
 
 from cadml_core import (
     Call,
     Finding,
     GlobalReference,
-    InvalidSetting,
     OpcodePolicy,
     PickleScan,
     Shape,
@@ -21,27 +15,14 @@ from cadml_core import (
     hookimpl,
 )
 from cadml_plugins.policies._arguments import ARGUMENT_RULES, canonical, pattern
-from cadml_plugins.policies.blacklist import denial
+from cadml_plugins.policies._entries import builtin_whitelist, read_entries
+from cadml_plugins.policies._state import dangerous_state, unknown_state
 
-OPCODES = frozenset(opcode.name for opcode in pickletools.opcodes)
 _CALLS = frozenset({"REDUCE", "NEWOBJ", "NEWOBJ_EX"})
-# Opcodes that the settings cannot allow.
-_NEVER = frozenset(
-    {"INST", "OBJ", "EXT1", "EXT2", "EXT4", "PERSID", "BINPERSID", "NEXT_BUFFER", "READONLY_BUFFER"}
-)
 _DICTS = frozenset({"dict", "mapping"})
-_SETTING = "MODEL_OPCODE_WHITELIST"
 
 Uses = Mapping[str, tuple[str, ...]]
 """``data`` -> (), and opcode -> the patterns of its arguments."""
-
-
-class WhitelistData(msgspec.Struct, frozen=True):
-    """The built-in list, as ``contrib/scripts/generate_whitelist.py`` writes it."""
-
-    made_with: tuple[str, ...]
-    opcodes: tuple[str, ...]
-    globals: dict[str, dict[str, tuple[str, ...]]]
 
 
 class Whitelist:
@@ -63,18 +44,14 @@ class Whitelist:
         """Return the policy with the entries of ``MODEL_OPCODE_WHITELIST`` added.
 
         An entry is the name of an opcode or an exact ``module:name``. One with ``-`` in front is removed from
-        the built-in list instead.
+        the built-in list instead. Whole packages concern the blacklist alone.
 
         Raises:
-            InvalidSetting: An entry is neither, or names a global that the blacklist denies.
+            InvalidSetting: An entry cannot be; the message says why.
         """
-        added = {entry for entry in entries if not entry.startswith("-")}
-        removed = {entry[1:] for entry in entries if entry.startswith("-")}
-        for entry in added | removed:
-            _check(entry, adding=entry in added)
-        opcodes = (self._opcodes | added) - removed
-        extra = frozenset(filter(_is_pair, added - removed))
-        return Whitelist(frozenset(opcodes & OPCODES), extra, frozenset(filter(_is_pair, removed)))
+        chosen = read_entries(entries)
+        opcodes = (self._opcodes | chosen.added_opcodes) - chosen.removed_opcodes
+        return Whitelist(opcodes, chosen.added - chosen.removed, chosen.removed)
 
     def judge(self, scan: PickleScan) -> Verdict:
         """Refuse what is malformed, odd, or not on the list."""
@@ -84,11 +61,16 @@ class Whitelist:
             *self._global_findings(scan),
             *self._call_findings(scan),
             *scan.oddities,
+            *unknown_state(scan, self._extra - builtin_whitelist().globals.keys()),
+            *dangerous_state(scan, self._is_listed),
         )
         findings = tuple(sorted(found, key=lambda finding: finding.position))
         return Verdict(
             self.name, allowed=not findings, findings=findings, allowed_set_size=len(self._opcodes)
         )
+
+    def _is_listed(self, label: str) -> bool:
+        return label in self._extra or self._uses(label) is not None
 
     def _opcode_findings(self, scan: PickleScan) -> Iterator[Finding]:
         for opcode in scan.opcode_counts:
@@ -143,35 +125,6 @@ class Whitelist:
 
     def _uses(self, label: str) -> Uses | None:
         return None if label in self._without else builtin_whitelist().globals.get(canonical(label))
-
-
-@functools.cache
-def builtin_whitelist() -> WhitelistData:
-    """Return the built-in list."""
-    text = resources.files("cadml_plugins.policies").joinpath("_whitelist.json").read_bytes()
-    return msgspec.json.decode(text, type=WhitelistData)
-
-
-def _is_pair(entry: str) -> bool:
-    module, colon, name = entry.partition(":")
-    return bool(colon) and all(part.isidentifier() for part in (*module.split("."), *name.split(".")))
-
-
-def _check(entry: str, *, adding: bool) -> None:
-    if entry in OPCODES:
-        if adding and entry in _NEVER:
-            raise InvalidSetting(f"{_SETTING}: {entry} is never allowed", setting=_SETTING, value=entry)
-        return
-    if not _is_pair(entry):
-        raise InvalidSetting(
-            f"{_SETTING}: {entry!r} is neither an opcode nor an exact module:name pair",
-            setting=_SETTING,
-            value=entry,
-        )
-    if adding and (reason := denial(*entry.split(":"))):
-        raise InvalidSetting(
-            f"{_SETTING}: {entry} cannot be allowed: {reason}", setting=_SETTING, value=entry
-        )
 
 
 def _on_global(found: GlobalReference, message: str) -> Finding:

@@ -14,7 +14,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from cadml_core import DimensionMismatch, FloatMatrix, Hits, Int64Array, Metric
+from cadml_core import LARGEST_VALUE, DimensionMismatch, FloatMatrix, Hits, Int64Array, Metric
 
 Rows = NDArray[np.float32]
 Mask = NDArray[np.bool_]
@@ -24,8 +24,6 @@ _BLOCK = 200_000
 _AT_ONCE = 2**20
 """Pairs of query and row that are screened together: what memory that takes, 4 bytes each. But never
 fewer than 16 queries, or the rows are read too often."""
-LARGEST = 1e18
-"""Largest magnitude of a value: its square, summed over the dimensions, still fits in float32."""
 
 
 class Table(Protocol):
@@ -191,8 +189,8 @@ class ExactIndex:
             raise ValueError("a vector holds NaN or infinity; only finite values can be compared")
         if self._metric == "cosine":
             return directions(vectors)
-        if largest > LARGEST:
-            raise ValueError(f"a value is beyond {LARGEST:g}, too large to be compared in float32")
+        if largest > LARGEST_VALUE:
+            raise ValueError(f"a value is beyond {LARGEST_VALUE:g}, too large to be compared in float32")
         return np.ascontiguousarray(vectors, dtype=np.float32)
 
 

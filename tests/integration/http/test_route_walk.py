@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from litestar import Litestar
@@ -197,6 +198,40 @@ def test_numbers_that_are_none_are_refused(client: Client) -> None:
         check(send(client, "POST", "/api/v1/vectors/search", body), "INPUT_VALIDATION_FAILED", 422)
 
 
+@pytest.mark.parametrize("huge", [1e30, -1e30, 1e200])
+def test_values_too_large_for_the_index_are_refused(client: Client, huge: float) -> None:
+    """A search or a registration with such values is 422, and the index stays in service."""
+    vector = [huge] * 22
+    for path, body in (
+        ("/api/v1/vectors/search", {"vector": vector}),
+        ("/api/v1/vectors/search", {"vector": vector, "metric": "cosine_raw"}),
+        ("/api/v1/vectors/register", {"id": "huge", "vector": vector}),
+    ):
+        check(client.post(path, json=body), "INPUT_VALIDATION_FAILED", 422)
+    check(client.get("/api/v1/parts/huge"), "DATA_NOT_FOUND", 404)
+    assert client.get("/api/v1/health/faiss/health").json()["degraded"] is False
+
+
+def test_no_path_parameter_tells_which_folders_exist(client: Client) -> None:
+    """Whatever path a client names, there or not: the answers differ in nothing but its own words."""
+    folders = ("/etc/ssl", "/nonexistent/ssl", "/root/ssl", "/proc/self")
+    asks: tuple[Callable[[str], Any], ...] = (
+        lambda path: client.post("/api/v1/model/reload", json={"path": path}, headers=ADMIN_HEADERS),
+        lambda path: client.get(f"/api/v1/parts/{quote(path, safe='')}"),
+        lambda path: client.get(path),
+        lambda path: client.get("/api/v1/parts", params={"cursor": path}),
+        lambda path: client.get("/api/v1/parts", params={path: "x"}),
+    )
+    for ask in asks:
+        told = set()
+        for folder in folders:
+            response = ask(f"{folder}/key.pem")
+            problem = response.json()
+            text = json.dumps([problem["code"], problem["message"], problem["context"]])
+            told.add((response.status_code, text.replace(folder, "").replace("/key.pem", "key.pem")))
+        assert len(told) == 1, told
+
+
 def test_a_vector_of_the_wrong_length_says_both_lengths(client: Client) -> None:
     """409 with what was expected and what was found."""
     for path, body in (
@@ -251,6 +286,47 @@ def test_requests_over_the_limit_are_refused(tmp_path: Any) -> None:
         assert 0 < int(response.headers["retry-after"]) <= 60
         assert limited.get("/api/v1/parts", headers={"X-API-Key": "two"}).status_code == 200
         assert limited.get("/health").status_code == 200
+
+
+def test_what_no_key_is_charged_with_counts_for_the_client(tmp_path: Any) -> None:
+    """Wrong keys, unknown addresses and wrong methods share the client's own count; a right key goes on."""
+    with TestClient(create_app(settings_for(tmp_path, rate_limit_per_minute=3))) as limited:
+        wrong = {"X-API-Key": "wrong"}
+        check(limited.get("/api/v1/parts", headers=wrong), "AUTH_FAILED", 401)
+        check(limited.get("/nothing"), "DATA_NOT_FOUND", 404)
+        check(limited.delete("/health"), "METHOD_NOT_ALLOWED", 405)
+        for response in (
+            limited.get("/api/v1/parts", headers=wrong),
+            limited.get("/api/v1/parts"),
+            limited.get("/nothing"),
+            limited.delete("/health"),
+        ):
+            check(response, "RATE_LIMITED", 429)
+            assert 0 < int(response.headers["retry-after"]) <= 60
+        check(limited.get("/api/v1/parts/none", headers=HEADERS), "DATA_NOT_FOUND", 404)
+        assert limited.get("/api/v1/parts", headers=HEADERS).status_code == 200
+
+
+def test_wrong_admin_tokens_count_for_their_key(tmp_path: Any) -> None:
+    """Like every request with a right key."""
+    with TestClient(create_app(settings_for(tmp_path, rate_limit_per_minute=2))) as limited:
+        wrong = {**HEADERS, "X-Admin-Token": "wrong"}
+        for _ in range(2):
+            check(limited.post("/api/v1/model/rollback", headers=wrong), "PERMISSION_DENIED", 403)
+        check(limited.post("/api/v1/model/rollback", headers=wrong), "RATE_LIMITED", 429)
+
+
+def test_a_client_that_guesses_admin_tokens_has_to_wait(tmp_path: Any) -> None:
+    """After twenty wrong ones, the right one too is refused for a while, with Retry-After."""
+    with TestClient(create_app(settings_for(tmp_path))) as client:
+        wrong = {**HEADERS, "X-Admin-Token": "wrong"}
+        for _ in range(20):
+            check(client.post("/api/v1/model/rollback", headers=wrong), "PERMISSION_DENIED", 403)
+        for headers in (wrong, ADMIN_HEADERS):
+            response = client.post("/api/v1/model/rollback", headers=headers)
+            check(response, "RATE_LIMITED", 429)
+            assert response.headers["retry-after"] == "1"
+        assert client.get("/api/v1/parts", headers=HEADERS).status_code == 200
 
 
 def test_searches_count_against_the_limit_too(tmp_path: Any) -> None:

@@ -17,12 +17,18 @@ from cadml_core.catalog.store import Catalog
 from cadml_core.errors import CatalogueUnavailable
 
 
+def is_ours(name: str | None, _kind: str, _parents: object) -> bool:
+    """Tell the tables from the index of trigrams, which depends on what the database can do."""
+    return "trigrams" not in (name or "")
+
+
 def test_the_migrations_make_the_tables(database_url: str) -> None:
     """What the revisions create is what the code's tables say, with nothing forgotten."""
     Catalog.open(database_url).close()
     engine = sa.create_engine(parse_url(database_url))
     with engine.connect() as connection:
-        assert compare_metadata(MigrationContext.configure(connection), tables.metadata) == []
+        context = MigrationContext.configure(connection, opts={"include_name": is_ours})
+        assert compare_metadata(context, tables.metadata) == []
         found = connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar()
     engine.dispose()
     assert found == schema.REVISIONS[-1]

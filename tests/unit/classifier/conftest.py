@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import functools
 import pickle
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,6 @@ import numpy as np
 import pytest
 
 from cadml_core.classifier.registry import ModelRegistry
-from cadml_core.classifier.trial import try_model
 from cadml_core.contracts.features import Metric
 from cadml_core.contracts.policies import OpcodePolicy
 from cadml_core.documents.features import FeatureSlot
@@ -23,8 +21,6 @@ from cadml_plugins.policies.whitelist import Whitelist
 from tests.unit.classifier.tiny import Constant
 
 MakeRegistry = Callable[..., ModelRegistry]
-TRIAL = functools.cache(try_model)
-"""Tries each model that passes once: a trial starts a process, and the same few models are loaded often."""
 
 
 class PlainFeatures:
@@ -64,14 +60,19 @@ def models(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def registry_of(models: Path, policies: Mapping[str, OpcodePolicy]) -> MakeRegistry:
+def registry_of(models: Path, policies: Mapping[str, OpcodePolicy]) -> Iterator[MakeRegistry]:
     """Make a registry over the model folder; keywords are settings, or arguments of the registry."""
 
     def make(**options: Any) -> ModelRegistry:
-        own = {name: options.pop(name) for name in ("audit", "clock", "trial") if name in options}
-        own.setdefault("trial", TRIAL)
+        names = ("audit", "clock", "choices", "samples")
+        own = {name: options.pop(name) for name in names if name in options}
+        options.setdefault("model_opcode_whitelist", ("tests.*",))
         settings = Settings(model_dir=str(models), **options)
         features = {version.name: version for version in (PlainFeatures("v3", 22), PlainFeatures("v4", 24))}
-        return ModelRegistry(settings, policies, features, **own)
+        made.append(ModelRegistry(settings, policies, features, **own))
+        return made[-1]
 
-    return make
+    made: list[ModelRegistry] = []
+    yield make
+    for registry in made:
+        registry.close()

@@ -150,6 +150,6 @@ def test_proposes_entries_that_would_admit_what_was_seen(policies: dict[str, Opc
         audit.record(report.scan, report.others)
     entries = proposed_whitelist(audit.snapshot())
     assert entries == ("mycompany.models:Classifier",)
-    assert audit.snapshot().would_refuse == {"blacklist": 1, "whitelist": 2}
+    assert audit.snapshot().would_refuse == {"blacklist": 2, "whitelist": 2}
     assert Gate(policies, "whitelist", entries).report(OWN).verdict.allowed
     assert not Gate(policies, "whitelist", entries).report(EVIL).verdict.allowed

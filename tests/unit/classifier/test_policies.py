@@ -10,9 +10,10 @@ from cadml_core.contracts.policies import ConfigurablePolicy, PickleScan
 from cadml_core.errors import InvalidSetting
 from cadml_core.pickles.scan import scan_pickle
 from cadml_core.testing.opcode_policies import OpcodePolicyContract
+from cadml_plugins.policies._entries import builtin_whitelist
 from cadml_plugins.policies.audit import Audit
 from cadml_plugins.policies.blacklist import Blacklist
-from cadml_plugins.policies.whitelist import Whitelist, builtin_whitelist
+from cadml_plugins.policies.whitelist import Whitelist
 from tests.unit.classifier.assemble import (
     EMPTY_DICT,
     EMPTY_TUPLE,

@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import pickle
 import random
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
-from cadml_core.classifier.registry import ModelInfo, ModelRegistry
-from cadml_core.errors import CadmlError, DimensionMismatch, ModelRejected, NotFound, PluginUnavailable
+from cadml_core.classifier.choice import ModelInfo, OwnChoice
+from cadml_core.classifier.registry import ModelRegistry
+from cadml_core.errors import (
+    CadmlError,
+    DimensionMismatch,
+    ModelRejected,
+    ModelUnavailable,
+    NotFound,
+    PluginUnavailable,
+)
 from tests.unit.classifier.assemble import EMPTY_TUPLE, REDUCE, STOP, proto, stack_global
-from tests.unit.classifier.tiny import Constant, Raising
+from tests.unit.classifier.tiny import Constant, Fickle, Raising, Slow
 
 MakeRegistry = Callable[..., ModelRegistry]
 HOSTILE = proto(4) + stack_global("os", "getpid") + EMPTY_TUPLE + REDUCE + STOP
@@ -126,17 +137,167 @@ def test_metadata_that_does_not_fit_is_refused(
     assert registry.version().current is None
 
 
-def test_a_model_that_fails_later_is_an_error_of_the_request(
+DIES, HANGS, RAISES = np.full(22, -11.0), np.full(22, -12.0), np.full(22, -14.0)
+
+
+def unanswered(registry: ModelRegistry, row: Any) -> str:
+    """Return why there is no answer."""
+    with pytest.raises(ModelUnavailable) as caught:
+        registry.predict(row)
+    return str(caught.value.context["reason"])
+
+
+def answered(registry: ModelRegistry) -> str:
+    """Return the label, once the model's process is there again."""
+    for _ in range(200):
+        try:
+            return registry.predict(np.zeros(22)).label
+        except ModelUnavailable:
+            time.sleep(0.05)
+    raise AssertionError("the model does not come back")
+
+
+def test_no_model_is_loaded_in_this_process(
     registry_of: MakeRegistry, models: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What a serving model raises becomes an error with a code."""
-    write(models, "good.pkl", Constant("bolt", 3))
+    """Neither unpickled nor asked: the host could not even do it."""
+
+    def forbidden(*_: Any) -> Any:
+        raise AssertionError("a model in the host")
+
+    for name in (
+        "pickle.Unpickler",
+        "pickle.loads",
+        "pickle.load",
+        "tests.unit.classifier.tiny.Constant.predict",
+    ):
+        monkeypatch.setattr(name, forbidden)
+    monkeypatch.setattr("cadml_core.pickles.loader.load_restricted", forbidden)
     registry = registry_of()
     registry.reload("good.pkl")
-    monkeypatch.setattr(Constant, "predict", Raising.predict)
-    with pytest.raises(ModelRejected) as caught:
-        registry.predict(np.zeros(3))
-    assert caught.value.code == "MODEL_INTERFACE_INVALID"
+    assert registry.predict(np.zeros(22)).label == "bolt"
+
+
+def test_a_model_that_raises_stays(registry_of: MakeRegistry, models: Path) -> None:
+    """It answers no question of that kind, and is not to blame for its process."""
+    write(models, "fickle.pkl", Fickle("bolt"))
+    registry = registry_of(model_max_failures=2)
+    registry.reload("fickle.pkl")
+    assert [unanswered(registry, RAISES) for _ in range(5)] == ["error"] * 5
+    assert registry.version().failures == 0
+    assert answered(registry) == "bolt"
+
+
+def test_a_model_that_fails_too_often_is_replaced_by_the_one_before(
+    registry_of: MakeRegistry, models: Path
+) -> None:
+    """After as many deaths as allowed it is quarantined, and the previous good one serves by itself."""
+    write(models, "fickle.pkl", Fickle("nut"))
+    registry = registry_of(model_max_failures=2, clock=lambda: 1_764_149_471.456)
+    registry.reload("good.pkl")
+    bad = registry.reload("fickle.pkl")
+    assert unanswered(registry, DIES) == "died"
+    assert answered(registry) == "nut"
+    assert registry.version().failures == 1
+    assert unanswered(registry, DIES) == "died"
+    state = registry.version()
+    assert state.current is not None
+    assert (state.current.path, state.load_seq, state.previous) == ("good.pkl", 3, None)
+    assert [(one.sha256, one.reason) for one in state.quarantined] == [(bad.sha256, "died")]
+    assert state.last_error is not None
+    assert answered(registry) == "bolt"
+    with pytest.raises(NotFound):
+        registry.rollback()
+
+
+def test_the_only_model_is_taken_out_of_service_too(registry_of: MakeRegistry, models: Path) -> None:
+    """Without one before it there is none afterwards; an operator's reload lifts the quarantine."""
+    write(models, "fickle.pkl", Fickle("nut"))
+    registry = registry_of(model_max_failures=1, model_predict_timeout_seconds=1.0)
+    registry.reload("fickle.pkl")
+    assert unanswered(registry, HANGS) == "timeout"
+    for _ in range(100):
+        if registry.version().current is None:
+            break
+        time.sleep(0.05)
+    assert registry.version().process == "none"
+    with pytest.raises(NotFound):
+        registry.predict(np.zeros(22))
+    assert registry.reload("fickle.pkl").load_seq == 3
+    assert registry.version().quarantined == ()
+    assert answered(registry) == "nut"
+
+
+def test_a_model_that_asks_for_its_thread_pools_serves(registry_of: MakeRegistry, models: Path) -> None:
+    """Some estimators look at their own process when they predict; the sandbox lets them."""
+    cluster = pytest.importorskip("sklearn.cluster")
+    rows = np.random.default_rng(1).normal(size=(30, 22))
+    write(models, "kmeans.pkl", cluster.KMeans(2, n_init=1).fit(rows))
+    registry = registry_of()
+    registry.reload("kmeans.pkl")
+    assert registry.predict(rows[0]).label in ("0", "1")
+
+
+@pytest.mark.parametrize(("child", "ended"), [(0, "longer than 5 s"), (10**9, "signal 11")])
+def test_a_tree_that_is_damaged_where_zeros_do_not_go_is_refused(
+    registry_of: MakeRegistry, models: Path, child: int, ended: str
+) -> None:
+    """A branch that leads back to the root, or out of the array, is taken in the trial and harms nobody."""
+    tree = pytest.importorskip("sklearn.tree")
+    rows = np.zeros((40, 22))
+    rows[20:, 3] = 5.0
+    model = tree.DecisionTreeClassifier().fit(rows, np.array(["bolt", "nut"]).repeat(20))
+    state = model.tree_.__getstate__()
+    state["nodes"]["right_child"][0] = child
+    model.tree_.__setstate__(state)
+    write(models, "damaged.pkl", model)
+    registry = registry_of(model_load_timeout_seconds=60.0 if child else 5.0)
+    registry.reload("good.pkl")
+    with pytest.raises(ModelRejected, match=ended):
+        registry.reload("damaged.pkl")
+    assert registry.predict(np.zeros(22)).label == "bolt"
+
+
+def test_nothing_waits_for_a_model_that_hangs(registry_of: MakeRegistry, models: Path) -> None:
+    """While one hangs in its trial and another in a prediction: state, rollback, reload and the end."""
+    write(models, "slow.pkl", Slow("x"))
+    write(models, "fickle.pkl", Fickle("nut"))
+    registry = registry_of(model_predict_timeout_seconds=30.0)
+    registry.reload("good.pkl")
+    registry.reload("fickle.pkl")
+    registry.classify(HANGS)
+    with ThreadPoolExecutor(1) as pool:
+        trial = pool.submit(registry.reload, "slow.pkl")
+        time.sleep(0.5)
+        start = time.monotonic()
+        registry.version()
+        assert registry.rollback().path == "good.pkl"
+        assert registry.predict(np.zeros(22)).label == "bolt"
+        assert time.monotonic() - start < 1
+        registry.close()
+        assert isinstance(trial.exception(10), ModelRejected)
+        assert time.monotonic() - start < 5
+
+
+def test_a_start_that_fails_every_time_ends_in_quarantine(registry_of: MakeRegistry, models: Path) -> None:
+    """A restarted server does not load for ever what dies while loading: it goes back to the one before."""
+    write(models, "slow.pkl", Slow("x"))
+    choices = OwnChoice()
+    registry = registry_of(choices=choices, model_max_failures=2, model_load_timeout_seconds=1.0)
+    good = registry.reload("good.pkl")
+    sha256 = hashlib.sha256((models / "slow.pkl").read_bytes()).hexdigest()
+    slow = msgspec.structs.replace(good, path="slow.pkl", sha256=sha256)
+    choices.update(lambda before: before.with_current(slow, before.current, "now"))
+    for _ in range(2):
+        wanted = registry.follow()
+        assert wanted is not None
+        with pytest.raises(ModelRejected, match="longer than 1 s"):
+            registry.adopt(wanted)
+    assert registry.follow() is None
+    state = registry.version()
+    assert state.current is not None
+    assert state.current.path == "good.pkl"
+    assert [one.path for one in state.quarantined] == ["slow.pkl"]
 
 
 def test_a_hundred_reloads_at_once(registry_of: MakeRegistry, models: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,9 @@ import pytest
 
 from cadml_core.catalog.state import OperatorState
 from cadml_core.catalog.store import Catalog
-from cadml_core.classifier.registry import ModelRegistry, SharedModels
+from cadml_core.classifier.choice import SharedChoice
+from cadml_core.classifier.following import SharedModels
+from cadml_core.classifier.registry import ModelRegistry
 from cadml_core.errors import CadmlError, NotFound
 from tests.unit.classifier.tiny import Constant
 
@@ -20,16 +23,32 @@ MakeRegistry = Callable[..., ModelRegistry]
 ROW = np.zeros(22)
 
 
+def settle(models: SharedModels) -> None:
+    """Follow, and wait until what had to be started for that runs, or was refused."""
+    models.follow()
+    for _ in range(400):
+        state = models.registry.version()
+        if state.process != "starting" or state.last_error is not None:
+            return
+        time.sleep(0.05)
+    raise AssertionError("the model is not started")
+
+
 @pytest.fixture
 def process(registry_of: MakeRegistry, database_url: str) -> Iterator[Callable[[], SharedModels]]:
     """Make the models of one more process on the same catalogue."""
-    catalogs = []
+    catalogs: list[Catalog] = []
+    made: list[SharedModels] = []
 
     def make(**options: Any) -> SharedModels:
         catalogs.append(Catalog.open(database_url))
-        return SharedModels(registry_of(**options), OperatorState(catalogs[-1]))
+        choices = SharedChoice(OperatorState(catalogs[-1]))
+        made.append(SharedModels(registry_of(choices=choices, **options)))
+        return made[-1]
 
     yield make
+    for models in made:
+        models.close()
     for catalog in catalogs:
         catalog.close()
 
@@ -39,13 +58,13 @@ def test_what_one_reloads_all_serve(process: Callable[[], SharedModels], models:
     one, other = process(), process()
     (models / "nut.pkl").write_bytes(pickle.dumps(Constant("nut")))
     one.registry.reload("good.pkl")
-    other.follow()
+    settle(other)
     assert other.registry.predict(ROW).label == "bolt"
     other.registry.reload("nut.pkl")
-    one.follow()
+    settle(one)
     assert one.registry.predict(ROW).label == "nut"
     one.registry.rollback()
-    other.follow()
+    settle(other)
     assert other.registry.predict(ROW).label == "bolt"
     assert one.registry.version().load_seq == other.registry.version().load_seq == 3
 
@@ -55,6 +74,7 @@ def test_a_restarted_process_finds_its_model(process: Callable[[], SharedModels]
     process().registry.reload("good.pkl")
     restarted = process()
     restarted.start_following()
+    settle(restarted)
     assert restarted.registry.predict(ROW).label == "bolt"
     restarted.close()
     restarted.close()
@@ -74,7 +94,7 @@ def test_a_refused_reload_is_nobodys_model(process: Callable[[], SharedModels], 
     (models / "bad.pkl").write_bytes(b"\x80\x04junk")
     with pytest.raises(CadmlError):
         one.registry.reload("bad.pkl")
-    other.follow()
+    settle(other)
     assert other.registry.predict(ROW).label == one.registry.predict(ROW).label == "bolt"
     assert other.registry.version().load_seq == 1
 
@@ -85,12 +105,12 @@ def test_a_process_that_cannot_follow_keeps_its_model(
     """Where the file has changed since, the follower says so once and serves on."""
     one, other = process(), process()
     one.registry.reload("good.pkl")
-    other.follow()
+    settle(other)
     (models / "nut.pkl").write_bytes(pickle.dumps(Constant("nut")))
     one.registry.reload("nut.pkl")
     (models / "nut.pkl").write_bytes(pickle.dumps(Constant("changed")))
-    other.follow()
-    other.follow()
+    settle(other)
+    settle(other)
     assert other.registry.predict(ROW).label == "bolt"
     problem = other.registry.version().last_error
     assert problem is not None

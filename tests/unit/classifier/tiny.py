@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 from typing import Any
@@ -83,3 +84,41 @@ class Named:
     """Has a ``predict`` that cannot be called."""
 
     predict = "bolt"
+
+
+class Reading(Constant):
+    """Answers with the content of the file that its label names."""
+
+    def predict(self, rows: Any) -> Any:
+        """Read."""
+        return np.array([Path(self.label).read_text()] * len(rows))
+
+
+class Fickle(Constant):
+    """Behaves, but for rows of -11, -12 and so on: these make it die, hang, eat memory, raise or babble."""
+
+    def predict(self, rows: Any) -> Any:
+        """Do what the first row says."""
+        deed = float(rows[0][0])
+        if len(rows) == 1 and (rows[0] == deed).all() and deed in (-11.0, -12.0, -13.0, -14.0, -15.0):
+            self._misbehave(deed)
+        return super().predict(rows)
+
+    def _misbehave(self, deed: float) -> None:
+        if deed == -11.0:
+            os._exit(7)
+        if deed == -12.0:
+            time.sleep(600)
+        while deed == -13.0:
+            HOARD.append(bytearray(64 * 1024**2))
+        if deed == -14.0:
+            raise RuntimeError("no idea")
+        if deed == -15.0:
+            for descriptor in range(3, 100):
+                try:
+                    os.write(descriptor, b"\0\0\0\x05babble")
+                except OSError:
+                    continue
+
+
+HOARD: list[bytearray] = []

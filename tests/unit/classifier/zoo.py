@@ -122,7 +122,7 @@ def _combined() -> dict[str, Any]:
         [
             ("scale", preprocessing.StandardScaler(), [0, 1]),
             ("bins", preprocessing.KBinsDiscretizer(3), [2]),
-            ("log", preprocessing.FunctionTransformer(np.log1p), slice(3, 5)),
+            ("power", preprocessing.PowerTransformer(), slice(3, 5)),
         ],
         remainder="passthrough",
     )
@@ -130,6 +130,16 @@ def _combined() -> dict[str, Any]:
         "pipeline": scaled,
         "pipeline of columns": pipeline.Pipeline(
             [("columns", columns), ("forest", ensemble.RandomForestClassifier(4))]
+        ),
+        "selection by chi squared": pipeline.make_pipeline(
+            feature_selection.SelectKBest(feature_selection.chi2, k=3), logistic
+        ),
+        "selection by importance": pipeline.make_pipeline(
+            feature_selection.SelectFromModel(small, threshold="0.5*mean"), logistic
+        ),
+        "boosting on samples": ensemble.GradientBoostingClassifier(n_estimators=3, subsample=0.7),
+        "rare categories": pipeline.make_pipeline(
+            preprocessing.OneHotEncoder(handle_unknown="infrequent_if_exist", min_frequency=2), small
         ),
         "pipeline with selection": pipeline.make_pipeline(feature_selection.SelectKBest(k=3), logistic),
         "feature union": pipeline.make_pipeline(

@@ -24,6 +24,7 @@ def test_paths_of_the_server_are_shortened(tmp_path: Path) -> None:
         assert hidden not in told, told
     assert str(inside) in problem.message
     assert "3/4" in problem.message
+    assert "http://x/y/z" in problem.message
     assert "/docs" in problem.message
     assert problem.context["path"] == "m.pkl"
     assert problem.context["nested"] == {"path": ["private.pem", 7]}
@@ -43,3 +44,14 @@ def test_any_context_becomes_json() -> None:
     decoded = json.loads(http_errors.encode(error.problem()))
     assert decoded["context"]["path"] == "x"
     assert decoded["context"]["number"] is None
+
+
+def test_an_error_does_not_tell_which_folders_exist(tmp_path: Path) -> None:
+    """A path that is there and one that is not are shown alike, whoever named them."""
+    told = {
+        http_errors.public(
+            NotFound(f"there is no {folder}/a/part.stl", path=f"{folder}/a/part.stl"), tmp_path
+        ).message
+        for folder in ("/etc", "/usr", "/nonexistent", "/tmp")
+    }
+    assert told == {"there is no part.stl"}

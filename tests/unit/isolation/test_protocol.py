@@ -9,14 +9,14 @@ import msgspec
 import pytest
 
 from cadml_core.errors import CadmlError, DimensionMismatch, LimitExceeded, MalformedFile, UnreadableInput
-from cadml_core.isolation.protocol import Answer, Failure, Frames, error_of, failure_of, message
+from cadml_core.isolation.protocol import Answer, Failure, Frames, decoded, error_of, failure_of, message
 from tests.integration.evil_readers import OwnRefusal
 
 
 def through(error: CadmlError) -> CadmlError:
     """Send an error over the wire."""
     body = message(Answer(failure=failure_of(error)))[4:]
-    failure = msgspec.msgpack.decode(body, type=Answer).failure
+    failure = decoded(body).failure
     assert isinstance(failure, Failure)
     return error_of(failure)
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from cadml_core.contracts.formats import ReadLimits
 from cadml_core.errors import ERROR_CODES
-from cadml_core.isolation.limits import MAX_ANSWER, MAX_FILE, MIB
-from cadml_core.isolation.worker import GROWTH_ALLOWED, PEAK_ALLOWED
+from cadml_core.isolation.limits import GROWTH_ALLOWED, MAX_ANSWER, MAX_FILE, MIB
+from cadml_core.isolation.worker import PEAK_ALLOWED
 from cadml_core.reading.limits import read_limits
 from cadml_core.settings import Settings, setting_specs
 
@@ -48,3 +48,17 @@ def test_codes_and_constants_are_those_of_the_code() -> None:
     assert PEAK_ALLOWED == 0.5
     assert "half of its memory limit" in isolation
     assert f"larger than {MAX_ANSWER // MIB} MiB" in isolation
+
+
+def test_the_limits_of_connections_are_those_of_the_settings() -> None:
+    """Each row names settings with their defaults, and a code that there is."""
+    rows = [
+        [cell.strip() for cell in line.split("|")[1:-1]]
+        for line in PAGE.partition("## Connections")[2].splitlines()
+        if line.startswith("| ") and "`" in line
+    ]
+    specs = {spec.env: spec for spec in setting_specs()}
+    assert len(rows) == 9
+    for _, env, default, told in rows:
+        assert float(default) == specs[env.strip("`")].default
+        assert told.split("`")[1] in ERROR_CODES or "Connection: close" in told

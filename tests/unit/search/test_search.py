@@ -210,3 +210,26 @@ def test_many_questions_are_answered_as_each_alone(
     assert together == [search.search_many([question])[0] for question in questions]
     assert [len(result.hits) for result in together] == [3, 1, 2, 3, 0, 4]
     assert search.search_many([]) == []
+
+
+@pytest.mark.parametrize("huge", [1e30, -3e38, 1e300])
+@pytest.mark.parametrize("metric", ["scaled", "cosine_raw"])
+def test_a_query_cannot_take_the_index_out_of_service(
+    search: SimilaritySearch, catalog: Catalog, boxes: MakeBoxes, huge: float, metric: Any
+) -> None:
+    """Values that float32 cannot compare are the caller's mistake; the index goes on answering."""
+    catalog.add(boxes(a=(1, 2, 3), b=(4, 5, 6)))
+    with pytest.raises(InvalidInput, match="too large"):
+        search.by_values([huge, 1, 1], metric=metric)
+    assert not search.by_id("a").degraded
+    assert not search.indexes.health().degraded
+
+
+def test_a_stored_value_cannot_take_the_index_out_of_service(
+    search: SimilaritySearch, catalog: Catalog, boxes: MakeBoxes
+) -> None:
+    """Values that an older release or another program stored are far away, and harm no other part."""
+    catalog.add(boxes(a=(1, 2, 3), b=(4, 5, 6), huge=(1e30, -1e300, 0)))
+    assert ids(search.by_id("a")) == ["b", "huge"]
+    assert len(search.by_id("huge").hits) == 2
+    assert not search.indexes.health().degraded

@@ -134,19 +134,18 @@ async def _analyzed(services: Services, file: UploadedFile, said: _Said) -> Anal
         CadmlError: Whatever refuses the file; nothing of it is stored then.
     """
     stopwatch = Stopwatch()
-    finish = services.runtime.analyzer.finish
+    analyzer = services.runtime.analyzer
     try:
         known = await _known(services, file, said, stopwatch)
+        # The model answers while the part is stored; neither a thread nor another request waits for it.
+        classifying = analyzer.classify(known) if said.options.classify else None
         analysis = await asyncio.get_running_loop().run_in_executor(
             services.writers,
-            finish,
-            file.incoming,
-            file.name,
-            known,
-            said.facts,
-            said.options.wanted(),
-            stopwatch,
+            analyzer.finish,
+            *(file.incoming, file.name, known, said.facts, said.options.wanted(), stopwatch),
         )
+        if classifying is not None:
+            analysis = await classifying.added(analysis, stopwatch)
     except CadmlError as error:
         _rename(error, file)
         metrics.analysis_requests_total.labels(status="error").inc()
@@ -246,7 +245,7 @@ def _said(form: Form) -> _Said:
         checked = msgspec.convert(given, _FormFacts)
         options = msgspec.json.decode(text, type=AnalyzeOptions)
     except msgspec.ValidationError as error:
-        raise invalid(error, STAGE) from None
+        raise invalid(error, STAGE, AnalyzeOptions) from None
     except msgspec.DecodeError as error:
         raise InvalidInput(f"options: not valid JSON: {error}", stage=STAGE, field="options") from None
     facts = Facts(**{field: getattr(checked, field) for field in Facts.__struct_fields__})

@@ -37,7 +37,6 @@ class AnalyzeOptions(Body, frozen=True, kw_only=True):
             store=self.store,
             strict=self.strict,
             similar=self.top_k if self.calculate_similarity else 0,
-            classify=self.classify,
         )
 
 

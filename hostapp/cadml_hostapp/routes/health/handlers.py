@@ -10,7 +10,7 @@ from litestar.plugins.prometheus import PrometheusController
 
 from cadml_core.errors import CadmlError
 from cadml_hostapp.routes.declare import route
-from cadml_hostapp.routes.health.schemas import HealthAnswer, ReadyAnswer
+from cadml_hostapp.routes.health.schemas import HealthAnswer, ModelHealth, ReadyAnswer
 from cadml_hostapp.services import Services, ServicesDependency
 
 STAGE = "health"
@@ -24,6 +24,18 @@ def _health(services: Services) -> HealthAnswer:
         feature_version=settings.feature_version,
         vector_backend=settings.vector_store_backend,
         uptime_seconds=round(time.monotonic() - services.started, 3),
+        model=_model(services),
+        sandbox=services.sandbox,
+    )
+
+
+def _model(services: Services) -> ModelHealth:
+    state = services.runtime.models.registry.version()
+    return ModelHealth(
+        process=state.process,
+        version=state.current.version if state.current else None,
+        failures=state.failures,
+        quarantined=len(state.quarantined),
     )
 
 

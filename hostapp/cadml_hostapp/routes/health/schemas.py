@@ -6,6 +6,19 @@ from typing import Literal
 
 import msgspec
 
+from cadml_core.isolation.inspection import Layer
+
+
+class ModelHealth(msgspec.Struct, frozen=True, kw_only=True):
+    """The classifier, as far as this server process is concerned."""
+
+    process: Literal["none", "ready", "starting"]
+    version: str | None
+    failures: int
+    """Of its process, in the last ten minutes."""
+    quarantined: int
+    """Models that failed too often to serve again by themselves."""
+
 
 class HealthAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """Whether the process works."""
@@ -15,6 +28,9 @@ class HealthAnswer(msgspec.Struct, frozen=True, kw_only=True):
     feature_version: str
     vector_backend: str
     uptime_seconds: float
+    model: ModelHealth
+    sandbox: tuple[Layer, ...] | None
+    """Rights that readers and models lose on this machine, each tried out; null until that is done."""
 
 
 class ReadyAnswer(msgspec.Struct, frozen=True, kw_only=True):

@@ -7,7 +7,8 @@ from typing import Any
 from litestar import Request, Router
 
 from cadml_core.classifier.audit import AuditSnapshot
-from cadml_core.classifier.registry import ModelInfo, ModelState
+from cadml_core.classifier.choice import ModelInfo
+from cadml_core.classifier.registry import ModelState
 from cadml_hostapp.http.auth import for_admin
 from cadml_hostapp.routes.declare import json_body, route
 from cadml_hostapp.routes.model.schemas import ModelInfoForAdmin, ModelRequest
@@ -31,7 +32,7 @@ _REFUSALS = (
 async def reload_model(request: Request[Any, Any, Any], services: ServicesDependency) -> ModelInfoForAdmin:
     """Check a model file and let it serve; where a check refuses it, the present model stays."""
     body = await json_body(request, ModelRequest)
-    info = await services.write(services.runtime.models.registry.reload, body.path, body.expected_sha256)
+    info = await services.load(services.runtime.models.registry.reload, body.path, body.expected_sha256)
     return for_admin(request, ModelInfoForAdmin, info)
 
 
@@ -45,7 +46,7 @@ async def rollback_model(request: Request[Any, Any, Any], services: ServicesDepe
 @route("GET", "/version", stage=STAGE)
 async def model_version(services: ServicesDependency) -> ModelState:
     """Show which model serves, which one it could go back to, and what went wrong last."""
-    return await services.write(_newest, services)
+    return await services.read(_newest, services)
 
 
 @route("GET", "/opcode-audit", "MODEL_OPCODE_AUDIT_UNAVAILABLE", stage="opcode_audit")

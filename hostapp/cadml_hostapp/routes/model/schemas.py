@@ -6,7 +6,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from cadml_core.classifier.registry import ModelInfo
+from cadml_core.classifier.choice import ModelInfo
 from cadml_hostapp.routes.fields import Body
 
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 from litestar import Router
 
 from cadml_core.catalog.records import PartFilter
-from cadml_core.catalog.store import Catalog
 from cadml_hostapp.routes.declare import route
-from cadml_hostapp.routes.parameters import Cursor, KnownId, PageSize, QueryText, row_after
-from cadml_hostapp.routes.parts.schemas import PartDetail, PartPage, part_answer, part_detail
+from cadml_hostapp.routes.parameters import Cursor, KnownId, PageSize, QueryText, QueryWords, row_after
+from cadml_hostapp.routes.parts.schemas import PartDetail, PartPage, detail_of, part_answer
 from cadml_hostapp.services import ServicesDependency
 
 STAGE = "catalogue"
@@ -23,9 +22,10 @@ async def list_parts(
     material: QueryText = None,
     project: QueryText = None,
     label: QueryText = None,
+    text: QueryWords = None,
 ) -> PartPage:
     """List the parts, oldest first, a page at a time."""
-    which = PartFilter(format=format, material=material, project=project, label=label)
+    which = PartFilter(format=format, material=material, project=project, label=label, text=text)
     found = await services.read(
         services.runtime.catalog.parts, which, after=row_after(cursor), limit=limit + 1
     )
@@ -38,20 +38,13 @@ async def list_parts(
 @route("GET", "/{part_id:str}", "DATA_NOT_FOUND", stage=STAGE)
 async def show_part(services: ServicesDependency, part_id: KnownId) -> PartDetail:
     """Show a part: what its file holds, and which feature versions it has."""
-    return await services.read(_detail, services.runtime.catalog, part_id)
+    return await services.read(detail_of, services.runtime.catalog, part_id)
 
 
 @route("DELETE", "/{part_id:str}", "DATA_NOT_FOUND", stage=STAGE)
 async def delete_part(services: ServicesDependency, part_id: KnownId) -> None:
     """Delete a part, its vectors, and its file where no other part has the same content."""
     await services.write(services.remove_part, part_id)
-
-
-def _detail(catalog: Catalog, part_id: str) -> PartDetail:
-    part = catalog.part(part_id)
-    content = catalog.contents([part.sha256]).get(part.sha256) if part.sha256 else None
-    vectors = catalog.vectors_of([part.row]).get(part.row, {})
-    return part_detail(part, content.document if content else None, vectors)
 
 
 router = Router("/parts", route_handlers=[list_parts, show_part, delete_part], tags=["parts"])

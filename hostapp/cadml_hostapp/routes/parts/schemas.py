@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
-from cadml_core.catalog.records import Part, Vector
-from cadml_core.documents.document import CadDocument
+from cadml_core.catalog.records import Part
+from cadml_core.catalog.store import Catalog
 from cadml_hostapp.routes.analyze.schemas import DocumentAnswer, document_answer
 
 
@@ -46,12 +45,19 @@ class PartDetail(PartAnswer, frozen=True, kw_only=True):
     """Feature version -> where its vector comes from: extracted, registered, migrated."""
 
 
-def part_detail(part: Part, document: CadDocument | None, vectors: Mapping[str, Vector]) -> PartDetail:
-    """Show everything about a part."""
+def detail_of(catalog: Catalog, part_id: str) -> PartDetail:
+    """Show everything about the part of this id.
+
+    Raises:
+        NotFound: There is no such part.
+    """
+    part = catalog.part(part_id)
+    content = catalog.contents([part.sha256]).get(part.sha256) if part.sha256 else None
+    vectors = catalog.vectors_of([part.row]).get(part.row, {})
     return PartDetail(
         **{field: getattr(part, field) for field in _PART_FIELDS},
-        document=document_answer(document) if document else None,
-        warnings=document.warnings if document else (),
+        document=document_answer(content.document) if content else None,
+        warnings=content.document.warnings if content else (),
         vectors={version: vector.source for version, vector in sorted(vectors.items())},
     )
 

@@ -11,7 +11,19 @@ from cadml_core.catalog.records import PartFilter
 from cadml_core.search.filters import SlotRange
 from cadml_core.search.questions import Contribution
 from cadml_core.search.spaces import SpaceName
-from cadml_hostapp.routes.fields import Body, Number, PartId, Score, Space, Text, TopK, Values, Wanted
+from cadml_hostapp.routes.fields import (
+    Body,
+    Number,
+    PartId,
+    PerCent,
+    Score,
+    Space,
+    Text,
+    TopK,
+    Values,
+    Wanted,
+    Words,
+)
 
 
 class Filters(Body, frozen=True, kw_only=True):
@@ -21,10 +33,17 @@ class Filters(Body, frozen=True, kw_only=True):
     material: Wanted | None = None
     project: Wanted | None = None
     label: Wanted | None = None
+    text: Words | None = None
 
     def which(self) -> PartFilter | None:
         """Return the filter as the catalogue knows it, None where it admits every part."""
-        which = PartFilter(format=self.format, material=self.material, project=self.project, label=self.label)
+        which = PartFilter(
+            format=self.format,
+            material=self.material,
+            project=self.project,
+            label=self.label,
+            text=self.text,
+        )
         return None if which == PartFilter() else which
 
 
@@ -44,6 +63,7 @@ class SearchRequest(Filters, frozen=True, kw_only=True):
     k: TopK = 10
     metric: Space = "scaled"
     min_score: Score = 0.0
+    size_within: PerCent | None = None
     include_self: Annotated[bool, Meta(description="Also return the part that was asked about.")] = False
     explain: Annotated[bool, Meta(description="Add each slot's share of the distance.")] = False
     ranges: Annotated[

@@ -29,7 +29,7 @@ from cadml_plugins.formats.dxf._load import (
     Loaded,
     audit,
     load,
-    plain,
+    unquoted,
 )
 from cadml_plugins.formats.dxf._mesh import triangle_mesh
 from cadml_plugins.formats.dxf._signature import BINARY_SENTINEL, refuse_foreign
@@ -59,7 +59,7 @@ def read_document(path: Path, limits: ReadLimits) -> CadDocument:
     except CadmlError:
         raise
     except PARSER_FAILURES as error:
-        reason = plain(f"{type(error).__name__}: {error}")
+        reason = unquoted(f"{type(error).__name__}: {error}")
         raise MalformedFile(f"a part of the DXF cannot be interpreted ({reason})") from error
 
 

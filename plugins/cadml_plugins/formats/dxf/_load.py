@@ -28,6 +28,7 @@ _MOST_FINDINGS = 50
 """Findings of one kind that are kept: a damaged file may have as many as it has entities."""
 _UTF8_VERSION = "AC1021"
 """From R2007 on every DXF is UTF-8."""
+_QUOTED = re.compile(r""" b?(?:"[^"]*"|'[^']*'|\"[^"]*$|'[^']*$)""".strip())
 _ADDRESS = re.compile(r"\(#\d{12,}\)")
 """In place of a missing handle ezdxf prints an address in memory, which differs from run to run."""
 _TAIL_BYTES = 1 << 16
@@ -133,7 +134,7 @@ def _unreadable(reason: str, second: str) -> MalformedFile:
 
 
 def _reason(error: BaseException) -> str:
-    text = plain(str(error)).removeprefix("DXFStructureError: ")
+    text = unquoted(str(error)).removeprefix("DXFStructureError: ")
     return text if isinstance(error, DXFError) and text else f"{type(error).__name__}: {text}"
 
 
@@ -143,6 +144,11 @@ def _note(findings: list[str], messages: list[str]) -> None:
     findings.extend(distinct[:_MOST_FINDINGS])
     if len(distinct) > _MOST_FINDINGS:
         findings.append(f"{len(distinct) - _MOST_FINDINGS:,} more findings of this kind")
+
+
+def unquoted(message: str) -> str:
+    """Return a message of the library on one line, without what it quotes of the file."""
+    return _QUOTED.sub("(not shown)", plain(message))
 
 
 def plain(message: str) -> str:

@@ -83,9 +83,8 @@ def _check_head(data: bytes) -> None:
     if not data.strip():
         raise MalformedFile("the file is empty: expected ISO-10303-21;", line=1, reason="empty")
     if not looks_like_step(data):
-        found = data[:24].decode("latin-1").split("\n")[0].strip()
         raise MalformedFile(
-            f"not a STEP file: it begins with {found!r}, expected ISO-10303-21;", line=1, reason="no marker"
+            "not a STEP file: it does not begin with ISO-10303-21;", line=1, reason="no marker"
         )
     position = data.find(b"\0")
     if position >= 0:

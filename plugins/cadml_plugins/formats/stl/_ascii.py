@@ -22,6 +22,12 @@ PIECE_BYTES = 1 << 19
 """Read at a time: large enough that the cost of a piece does not matter, small enough to bound memory."""
 LONGEST_FACET_BYTES = 1 << 16
 """A text without an ``endfacet`` in so many bytes is not STL; a facet usually takes about 250."""
+_OWN_WORDS = frozenset(
+    (b"solid", b"facet", b"normal", b"outer", b"loop", b"vertex", b"endloop", b"endfacet", b"endsolid")
+)
+_LIKE_A_NUMBER = re.compile(
+    rb"[-+]?(?:[0-9][-+0-9.,eEdD]*|\.[-+0-9.,eEdD]+|nan|inf|infinity|1\.#[a-z]+)", re.IGNORECASE
+)
 LARGEST = float(np.finfo(np.float32).max)
 """STL numbers are single precision, so larger ones are infinite there."""
 
@@ -245,8 +251,10 @@ class _Words:
 
 
 def _shown(word: bytes) -> str:
-    text = word[:40].decode("latin-1")
-    return f"{text!r}" + ("…" if len(word) > 40 else "")
+    """Return a word that the format or a number may have; of others, how long they are: nothing is quoted."""
+    if word.lower() in _OWN_WORDS or (len(word) <= 40 and _LIKE_A_NUMBER.fullmatch(word)):
+        return f"'{word.decode('latin-1')}'"
+    return f"a word of {len(word):,} characters"
 
 
 def _hint(word: bytes, keyword: bytes) -> str:

@@ -1,0 +1,1 @@
+"""The rights that a process gives up before it handles untrusted bytes."""
