@@ -1,6 +1,6 @@
 """The public surface: everything a plugin may import, and all that ``cadml.v1`` promises."""
 
-from cadml_core.contracts.features import LARGEST_VALUE, FeatureVersion, Metric
+from cadml_core.contracts.features import LARGEST_VALUE, FeatureVersion, Metric, RefinedVersion
 from cadml_core.contracts.formats import FormatAdapter, LengthUnit, MeshRequest, ReadLimits
 from cadml_core.contracts.host import HostCommand, HostRoutes
 from cadml_core.contracts.policies import (
@@ -16,6 +16,7 @@ from cadml_core.contracts.policies import (
 )
 from cadml_core.contracts.vectors import DurableIndex, Hits, IndexKey, VectorBackend, VectorIndex
 from cadml_core.documents.arrays import FloatMatrix, FloatVector, Int64Array
+from cadml_core.documents.boundary import CURVE_KINDS, SURFACE_KINDS, Boundary
 from cadml_core.documents.document import BoundingBox, CadDocument, FacetQuality, MassProperties, TriangleMesh
 from cadml_core.documents.feature_list import EDGE_CODES, FACE_CODES, MOST_FEATURES, VERTEX, FeatureList
 from cadml_core.documents.features import FeatureSlot, FeatureVector, convert_by_name
@@ -35,13 +36,16 @@ from cadml_core.plugins.hookspecs import hookimpl
 from cadml_core.printable import printable
 
 __all__ = [
+    "CURVE_KINDS",
     "EDGE_CODES",
     "FACE_CODES",
     "LARGEST_VALUE",
     "MOST_BODIES",
     "MOST_FEATURES",
+    "SURFACE_KINDS",
     "VERTEX",
     "BodyInvariants",
+    "Boundary",
     "BoundingBox",
     "CadDocument",
     "CadmlError",
@@ -78,6 +82,7 @@ __all__ = [
     "OpcodePolicy",
     "PickleScan",
     "ReadLimits",
+    "RefinedVersion",
     "Shape",
     "TriangleMesh",
     "UnreadableInput",

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from cadml_core.catalog import removal, schema, writing
 from cadml_core.catalog.conditions import Conditions
 from cadml_core.catalog.engine import Database, among, parse_url, select_among
+from cadml_core.catalog.packing import unpack, unpack_rows
 from cadml_core.catalog.records import Change, Content, NewPart, Outcome, Part, PartFilter, ReadBy, Vector
 from cadml_core.catalog.tables import contents
 from cadml_core.clock import timestamp
@@ -237,7 +238,7 @@ class Catalog:
             " WHERE p.sha256 = ? AND v.source = 'extracted' LIMIT 1",
             (version, sha256),
         )
-        return _values(found[0][0]) if found else None
+        return unpack(found[0][0]) if found else None
 
     def versions_extracted_from(self, sha256: str) -> set[str]:
         """Return the feature versions that were extracted from this content for any part."""
@@ -254,7 +255,7 @@ class Catalog:
         for part, version, source, raw in self.database.fetch_in(
             "SELECT part, version, source, raw FROM vectors WHERE part IN", map(int, rows)
         ):
-            found.setdefault(part, {})[version] = Vector(_values(raw), source)
+            found.setdefault(part, {})[version] = Vector(unpack(raw), source)
         return found
 
     def versions_of(self, rows: Iterable[int]) -> dict[int, set[str]]:
@@ -325,22 +326,15 @@ def _part(record: tuple[Any, ...]) -> Part:
     return Part(row, part_id, name, sha256, form, path, material, project, label, meta, created, updated)
 
 
-def _values(raw: bytes) -> FloatVector:
-    """Unpack one vector."""
-    return np.frombuffer(raw, dtype="<f8").astype(np.float64)
-
-
 def _matrix(version: str, records: Sequence[tuple[Any, ...]]) -> tuple[Int64Array, FloatMatrix]:
     if not records:
         return np.empty(0, dtype=np.int64), np.empty((0, 0))
     numbers, packed = zip(*records, strict=True)
-    width = len(packed[0])
-    joined = b"".join(packed)
-    if width % 8 or len(joined) != width * len(packed) or len(set(map(len, packed))) != 1:
+    values = unpack_rows(packed)
+    if values is None:
         raise CatalogueUnavailable(
             f"the {version} vectors in the catalogue have different lengths; it is damaged, or a plugin"
             f" changed {version} without a new name: migrate to another version, or ingest again",
             version=version,
         )
-    values = np.frombuffer(joined, dtype="<f8").reshape(len(packed), width // 8)
-    return np.array(numbers, dtype=np.int64), values.astype(np.float64, copy=False)
+    return np.array(numbers, dtype=np.int64), values

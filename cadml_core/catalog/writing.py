@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from cadml_core.catalog.engine import among, delete_among, lock, log_changes, select_among, storable, upsert
+from cadml_core.catalog.packing import pack
 from cadml_core.catalog.paths import text_to_path
 from cadml_core.catalog.records import Content, NewPart, Outcome, ReadBy, Status, Vector
 from cadml_core.catalog.removal import delete_orphans
@@ -45,7 +46,7 @@ _DROP_FEATURES = feature_lists.delete().where(among(feature_lists.c.sha256))
 
 
 def encode_values(values: Any) -> bytes:
-    """Pack raw values as little-endian float64.
+    """Pack raw values.
 
     Raises:
         InvalidInput: They are not one non-empty row of finite numbers.
@@ -61,7 +62,7 @@ def encode_values(values: Any) -> bytes:
         raise InvalidInput(
             f"a vector must be finite, found {array[position]} at position {position}", position=position
         )
-    return array.tobytes()
+    return pack(array)
 
 
 def _encode_meta(meta: Mapping[str, Any]) -> str:

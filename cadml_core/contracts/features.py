@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
@@ -39,6 +40,34 @@ class FeatureVersion(Protocol):
 
     def embed(self, values: FloatMatrix) -> FloatMatrix:
         """Map raw values (n, len(slots)) to float32 (n, e), row by row."""
+
+
+@runtime_checkable
+class RefinedVersion(FeatureVersion, Protocol):
+    """A feature version whose embedding finds candidates, and whose own distance ranks them.
+
+    An index holds the embedding, which is short; the first hits are ranked again by all raw values. The slots
+    come in blocks, as so many slots mean little one by one.
+    """
+
+    blocks: Mapping[str, slice]
+    """The places of each block's slots, by its name; disjoint and ascending."""
+    candidates: int
+    """How many of an index's first hits are worth ranking again."""
+
+    def refine(self, query: FloatVector, candidates: FloatMatrix) -> FloatVector:
+        """Return the distance of one part to each of others, float64 (n,): not negative, finite.
+
+        Args:
+            query: Raw values, (len(slots),).
+            candidates: Raw values, (n, len(slots)).
+        """
+
+    def block_shares(self, query: FloatVector, candidates: FloatMatrix) -> FloatMatrix:
+        """Return each block's share of what ``refine`` found, float64 (n, len(blocks)).
+
+        Shares are not negative. Each row sums to 1, or is all 0 where nothing differs.
+        """
 
 
 def comparable(feature: FeatureVersion, values: FloatMatrix) -> NDArray[np.bool_]:

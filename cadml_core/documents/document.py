@@ -1,7 +1,8 @@
 """What a reader learned of one file: counts, extents, measures and, on request, a mesh.
 
-Everything but the mesh and the feature list is the *document summary*: small, JSON, kept in the catalogue,
-and rich enough to compute every built-in feature version again without the file.
+Everything but the mesh, the boundary and the feature list is the *document summary*: small, JSON, kept in the
+catalogue, and rich enough to compute every built-in feature version again without the file, but for those
+that need a mesh.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from cadml_core.documents.boundary import Boundary
 from cadml_core.documents.feature_list import FeatureList
 from cadml_core.documents.invariants import Invariants
 
@@ -138,6 +140,8 @@ class CadDocument(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     """The exact features in place, kept beside the summary; None for meshes, and where there are too many."""
     mesh: TriangleMesh | None = None
     """Only where ``ReadLimits.mesh`` asked for one."""
+    boundary: Boundary | None = None
+    """Beside the mesh, where the file has exact faces and no more than the reader describes."""
 
     @property
     def entity_count(self) -> int:
@@ -167,10 +171,10 @@ class CadDocument(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
         )
 
     def without_mesh(self) -> CadDocument:
-        """Return the summary: the same document without its mesh and its feature list."""
-        if self.mesh is None and self.features is None:
+        """Return the summary: the same document without its mesh, its boundary and its feature list."""
+        if self.mesh is None and self.boundary is None and self.features is None:
             return self
-        return msgspec.structs.replace(self, mesh=None, features=None)
+        return msgspec.structs.replace(self, mesh=None, boundary=None, features=None)
 
 
 def _times(vector: Vector3, factor: float) -> Vector3:

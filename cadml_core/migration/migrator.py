@@ -13,6 +13,7 @@ from sqlalchemy.engine import Connection
 from cadml_core.catalog.counts import count_vectors
 from cadml_core.catalog.engine import CHUNK, lock, log_changes, upsert
 from cadml_core.catalog.exclusion import exclusive
+from cadml_core.catalog.packing import length
 from cadml_core.catalog.tables import parts, vectors
 from cadml_core.clock import Clock, SystemClock, timestamp
 from cadml_core.contracts.features import FeatureVersion
@@ -280,7 +281,7 @@ class _Tally:
         self._counts.update(one.method for one in moved)
         for one in moved:
             if one.raw is not None and one.from_version is not None:
-                vector_migrate_dimension_delta.observe(len(one.raw) // 8 - self._slots[one.from_version])
+                vector_migrate_dimension_delta.observe(length(one.raw) - self._slots[one.from_version])
             if one.method == "failed" and len(self._failures) < _FAILURES:
                 self._failures.append(MigrationFailure(one.source.id, one.reason or "unknown"))
         if self._progress is not None:

@@ -6,6 +6,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from cadml_core.catalog.packing import unpack
 from cadml_core.catalog.store import Catalog
 from cadml_core.contracts.features import FeatureVersion
 from cadml_core.documents.arrays import FloatMatrix, Int64Array
@@ -108,7 +109,7 @@ def _target_values(intake: Intake, version: str, rows: Int64Array) -> tuple[NDAr
     recomputation = Recomputation(intake, target)
     for moved in recomputation.move(sources, recomputation.from_files(sources)):
         if moved.raw is not None:
-            by_row[moved.source.row] = np.frombuffer(moved.raw, dtype="<f8")
+            by_row[moved.source.row] = unpack(moved.raw)
     kept = np.array([row in by_row for row in rows.tolist()], dtype=np.bool_)
     found = [by_row[row] for row in rows.tolist() if row in by_row]
     return kept, np.array(found).reshape(len(found), len(target.slots))

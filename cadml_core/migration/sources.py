@@ -10,6 +10,7 @@ import numpy as np
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from cadml_core.catalog.packing import length, pack, unpack
 from cadml_core.catalog.tables import contents, parts, vectors
 from cadml_core.contracts.features import FeatureVersion
 from cadml_core.documents.arrays import FloatVector
@@ -185,24 +186,22 @@ class Recomputation:
             return None, error.message
         except msgspec.DecodeError as error:
             return None, f"its document summary cannot be read ({error}): ingest the file again"
-        return values.astype("<f8", copy=False).tobytes(), None
+        return pack(values), None
 
     def _by_name(self, version: str, group: Sequence[Source]) -> list[Moved]:
         slots = self._features[version].slots
-        fitting = [source for source in group if len(source.vectors[version]) == 8 * len(slots)]
-        joined = b"".join(source.vectors[version] for source in fitting)
-        values = convert_by_name(
-            np.frombuffer(joined, dtype="<f8").reshape(len(fitting), len(slots)), slots, self.target.slots
-        ).astype("<f8")
+        fitting = [source for source in group if length(source.vectors[version]) == len(slots)]
+        rows = [unpack(source.vectors[version]) for source in fitting]
+        values = convert_by_name(np.array(rows).reshape(len(rows), len(slots)), slots, self.target.slots)
         moved = [
-            Moved(source, "by_name", line.tobytes(), version)
+            Moved(source, "by_name", pack(line), version)
             for source, line in zip(fitting, values, strict=True)
         ]
         reason = f"its {version} vector does not have the {len(slots)} slots of {version}"
         return moved + [
             Moved(source, "failed", None, version, reason)
             for source in group
-            if len(source.vectors[version]) != 8 * len(slots)
+            if length(source.vectors[version]) != len(slots)
         ]
 
 

@@ -265,7 +265,13 @@ def _settled(adapter: str, document: Any, stated: LengthUnit | None) -> CadDocum
         warnings = (EMPTY_WARNING,)
     if stated and clean.unit != stated.name and not clean.empty:
         warnings += (_unit_unused(adapter, clean.unit, stated),)
-    return msgspec.structs.replace(clean, warnings=warnings, mesh=document.mesh, features=document.features)
+    return msgspec.structs.replace(
+        clean,
+        warnings=warnings,
+        mesh=document.mesh,
+        boundary=document.boundary,
+        features=document.features,
+    )
 
 
 def _packed(adapter: str, document: CadDocument) -> bytes:

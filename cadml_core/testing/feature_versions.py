@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from cadml_core.contracts.features import FeatureVersion
+from cadml_core.contracts.features import FeatureVersion, RefinedVersion
 from cadml_core.documents.document import (
     BoundingBox,
     CadDocument,
@@ -155,6 +155,27 @@ class FeatureVersionContract:
         assert np.isfinite(together).all()
         alone = np.concatenate([version.embed(values[row : row + 1]) for row in range(len(values))])
         np.testing.assert_array_equal(together, alone)
+
+    def test_refined_distances_are_finite_and_row_by_row(self, version: FeatureVersion) -> None:
+        """Where a version ranks candidates itself: a distance of at least 0 for each, whatever the others.
+
+        Its shares by block sum to 1, or are 0.
+        """
+        if not isinstance(version, RefinedVersion):
+            return
+        values = np.stack([version.extract(document) for document in documents_for(version)])
+        for query in values:
+            distances, shares = version.refine(query, values), version.block_shares(query, values)
+            assert distances.shape == (len(values),)
+            assert np.isfinite(distances).all()
+            assert (distances >= 0.0).all()
+            alone = [version.refine(query, values[row : row + 1])[0] for row in range(len(values))]
+            np.testing.assert_allclose(distances, alone, rtol=1e-9, atol=1e-9)
+            assert shares.shape == (len(values), len(version.blocks))
+            assert (shares >= 0.0).all()
+            sums = shares.sum(axis=1)
+            np.testing.assert_allclose(sums, sums > 0.0, atol=1e-9)
+        assert version.refine(values[0], values[:0]).shape == (0,)
 
     def test_embedding_of_nothing(self, version: FeatureVersion) -> None:
         """No rows in, no rows out, with the same width as ever."""

@@ -19,9 +19,10 @@ from pathlib import Path
 from typing import Any
 
 import click
+import numpy as np
 
 import cadml_core
-from cadml_core import DurableIndex, VectorIndex, metrics
+from cadml_core import DurableIndex, RefinedVersion, VectorIndex, metrics
 from cadml_core.contracts.features import FeatureVersion
 from cadml_core.errors import ERROR_CODES
 from cadml_core.plugins import hookspecs
@@ -267,7 +268,10 @@ def features() -> str:
         "# Feature slots\n\nRaw values, in the order they are stored. A version is the slots up to it:"
         f" {sizes}.\n\n" + _slots(plan["v4"])
     )
-    return page + "".join(f"\n## {name}\n\n{_slots(version)}" for name, version in versions.items())
+    for name, version in versions.items():
+        refined = isinstance(version, RefinedVersion)
+        page += block_table(version) if refined else f"\n## {name}\n\n{_slots(version)}"
+    return page
 
 
 def _slots(version: FeatureVersion) -> str:
@@ -276,6 +280,24 @@ def _slots(version: FeatureVersion) -> str:
         for index, slot in enumerate(version.slots)
     ]
     return table("index", "name", "group", "since", "unit", "meaning", rows=rows)
+
+
+def block_table(version: RefinedVersion) -> str:
+    """Return the blocks of a version that has too many slots to list."""
+    rows = [
+        (
+            f"`{name}`",
+            f"{place.start} to {place.stop - 1}",
+            version.slots[place.start].description.split(";")[0],
+        )
+        for name, place in version.blocks.items()
+    ]
+    return (
+        f"\n## {version.name}\n\n{len(version.slots)} slots in blocks; an index holds"
+        f" {version.embed(np.zeros((1, len(version.slots)))).shape[1]} dimensions made of them, and its first"
+        f" {version.candidates} hits can be ranked again by all.\n\n"
+        + table("block", "slots", "meaning", rows=rows)
+    )
 
 
 def http_api() -> str:

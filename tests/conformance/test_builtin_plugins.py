@@ -14,7 +14,7 @@ REGISTRY = load_plugins(Settings(safe_mode=True)).registry
 
 @pytest.mark.parametrize("name", REGISTRY.features)
 class TestFeatureVersions(FeatureVersionContract):
-    """v1 to v4."""
+    """v1 to v4, and shape."""
 
     @pytest.fixture
     def version(self, name: str) -> FeatureVersion:
@@ -44,6 +44,6 @@ class TestOpcodePolicies(OpcodePolicyContract):
 
 def test_there_is_something_to_check() -> None:
     """An empty registry would make every test above vanish."""
-    assert set(REGISTRY.features) == {"v1", "v2", "v3", "v4", "identity"}
+    assert set(REGISTRY.features) == {"v1", "v2", "v3", "v4", "identity", "shape"}
     assert set(REGISTRY.vectors) == {"faiss", "memory"}
     assert set(REGISTRY.policies) == {"audit", "blacklist", "whitelist"}

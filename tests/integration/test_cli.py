@@ -248,7 +248,7 @@ def test_evaluate_compares_spaces(run: Run, folder: Path) -> None:
     rows = parsed(run("evaluate", "--label", "parent", "--json"))
     assert {(row["feature_version"], row["metric"]) for row in rows} == {
         (version, metric)
-        for version in ("v1", "v2", "v3", "v4", "identity")
+        for version in ("v1", "v2", "v3", "v4", "identity", "shape")
         for metric in ("scaled", "cosine_raw")
     }
     for row in rows:

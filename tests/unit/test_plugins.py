@@ -347,6 +347,6 @@ def test_the_built_ins_load_and_satisfy_the_defaults() -> None:
     assert {record.status for record in own} == {"loaded"}
     require_chosen(loaded.registry, settings())
     assert set(loaded.registry.formats) == {"dxf", "stl", "step", "iges"}
-    assert set(loaded.registry.features) == {"v1", "v2", "v3", "v4", "identity"}
+    assert set(loaded.registry.features) == {"v1", "v2", "v3", "v4", "identity", "shape"}
     assert set(loaded.registry.policies) == {"blacklist", "audit", "whitelist"}
     assert set(loaded.registry.vectors) == {"faiss", "memory"}

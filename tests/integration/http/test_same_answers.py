@@ -28,7 +28,7 @@ from tests.integration.http.server import (
 )
 
 WRONG = "v9"
-SENTENCE = "no feature version 'v9'; installed: identity, v1, v2, v3, v4"
+SENTENCE = "no feature version 'v9'; installed: identity, shape, v1, v2, v3, v4"
 FILE = "size 11.stl"
 
 

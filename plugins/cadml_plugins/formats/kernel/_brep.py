@@ -11,8 +11,9 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from cadml_core import BoundingBox, FeatureList, Invariants, MassProperties, ReadLimits
+from cadml_core import Boundary, BoundingBox, FeatureList, Invariants, MassProperties, ReadLimits
 from cadml_plugins.formats.kernel import (
+    _boundary,
     _cross_check,
     _doubts,
     _extents,
@@ -53,6 +54,10 @@ class Census:
     box: BoundingBox | None = None
     invariants: Invariants | None = None
     features: FeatureList | None = None
+    measured: list[tuple[Shape, float]] = field(default_factory=list)
+    """The faces of one part with their areas, 0 for one that could not be measured."""
+    boundary: Boundary | None = None
+    """Of the whole, where a mesh is wanted."""
     warnings: list[str] = field(default_factory=list)
     doubts: list[str] = field(default_factory=list)
     """Why the volume may be wrong; none where it is reliable."""
@@ -82,8 +87,10 @@ class Census:
         try:
             area = abs(integrals.add(face, kind))
         except Failure:
+            self.measured.append((face, 0.0))
             return False
         found.faces.append(FoundFace(face, name, area, integrals.last))
+        self.measured.append((face, area if math.isfinite(area) else 0.0))
         if math.isfinite(area):
             self.areas[name] = self.areas.get(name, 0.0) + area
         return math.isfinite(area)
@@ -117,6 +124,7 @@ def measure(shape: Shape, limits: ReadLimits, namer: Namer, doubts: Sequence[str
     check_validity = sum(part.faces for part in parts) <= VALIDITY_FACES
     budget = Budget()
     bodies = []
+    boundaries: list[tuple[_boundary.Columns | None, int]] = []
     for part in parts:
         counts, found = Census(solids=int(part.solid)), Found()
         mass = _measure_part(part, namer, budget, counts, found)
@@ -129,6 +137,9 @@ def measure(shape: Shape, limits: ReadLimits, namer: Namer, doubts: Sequence[str
             Body(found, part.placements, part.solid, mass, _middle(_bounds(part.shapes)), not counts.doubts)
         )
         census.add(counts, len(part.placements))
+        if limits.mesh is not None and counts.faces:
+            boundaries.append((_boundary.collect(counts.measured, namer), len(part.placements)))
+    census.boundary = _boundary.join(boundaries)
     census.box = _extents.bounding_box(shape, census.warnings)
     census.mass = _add_masses(solids, sheets, census)
     census.invariants, census.features = identity(bodies, reliable=not census.doubts)

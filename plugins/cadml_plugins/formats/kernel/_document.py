@@ -137,6 +137,7 @@ def _exact_fields(census: _brep.Census, notes: list[str]) -> dict[str, Any]:
         "mass": census.mass,
         "invariants": census.invariants,
         "features": census.features,
+        "boundary": census.boundary,
     }
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cadml_plugins.formats.kernel import _geometry
+from cadml_plugins.formats.kernel import _geometry, _topology
 from cadml_plugins.formats.kernel._geometry import xyz
 from cadml_plugins.formats.kernel._occt import Failure, Shape, kernel_class, kernel_function
 
@@ -44,16 +44,24 @@ _as_face = kernel_function("TopoDS", "Face")
 
 
 class Namer:
-    """Names the faces and edges of one file. It examines a bounded number of free-form ones."""
+    """Names the faces and edges of one file. It examines a bounded number of free-form ones, each once."""
 
     def __init__(self) -> None:
         self._faces, self._edges = FREE_FORM_FACES, FREE_FORM_EDGES  # how many may still be examined
+        self._index = _topology.ShapeIndex()
+        self._known: dict[int, str] = {}
 
     def surface(self, face: Shape, kind: str) -> str:
         """Return the name of the elementary surface that the face is, else ``kind``."""
-        if kind in _geometry.ELEMENTARY or not self._faces:
+        if kind in _geometry.ELEMENTARY:
             return kind
-        self._faces -= 1
+        number = self._index.number(face)
+        if number not in self._known and self._faces:
+            self._faces -= 1
+            self._known[number] = self._surface(face, kind)
+        return self._known.get(number, kind)
+
+    def _surface(self, face: Shape, kind: str) -> str:
         try:
             if kind == "revolution":
                 return _revolved(_Surface(_as_face(face), False)) or kind
@@ -65,13 +73,16 @@ class Namer:
 
     def curve(self, edge: Shape, kind: str) -> str:
         """Return the name of the elementary curve that the edge is, else ``kind``."""
-        if kind in _CURVES or not self._edges:
+        if kind in _CURVES:
             return kind
-        self._edges -= 1
-        try:
-            return _recognised(edge, _CURVES) or kind
-        except Failure:
-            return kind
+        number = self._index.number(edge)
+        if number not in self._known and self._edges:
+            self._edges -= 1
+            try:
+                self._known[number] = _recognised(edge, _CURVES) or kind
+            except Failure:
+                self._known[number] = kind
+        return self._known.get(number, kind)
 
 
 def _recognised(shape: Shape, figures: Mapping[str, Any]) -> str | None:

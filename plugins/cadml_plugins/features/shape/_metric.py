@@ -1,0 +1,172 @@
+"""The distance between parts: whitened figures of the surface and of the exact faces, side by side."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cadml_core import CadmlError, FloatMatrix
+from cadml_plugins.features.shape._description import BLOCKS, PLACES, PRESENCE
+from cadml_plugins.features.shape._normal import SIDES, rooted, standard
+from cadml_plugins.features.shape._surface import Floats
+
+WEIGHTS = Path(__file__).with_name("weights.npz")
+INDEXED = 64
+"""Leading components of the surface's vector that an index holds."""
+CAP = 2.0
+"""The exact faces count at most this many times what is usual at the distance of the surfaces: a fillet makes
+other faces of many and changes little."""
+_ROWS = 64
+"""Rows multiplied at a time: products of one shape have the same bits wherever a row stands."""
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One part of the distance: a linear map of standardised figures."""
+
+    mean: Floats
+    deviation: Floats
+    matrix: Floats
+    """(figures, components), the first components separating parts most."""
+    offset: Floats
+    median: float
+    """Of the squared distance between unrelated parts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where parts lie: components of both sides, (n, components), and which parts have exact faces, (n,)."""
+
+    mesh: Floats
+    brep: Floats
+    exact: NDArray[np.bool_]
+
+
+class Metric:
+    """What ``contrib/scripts/fit_shape.py`` has learned.
+
+    Args:
+        path: Its file.
+
+    Raises:
+        CadmlError: The file is missing, incomplete, or has values that are not finite.
+    """
+
+    def __init__(self, path: Path = WEIGHTS) -> None:
+        weights = _load(path)
+        self._sides = {
+            name: Side(
+                weights[f"{name}_mean"],
+                weights[f"{name}_deviation"],
+                weights[f"{name}_matrix"],
+                weights[f"{name}_offset"],
+                float(weights[f"{name}_median"]),
+            )
+            for name in SIDES
+        }
+        self._at, self._expected = weights["expected_at"], weights["expected"]
+
+    def components(self, values: FloatMatrix, name: str, count: int | None = None) -> Floats:
+        """Return the whitened components of one side, (n, count), of raw values, (n, WIDTH)."""
+        side = self._sides[name]
+        rows = standard(rooted(values)[:, SIDES[name]], side.mean, side.deviation)
+        padded = np.zeros((-(-len(rows) // _ROWS) * _ROWS, rows.shape[1]))
+        padded[: len(rows)] = rows
+        matrix = np.ascontiguousarray(side.matrix[:, :count])
+        blocks = [padded[start : start + _ROWS] @ matrix for start in range(0, len(padded), _ROWS)]
+        found = np.concatenate([np.empty((0, matrix.shape[1])), *blocks])
+        components: Floats = found[: len(rows)] - side.offset[:count]
+        return components
+
+    def index_vectors(self, values: FloatMatrix) -> FloatMatrix:
+        """Return the vectors to index, float32 (n, INDEXED): 1 apart is usual between unrelated parts."""
+        scale = np.sqrt(self._sides["mesh"].median)
+        vectors: NDArray[np.float32] = (self.components(values, "mesh", INDEXED) / scale).astype(np.float32)
+        return vectors
+
+    def place(self, values: FloatMatrix) -> Places:
+        """Return where raw values, (n, WIDTH), lie, for ``between``."""
+        mesh, brep = (self.components(values, name) for name in SIDES)
+        return Places(mesh, brep, values[:, PRESENCE - 1] > 0.0)
+
+    def between(self, places: Places, position: int = 0) -> tuple[Floats, Floats]:
+        """Return both parts of the squared distance of every part to one, (n,) each, over their medians.
+
+        Where one of the two has no exact faces, what is usual at the distance of the surfaces stands in.
+        """
+        mesh, brep = (_squared(rows, position) for rows in (places.mesh, places.brep))
+        usual = np.interp(mesh, self._at, self._expected)
+        known = places.exact & places.exact[position]
+        brep = np.where(known, np.minimum(brep, CAP * usual), usual)
+        return mesh / self._sides["mesh"].median, brep / self._sides["brep"].median
+
+    def distances(self, places: Places, position: int = 0) -> Floats:
+        """Return the distance of every part to one of them, (n,): 1 is usual between unrelated parts."""
+        mesh, brep = self.between(places, position)
+        result: Floats = np.sqrt((mesh + brep) / 2)
+        return result
+
+    def shares(self, query: Floats, others: FloatMatrix) -> Floats:
+        """Return each block's share of the squared distance, (n, number of blocks).
+
+        A block's part is the product of what it adds to the difference with the whole difference; parts below
+        0, of blocks that make others count less, are left out. Rows sum to 1, or are 0 where nothing differs.
+        """
+        together: Floats = np.vstack([query, others]).astype(np.float64)
+        figures = rooted(together)
+        squares = self.between(self.place(together))
+        result = np.zeros((len(others), len(BLOCKS)))
+        for (name, place), square in zip(SIDES.items(), squares, strict=True):
+            side = self._sides[name]
+            rows = standard(figures[:, place], side.mean, side.deviation)
+            difference = rows[1:] - rows[0]
+            parts = difference * ((difference @ side.matrix) @ side.matrix.T)
+            own = _blocks_of(place)
+            ends = [list(PLACES.values())[number].start - place.start for number in own]
+            result[:, own] = _to_one(np.maximum(np.add.reduceat(parts, ends, axis=1), 0.0)) * square[1:, None]
+        return _to_one(result)
+
+
+def _blocks_of(place: slice) -> list[int]:
+    starts = [block.start for block in PLACES.values()]
+    return [number for number, start in enumerate(starts) if place.start <= start < place.stop]
+
+
+def _to_one(rows: Floats) -> Floats:
+    totals = rows.sum(axis=1, keepdims=True)
+    return rows / np.where(totals > 0.0, totals, 1.0)
+
+
+def _squared(components: Floats, position: int) -> Floats:
+    difference = components - components[position]
+    squares: Floats = np.einsum("ij,ij->i", difference, difference)
+    return squares
+
+
+def _load(path: Path) -> dict[str, Floats]:
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            weights = {name: file[name].astype(np.float64) for name in file.files}
+    except (OSError, ValueError, EOFError, KeyError) as error:
+        raise _unusable(path, f"cannot be read ({error})") from error
+    widths = {f"{name}_mean": place.stop - place.start for name, place in SIDES.items()}
+    for name, width in widths.items():
+        if name not in weights or weights[name].shape != (width,):
+            found = weights[name].shape if name in weights else "nothing"
+            raise _unusable(path, f"has {found} as {name}, expected ({width},)")
+    for name, values in weights.items():
+        if not np.isfinite(values).all():
+            raise _unusable(path, f"has values that are not finite in {name}")
+    return weights
+
+
+def _unusable(path: Path, why: str) -> CadmlError:
+    return CadmlError(
+        f"the weights of the feature version shape, {path.name}, are unusable: the file {why}; install cadml"
+        " again, or write them with contrib/scripts/fit_shape.py",
+        stage="features",
+        version="shape",
+    )

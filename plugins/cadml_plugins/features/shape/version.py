@@ -1,0 +1,113 @@
+"""The feature version ``shape``: similar parts, whatever their place, format and mesh."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+
+from cadml_core import (
+    CadDocument,
+    DimensionMismatch,
+    FeatureSlot,
+    FeatureVersion,
+    FloatMatrix,
+    FloatVector,
+    Metric,
+    UnsupportedContent,
+    hookimpl,
+)
+from cadml_plugins.features.shape import _metric
+from cadml_plugins.features.shape._description import BLOCKS, PLACES, WIDTH, describe
+
+_FLAGS = (("surface", "1 where there is a surface"), ("exact", "1 where there are exact faces"))
+
+
+def _slots() -> Iterable[FeatureSlot]:
+    for name, meaning in _FLAGS:
+        yield FeatureSlot(f"shape_{name}", "geometric", "shape", "1", meaning)
+    for name, (width, meaning) in BLOCKS.items():
+        for number in range(width):
+            yield FeatureSlot(
+                f"{name}_{number:03}", "geometric", "shape", "1", f"{meaning}; {number + 1} of {width}"
+            )
+
+
+class ShapeVersion:
+    """Blocks of figures of the surface and, where the file has them, of exact faces and edges.
+
+    The embedding holds what separates surfaces most; ``refine`` ranks candidates by all figures.
+    """
+
+    name = "shape"
+    needs_mesh = True
+    metric: Metric = "l2"
+    slots: tuple[FeatureSlot, ...] = tuple(_slots())
+    blocks: Mapping[str, slice] = PLACES
+    candidates = 200
+
+    def __init__(self) -> None:
+        self._metric = _metric.Metric()
+
+    def __reduce__(self) -> tuple[type[ShapeVersion], tuple[()]]:
+        """Travel to the reader processes by name."""
+        return (ShapeVersion, ())
+
+    def extract(self, document: CadDocument) -> FloatVector:
+        """Return the raw values: float64 (len(slots),), zeros where there is no facet with an area.
+
+        Raises:
+            UnsupportedContent: The document holds geometry, but no surface.
+        """
+        if document.mesh is None:
+            if document.empty:
+                return np.zeros(WIDTH)
+            raise UnsupportedContent(
+                f"shape describes surfaces, and this {document.format} document has none: drawings,"
+                " wireframes and points are compared by v1 to v4"
+            )
+        return describe(document.mesh, document.boundary, (document.solid_count, document.shell_count))
+
+    def embed(self, values: FloatMatrix) -> FloatMatrix:
+        """Map raw values (n, len(slots)) to float32 (n, 64).
+
+        Raises:
+            DimensionMismatch: ``values`` has another number of columns.
+        """
+        _check(values)
+        return self._metric.index_vectors(values)
+
+    def refine(self, query: FloatVector, candidates: FloatMatrix) -> FloatVector:
+        """Return the distance of one part to each of others by all figures, float64 (n,).
+
+        Where one of the two has no exact faces, what their distance usually is stands in for it, so that
+        formats stay comparable; copies are then not at 0. About 1 between unrelated parts.
+
+        Raises:
+            DimensionMismatch: A vector has another length than there are slots.
+        """
+        _check(query[np.newaxis])
+        _check(candidates)
+        together: FloatVector = np.vstack([query, candidates]).astype(np.float64)
+        return self._metric.distances(self._metric.place(together))[1:]
+
+    def block_shares(self, query: FloatVector, candidates: FloatMatrix) -> FloatMatrix:
+        """Return each block's share of the squared refined distance, float64 (n, len(blocks)).
+
+        Raises:
+            DimensionMismatch: A vector has another length than there are slots.
+        """
+        _check(query[np.newaxis])
+        _check(candidates)
+        return self._metric.shares(query, candidates)
+
+
+def _check(values: FloatMatrix) -> None:
+    if values.ndim != 2 or values.shape[1] != WIDTH:
+        raise DimensionMismatch(expected=WIDTH, found=values.shape[-1])
+
+
+@hookimpl
+def cadml_feature_versions() -> Iterable[FeatureVersion]:
+    """Register the version."""
+    return [ShapeVersion()]
