@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from sklearn.dummy import DummyClassifier
@@ -72,7 +73,10 @@ def test_bad_reloads_under_load_change_no_answer(tmp_path: Path) -> None:
     assert state["last_error"]["stage"] == "model_reload"
 
 
-OWN_MODELS = {"PYTHONPATH": str(Path(__file__).parents[3]), "MODEL_OPCODE_WHITELIST": "tests.*"}
+OWN_MODELS: dict[str, Any] = {
+    "PYTHONPATH": str(Path(__file__).parents[3]),
+    "MODEL_OPCODE_WHITELIST": "tests.*",
+}
 """Models of these tests are classes of their own."""
 
 
