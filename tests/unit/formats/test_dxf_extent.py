@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import ezdxf
 import numpy as np
 import pytest
@@ -42,7 +44,7 @@ def test_a_spline_of_uneven_knots_keeps_its_bends(seed: int) -> None:
     found = outline(spline)
     curve = spline.construction_tool()
     spans = np.unique(curve.knots())
-    places = np.concatenate([np.linspace(*pair, 500) for pair in zip(spans, spans[1:], strict=False)])
+    places = np.concatenate([np.linspace(*pair, 500) for pair in itertools.pairwise(spans)])
     exact = np.array([point.xyz for point in curve.points(places.tolist())])
     assert found.min(axis=0) == pytest.approx(exact.min(axis=0), abs=1e-2)
     assert found.max(axis=0) == pytest.approx(exact.max(axis=0), abs=1e-2)
