@@ -98,6 +98,20 @@ def test_searches_and_sizes_are_shown(client: Client) -> None:
     assert after['vector_index_size{backend="faiss"}'] == len(stored)
 
 
+def test_a_server_that_cannot_work_yet_says_so(client: Client, app: Litestar) -> None:
+    """503 with what is missing, while ``/health`` answers; afterwards it is ready again."""
+    services = app.state["services"]
+    services.warm = False
+    try:
+        answer = client.get("/ready")
+        assert (answer.status_code, answer.json()["code"]) == (503, "NOT_READY")
+        assert answer.json()["context"] == {"catalogue": "ok", "index": "is being built"}
+        assert client.get("/health").status_code == 200
+    finally:
+        services.warm = True
+    assert client.get("/ready").status_code == 200
+
+
 class _Contexts(logging.Handler):
     """Keeps each line with the request id that it would carry."""
 
