@@ -134,6 +134,13 @@ def hostile_live(session: nox.Session) -> None:
 
 
 @nox.session
+def monitoring(session: nox.Session) -> None:
+    """Run every query of rules and dashboard in a real Prometheus that scrapes a server; fire an alert."""
+    session.install("-e", ".", *group("test"))
+    session.run("python", "-m", "tests.integration.http.monitoring_live")
+
+
+@nox.session
 def corpus(session: nox.Session) -> None:
     """Read every real file below CADML_CORPUS and print a table by format."""
     folder = session.env.get("CADML_CORPUS") or os.environ.get("CADML_CORPUS")
