@@ -106,7 +106,11 @@ def main(check: bool) -> int:
         print(table(raised, tested))
         return 0
     found = list(faults(raised, tested))
-    print("\n".join(found) or f"{len(ERROR_CODES)} codes are documented, raised and tested.")
+    waiting = sorted(PLANNED - raised.keys())
+    complete = f"{len(ERROR_CODES) - len(waiting)} codes are documented, raised and tested."
+    print("\n".join(found) or complete)
+    if waiting:
+        print("Documented only, as planned:", ", ".join(waiting))
     return 1 if found else 0
 
 
