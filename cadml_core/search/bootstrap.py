@@ -28,11 +28,7 @@ class Figure(msgspec.Struct, frozen=True):
 
 class Bootstrap:
     """Draws the same samples for the same seed and number of queries, so that figures of two feature versions
-    over the same queries can be compared query by query.
-
-    Args:
-        seed: Of the draws.
-    """
+    over the same queries can be compared query by query."""
 
     def __init__(self, seed: int = 0) -> None:
         self._seed = seed

@@ -57,12 +57,7 @@ def bind(settings: Settings) -> socket.socket:
 
 
 def run(settings: Settings, listener: socket.socket) -> None:
-    """Serve until a signal comes; then finish what was accepted.
-
-    Args:
-        settings: With keys.
-        listener: From ``bind``.
-    """
+    """Serve on a socket of ``bind`` until a signal comes; then finish what was accepted."""
     hide()
     with shared_metrics(settings.server_workers):
         if settings.server_workers == 1:

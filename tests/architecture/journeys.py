@@ -30,12 +30,12 @@ PACKAGES = tuple(
 )
 # An upload asks the table of refused contents, writes the words by which its part is found, and asks which
 # process of a model answers, each a file of its own, and passes reading/reading.py: the host checks what a
-# reader process says before it believes it. A reload passes seven files for the state of a model: the stand-
-# ins that make it visible, denied names, entries of the setting, dangerous attributes, arrays, descriptions
-# of calls, and the view of the policies on all these. It starts a process, in the sandbox and on rows from
-# the catalogue.
+# reader process says before it believes it. A reload passes seven files for the state of a model: the
+# stand-ins that make it visible, denied names, entries of the setting, dangerous attributes, arrays,
+# descriptions of calls, and the view of the policies on all these. It starts a process, in the sandbox and on
+# rows from the catalogue.
 # Both write or read raw values, by the packing that the catalogue and migrations share.
-LIMITS = {"upload": 30, "search": 14, "ingest": 9, "reload": 43}
+LIMITS = {"upload": 31, "search": 14, "ingest": 9, "reload": 43}
 """Most files of each journey: an upload with similarity, a search by id, an ingest of an unchanged file, and
 a reload of a model. An ingest says which of the files that could not be read are settled."""
 

@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from sklearn.dummy import DummyClassifier
@@ -72,6 +73,13 @@ def test_bad_reloads_under_load_change_no_answer(tmp_path: Path) -> None:
     assert state["last_error"]["stage"] == "model_reload"
 
 
+OWN_MODELS: dict[str, Any] = {
+    "PYTHONPATH": str(Path(__file__).parents[3]),
+    "MODEL_OPCODE_WHITELIST": "tests.*",
+}
+"""Models of these tests are classes of their own."""
+
+
 def test_a_model_that_turns_costs_answers_only(tmp_path: Path) -> None:
     """One that dies once it serves: every upload is stored and answered, the answers that it owes are null
     with a warning, and the model before it serves by itself."""
@@ -80,7 +88,7 @@ def test_a_model_that_turns_costs_answers_only(tmp_path: Path) -> None:
     (folder / "good.pkl").write_bytes(pickle.dumps(Constant("bolt")))
     (folder / "dies.pkl").write_bytes(pickle.dumps(Dies("nut")))
     with (
-        LiveServer(tmp_path, PYTHONPATH=str(Path(__file__).parents[3])) as server,
+        LiveServer(tmp_path, **OWN_MODELS) as server,
         server.client() as client,
     ):
         client.headers.update(ADMIN_HEADERS)
@@ -109,7 +117,7 @@ def test_a_model_that_turns_costs_answers_only(tmp_path: Path) -> None:
     assert (health["process"], health["quarantined"]) == ("ready", 1)
     assert 'model_prediction_failures_total{reason="died"} 3.0' in metrics
     assert "model_quarantine_total 1.0" in metrics
-    with LiveServer(tmp_path) as server, server.client() as client:
+    with LiveServer(tmp_path, **OWN_MODELS) as server, server.client() as client:
         state = client.get("/api/v1/model/version").json()
     assert state["current"]["path"] == "good.pkl"
     assert [one["path"] for one in state["quarantined"]] == ["dies.pkl"]
@@ -120,7 +128,7 @@ def test_the_server_ends_without_waiting_for_a_model(tmp_path: Path) -> None:
     folder = tmp_path / "models"
     folder.mkdir()
     (folder / "sleeps.pkl").write_bytes(pickle.dumps(Sleeps("x")))
-    with LiveServer(tmp_path, PYTHONPATH=str(Path(__file__).parents[3])) as server:
+    with LiveServer(tmp_path, **OWN_MODELS) as server:
 
         def reload() -> tuple[int, str]:
             with server.client() as client:

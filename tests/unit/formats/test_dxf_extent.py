@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
+
+import ezdxf
 import numpy as np
 import pytest
 
 from cadml_plugins.formats.dxf._extent import reduced, robust_extent
+from cadml_plugins.formats.dxf._outlines import outline
 
 
 def reach(points: np.ndarray, directions: np.ndarray) -> np.ndarray:
@@ -27,6 +31,23 @@ def test_a_flat_outline_keeps_its_extents(trial: int) -> None:
         points[:] = points[0]
     directions = noise.normal(size=(40, 3))
     assert reach(reduced(points), directions) == pytest.approx(reach(points, directions))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_spline_of_uneven_knots_keeps_its_bends(seed: int) -> None:
+    """A bend within a short interval of the parameter belongs to the box; the error is below 1e-4 of it."""
+    noise = np.random.default_rng(seed)
+    knots = np.cumsum(10.0 ** noise.uniform(-4, 2, 37))
+    control = [(x, y, 0.0) for x, y in noise.uniform(-50, 50, (40, 2)).tolist()]
+    spline = ezdxf.new().modelspace().add_open_spline(control, degree=3)
+    spline.knots = [0.0] * 4 + (knots[:36] - knots[0] + 1e-4).tolist() + [float(knots[36] - knots[0])] * 4
+    found = outline(spline)
+    curve = spline.construction_tool()
+    spans = np.unique(curve.knots())
+    places = np.concatenate([np.linspace(*pair, 500) for pair in itertools.pairwise(spans)])
+    exact = np.array([point.xyz for point in curve.points(places.tolist())])
+    assert found.min(axis=0) == pytest.approx(exact.min(axis=0), abs=1e-2)
+    assert found.max(axis=0) == pytest.approx(exact.max(axis=0), abs=1e-2)
 
 
 def test_a_dense_outline_becomes_small() -> None:

@@ -297,6 +297,16 @@ def test_the_names_of_many_roots_are_cut() -> None:
     assert _document._names([f"part {number}" for number in range(7)]).endswith("part 4 and 2 more")
 
 
+def test_an_open_tessellated_model_is_doubted(tmp_path: Path) -> None:
+    """Facets in a STEP file are judged as those of an STL file are: an open mesh has a formal volume."""
+    sheet = parts.faceted(parts.compound(parts.faces(parts.box())[:5]), tmp_path)
+    path = parts.write_step(sheet, tmp_path / "part.step", schema="AP242DIS")
+    document = step.StepAdapter().read(path, ReadLimits())
+    assert document.facet_count == 10
+    assert document.mass is None or not document.mass.reliable
+    assert any("not closed" in warning for warning in document.warnings)
+
+
 def helical_strip(turns: int, pitch: float = 2.0, radius: float = 4.0, height: float = 1.0) -> Any:
     """Return a face of a cylinder that winds around it, as the crest of a thread does."""
     surface = kernel_class("Geom_CylindricalSurface")(kernel_class("gp_Ax3")(), radius)

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 from ezdxf.lldxf.const import DXFError
-from ezdxf.math import OCS, Vec3
+from ezdxf.math import OCS, BSpline, Vec3
 from numpy.typing import NDArray
 
 Points = NDArray[np.float64]
@@ -180,8 +180,26 @@ def _spline(entity: Any) -> Points | list[Triple]:
     control = len(entity.control_points)
     if 2 <= control <= _MOST_CONTROL_POINTS and entity.dxf.degree <= _HIGHEST_DEGREE:
         with suppress(ValueError, ArithmeticError, DXFError):
-            return np.array([point.xyz for point in entity.construction_tool().approximate(8 * control)])
+            return _along(entity.construction_tool())
     return [Vec3(point).xyz for point in (*entity.control_points, *entity.fit_points)]
+
+
+def _along(curve: BSpline) -> Points:
+    """Return points of a spline: several between its knots, and more where it reaches furthest.
+
+    Points at equal steps of the parameter would miss the bends of a spline whose knots are not uniform.
+    """
+    knots = np.unique(np.clip(curve.knots(), 0.0, curve.max_t))
+    steps = np.linspace(0.0, 1.0, max(8, 64 // max(1, len(knots) - 1)), endpoint=False)
+    places = np.append((knots[:-1, None] + np.diff(knots)[:, None] * steps).ravel(), knots[-1])
+    points = _points(curve, places)
+    furthest = {*points.argmin(axis=0).tolist(), *points.argmax(axis=0).tolist()}
+    near = [np.linspace(places[max(k - 1, 0)], places[min(k + 1, len(places) - 1)], 33) for k in furthest]
+    return np.concatenate((points, _points(curve, np.concatenate(near))))
+
+
+def _points(curve: BSpline, places: NDArray[np.float64]) -> Points:
+    return np.array([point.xyz for point in curve.points(places.tolist())])
 
 
 def _lwpolyline(entity: Any) -> Points:

@@ -6,17 +6,23 @@ from typing import Any
 
 import numpy as np
 
-from cadml_core import LimitExceeded, ReadLimits
+from cadml_core import LimitExceeded, ReadLimits, TriangleMesh
 from cadml_plugins.formats.kernel import _tessellation, _topology
 from cadml_plugins.formats.kernel._occt import Shape
+from cadml_plugins.formats.mesh._doubts import doubts, without_astray_shells
 from cadml_plugins.formats.mesh._invariants import mesh_invariants
 from cadml_plugins.formats.mesh._measures import FacetMeasures
 from cadml_plugins.formats.mesh._topology import analyse
 from cadml_plugins.formats.mesh._welding import weld
 
 
-def describe(shape: Shape, limits: ReadLimits) -> dict[str, Any]:
+def describe(shape: Shape, limits: ReadLimits, warnings: list[str]) -> dict[str, Any]:
     """Return the fields of a document that has facets only: the same as those of an STL file.
+
+    Args:
+        shape: A shape of faces without surfaces.
+        limits: Its ``max_triangles`` holds.
+        warnings: Gets the reasons why the volume may be wrong.
 
     Raises:
         LimitExceeded: There are more facets than ``max_triangles``.
@@ -31,6 +37,10 @@ def describe(shape: Shape, limits: ReadLimits) -> dict[str, Any]:
     measures.add(corners)
     vertices, triangles = weld(corners)
     topology = analyse(corners, triangles, len(vertices), measures.degenerate)
+    if topology.closed:
+        measures = without_astray_shells(measures, corners, topology.shells)
+    reasons = doubts(measures, topology, TriangleMesh(vertices, triangles))
+    warnings += reasons
     return {
         "entity_counts": measures.orientations,
         "surface_count": measures.facets,
@@ -39,13 +49,13 @@ def describe(shape: Shape, limits: ReadLimits) -> dict[str, Any]:
         "shell_count": topology.quality.components,
         "bounding_box": measures.bounding_box,
         "area": measures.area,
-        "mass": measures.mass(reliable=topology.quality.watertight),
+        "mass": measures.mass(reliable=not reasons),
         "facet_quality": topology.quality,
         "invariants": mesh_invariants(
             measures,
             corners,
             solids=topology.closed_components,
             vertices=topology.quality.vertices,
-            reliable=topology.quality.watertight,
+            reliable=not reasons,
         ),
     }
