@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-import msgspec
-
 from cadml_core.catalog.counts import count_vectors
 from cadml_core.catalog.feature_lists import feature_lists
 from cadml_core.catalog.records import Content, Part, PartFilter
@@ -15,46 +13,21 @@ from cadml_core.documents.arrays import FloatVector
 from cadml_core.documents.feature_list import FeatureList
 from cadml_core.errors import InvalidInput
 from cadml_core.relations.relate import relate
-from cadml_core.relations.relation import Kind, Relation, Subject
-from cadml_core.relations.words import describe
+from cadml_core.relations.relation import Relation, Subject
 from cadml_core.search.absence import no_such_vector, why_nothing
 from cadml_core.search.comparison import subject_of
 from cadml_core.search.filters import Admission
 from cadml_core.search.identity import IdentitySpace
-from cadml_core.search.questions import Hit, Question, SearchResult
-from cadml_core.search.ranking import BlockShare, Measured, Ranking
+from cadml_core.search.questions import Hit, Question
+from cadml_core.search.ranking import Measured, Ranking
+from cadml_core.search.related import CombinedResult, RelatedHit, explained, place, related_hit
 from cadml_core.search.similarity import SimilaritySearch, check_bounds
 
 COMBINED = "combined"
 """Stands for this search where a feature version can be named."""
-LARGEST_UNCERTAIN = 0.999
-"""Largest score without proof that it is the same part: three digits of it never read 1.000."""
 _RELATED = 20
 """So many of the first hits are related to the query, besides every candidate by invariants."""
-_PROVED: tuple[Kind, ...] = ("identical", "same", "mirrored", "scaled", "multiple", "contains", "part_of")
-"""The order in which hits with proof come."""
 _UNKNOWN = Measured(float("inf"), 0.0)
-
-
-class RelatedHit(Hit, frozen=True, kw_only=True, gc=False):
-    """A hit that says what it is. Only ``identical`` and ``same`` parts score 1.
-
-    ``distance`` is -1 of a proved relation to a part that lacks the feature version of the ranking.
-    """
-
-    relation: Relation
-    words: str
-    """The relation in one sentence."""
-    blocks: tuple[BlockShare, ...] | None = None
-    """In the order of the version's blocks; None where none were asked for, or the version has none."""
-
-
-class CombinedResult(SearchResult, frozen=True, kw_only=True, gc=False):
-    """Hits with proof first, by kind; then all others by descending score."""
-
-    hits: tuple[RelatedHit, ...]
-    ranked_by: str
-    """The feature version whose distance ranks what is not proved."""
 
 
 class Query(NamedTuple):
@@ -145,10 +118,10 @@ class CombinedSearch:
         hits = [hit for hit in hits if hit.relation.certified or hit.score >= min_score]
         # Meshes that may be the same come before what merely has like counts and extents.
         perhaps_first = ranking.feature is self._fallback.feature
-        hits.sort(key=lambda hit: _place(hit, perhaps_first=perhaps_first))
+        hits.sort(key=lambda hit: place(hit, perhaps_first=perhaps_first))
         del hits[k:]
         return CombinedResult(
-            hits=_explained(ranking, hits) if explain else tuple(hits),
+            hits=explained(ranking, hits) if explain else tuple(hits),
             feature_version=COMBINED,
             metric="scaled",
             backend=first.backend,
@@ -178,7 +151,7 @@ class CombinedSearch:
         )
         compared = {part.id: part for part in (*candidates, *ordered[:_RELATED])}
         relations = self._relations(query.subject, list(compared.values()))
-        hits = (_hit(part, measured.get(part.id), relations.get(part.id)) for part in ordered)
+        hits = (related_hit(part, measured.get(part.id), relations.get(part.id)) for part in ordered)
         return [hit for hit in hits if hit is not None]
 
     def _why_nothing(self, query: Query, ranking: Ranking, which: PartFilter | None, min_score: float) -> str:
@@ -204,7 +177,8 @@ class CombinedSearch:
     def _relations(self, subject: Subject | None, parts: Sequence[Part]) -> dict[str, Relation]:
         """Relate parts to the query, each content once."""
         if subject is None:
-            return {}
+            unknown = Relation("similar", "none", reason="what is asked about was registered without a file")
+            return {part.id: unknown for part in parts}
         hashes = {part.sha256 for part in parts if part.sha256 is not None}
         contents, features = self._catalog.contents(hashes), feature_lists(self._catalog, hashes)
         found = {
@@ -220,49 +194,3 @@ def _subject(query: Subject, content: Content, features: FeatureList | None) -> 
     if query.sha256 == sha256 and query.document.bounding_box != content.document.bounding_box:
         sha256 += f" in {content.unit}"
     return Subject(sha256, content.document, features)
-
-
-def _place(hit: RelatedHit, *, perhaps_first: bool) -> tuple[int, float]:
-    if hit.relation.certified:
-        return _PROVED.index(hit.relation.kind), -hit.score
-    if perhaps_first and hit.relation.kind == "same_within_mesh_error":
-        return len(_PROVED), hit.relation.tolerance_mm or 0.0
-    return len(_PROVED) + 1, -hit.score
-
-
-def _hit(part: Part, measured: Measured | None, relation: Relation | None) -> RelatedHit | None:
-    """Return a hit; None for a part that is neither ranked nor related by proof."""
-    if relation is None:
-        reason = (
-            f"only the first {_RELATED} are compared" if part.sha256 else "it was registered without a file"
-        )
-        relation = Relation("similar", "none", reason=reason)
-    same = relation.kind in ("identical", "same")
-    if measured is None and not relation.certified:
-        return None
-    distance, score = measured or (-1.0, 0.0)
-    return RelatedHit(
-        part.id,
-        1.0 if same else min(score, LARGEST_UNCERTAIN),
-        distance,
-        part.name,
-        part.format,
-        part.path,
-        part.material,
-        part.project,
-        part.label,
-        relation=relation,
-        words=describe(relation),
-    )
-
-
-def _explained(ranking: Ranking, hits: Sequence[RelatedHit]) -> tuple[RelatedHit, ...]:
-    reasons = ranking.explain([hit.id for hit in hits])
-    return tuple(_with_reason(hit, reasons.get(hit.id, ())) for hit in hits)
-
-
-def _with_reason(hit: RelatedHit, reason: Sequence[object]) -> RelatedHit:
-    if not reason:
-        return hit
-    field = "blocks" if isinstance(reason[0], BlockShare) else "explanation"
-    return msgspec.structs.replace(hit, **{field: reason})

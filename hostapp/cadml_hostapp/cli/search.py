@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from cadml_core.catalog.records import Content, PartFilter
     from cadml_core.contracts.formats import UnitName
     from cadml_core.runtime import Runtime
-    from cadml_core.search.combined import CombinedResult
     from cadml_core.search.questions import SearchResult
+    from cadml_core.search.related import CombinedResult
     from cadml_core.search.spaces import SpaceName
 
 COMBINED = "combined"

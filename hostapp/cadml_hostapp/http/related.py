@@ -10,7 +10,8 @@ from cadml_core.contracts.formats import UnitName
 from cadml_core.errors import CadmlError, InvalidInput, UnsupportedContent
 from cadml_core.intake.intake import Known, SourceFile, known_from
 from cadml_core.runtime import Runtime
-from cadml_core.search.combined import COMBINED, CombinedResult
+from cadml_core.search.combined import COMBINED
+from cadml_core.search.related import CombinedResult
 from cadml_core.search.sizes import extents_of, sized
 from cadml_hostapp.http.uploads import UploadedFile
 from cadml_hostapp.routes.search.schemas import FileSearchOptions, SearchRequest

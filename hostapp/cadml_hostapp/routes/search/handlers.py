@@ -11,8 +11,8 @@ from cadml_core.contracts.formats import LENGTH_UNITS, UnitName
 from cadml_core.errors import InvalidInput
 from cadml_core.runtime import Runtime
 from cadml_core.search.batch import BatchResult
-from cadml_core.search.combined import CombinedResult
 from cadml_core.search.questions import SearchResult
+from cadml_core.search.related import CombinedResult
 from cadml_hostapp.http.related import related_to_file
 from cadml_hostapp.http.uploads import Form, FormReader
 from cadml_hostapp.routes.declare import READ_ERRORS, REF, invalid, json_body, route
