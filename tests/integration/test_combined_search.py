@@ -66,7 +66,11 @@ def _files(folder: Path) -> dict[str, Path]:
 def stock(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Stock:
     """A catalogue with vectors of ``shape``, or with those of the configured version alone."""
     folder = tmp_path_factory.mktemp("stock")
-    environ = {"CADML_DATA_DIR": str(folder / "data"), "COLUMNS": "80", "PARSE_WORKERS": "2"}
+    environ = {
+        "CADML_DATA_DIR": str(folder / "data"),
+        "COLUMNS": "80",
+        "PARSE_WORKERS": "2",
+    }
     made = Stock(environ, _files(folder / "parts"))
     made.run("ingest", str(folder / "parts"), "--version", request.param)
     return made
@@ -172,3 +176,28 @@ def test_the_terminal_shows_a_hit_in_two_lines(stock: Stock) -> None:
     assert len(shown.strip().splitlines()) == 2 + 4 * 2
     explained = stock.run("search", str(stock.files["base"]), "-k", "20", "--explain")
     assert "differs in" in explained
+
+
+def test_extra_versions_are_computed_where_a_file_allows_them(tmp_path: Path) -> None:
+    """A solid gets ``shape`` where that is set; a drawing goes without, once; the search takes both."""
+    environ = {
+        "CADML_DATA_DIR": str(tmp_path / "data"),
+        "PARSE_WORKERS": "1",
+        "FEATURE_VERSIONS_EXTRA": "shape",
+    }
+    folder = tmp_path / "parts"
+    folder.mkdir()
+    parts.write_step(plate(), folder / "base.step")
+    (folder / "line.dxf").write_text(LINE)
+    made = Stock(environ, {"base": folder / "base.step", "line": folder / "line.dxf"})
+    first = json.loads(made.run("ingest", str(folder), "--json"))
+    assert (first["added"], first["failed"]) == (2, 0)
+    again = json.loads(made.run("ingest", str(folder), "--json"))
+    assert (again["unchanged"], again["failed"]) == (2, 0)
+    found = json.loads(made.run("search", str(made.files["base"]), "--json"))
+    assert found["ranked_by"] == "shape"
+    found = json.loads(made.run("search", str(made.files["line"]), "--json"))
+    assert (found["ranked_by"], found["hits"][0]["relation"]["kind"]) == ("v3", "identical")
+
+
+LINE = "0\nSECTION\n2\nENTITIES\n0\nLINE\n8\n0\n10\n0.0\n20\n0.0\n11\n9.0\n21\n5.0\n0\nENDSEC\n0\nEOF\n"
