@@ -18,7 +18,7 @@ from cadml_core.classifier.audit import AuditStore
 from cadml_core.classifier.choice import SharedChoice
 from cadml_core.classifier.following import SharedModels
 from cadml_core.classifier.registry import ModelRegistry
-from cadml_core.contracts.features import FeatureVersion
+from cadml_core.contracts.features import FeatureVersion, RefinedVersion
 from cadml_core.documents.arrays import FloatMatrix
 from cadml_core.intake.intake import Intake
 from cadml_core.migration.migrator import Migrator
@@ -27,6 +27,7 @@ from cadml_core.plugins.registry import Registry
 from cadml_core.reading.limits import read_limits
 from cadml_core.reading.pool import ReaderPool
 from cadml_core.search.batch import BatchPolicy, BatchSimilarity
+from cadml_core.search.combined import CombinedSearch
 from cadml_core.search.index.health import RecoveryPolicy
 from cadml_core.search.similarity import SimilaritySearch
 from cadml_core.settings import Settings, load_settings
@@ -46,6 +47,8 @@ class Runtime:
     """Starts its processes with the first file."""
     search: SimilaritySearch
     """Over the configured feature version; builds its index with the first question."""
+    combined: CombinedSearch
+    """With relations, and ranked by the first installed version that refines, where parts have it."""
     models: SharedModels
     """Holds no model until one is reloaded, or until it follows what another process chose."""
     migrator: Migrator
@@ -120,8 +123,11 @@ def build_runtime(
         )
         blobs = BlobStore(settings.data_path / "uploads", catalog.readers_of)
         intake = Intake(catalog, readers, registry.formats, registry.features, blobs)
-        search = _search(settings, registry, catalog)
+        search = _search(settings, registry, catalog, feature)
         opened.callback(search.close)
+        ranking = [_search(settings, registry, catalog, other) for other in _refining(registry, feature)]
+        for other in ranking:
+            opened.callback(other.close)
         models = _models(settings, registry, catalog)
         opened.callback(models.close)
         return Runtime(
@@ -130,6 +136,7 @@ def build_runtime(
             catalog=catalog,
             readers=readers,
             search=search,
+            combined=CombinedSearch([*ranking, search]),
             models=models,
             migrator=Migrator(intake),
             blobs=blobs,
@@ -140,11 +147,19 @@ def build_runtime(
         )
 
 
-def _search(settings: Settings, registry: Registry, catalog: Catalog) -> SimilaritySearch:
+def _refining(registry: Registry, configured: FeatureVersion) -> list[FeatureVersion]:
+    """Return the first version that ranks by a distance of its own, unless it is the configured one."""
+    found = [feature for feature in registry.features.values() if isinstance(feature, RefinedVersion)]
+    return [feature for feature in found[:1] if feature.name != configured.name]
+
+
+def _search(
+    settings: Settings, registry: Registry, catalog: Catalog, feature: FeatureVersion
+) -> SimilaritySearch:
     backend = registry.vectors[settings.vector_store_backend]
     return SimilaritySearch(
         catalog,
-        registry.features[settings.feature_version],
+        feature,
         backend,
         settings.vector_config.get(backend.name),
         fallback=registry.vectors.get("memory"),

@@ -159,6 +159,10 @@ class Catalog:
         """Return every part with this content."""
         return self._parts("p.sha256 = ?", (sha256,), " ORDER BY p.row")
 
+    def parts_with_contents(self, hashes: Iterable[str]) -> list[Part]:
+        """Return every part with one of these contents, by row number."""
+        return sorted(self._parts_in("p.sha256", set(hashes)), key=lambda part: part.row)
+
     def ids_beginning(self, text: str, limit: int) -> list[str]:
         """Return ids that begin with this text, at most so many."""
         query = "SELECT id FROM parts WHERE substr(id, 1, ?) = ? ORDER BY id LIMIT ?"

@@ -21,7 +21,7 @@ import msgspec
 from cadml_core.catalog.paths import path_to_text, text_to_path
 from cadml_core.catalog.records import NewPart, Part, ReadBy, Status
 from cadml_core.catalog.unread import UnreadFiles
-from cadml_core.errors import CadmlError, InvalidInput, PluginUnavailable
+from cadml_core.errors import CadmlError, InvalidInput, MalformedFile, PluginUnavailable
 from cadml_core.intake.folders import count_skipped, find_files
 from cadml_core.intake.ingest_report import IngestFailure, IngestOptions, IngestProgress, IngestSummary
 from cadml_core.intake.intake import Intake, Known, SourceFile, known_from, source_file
@@ -59,7 +59,7 @@ def ingest(
         PluginUnavailable: There is no format adapter at all.
         CatalogueUnavailable: The database cannot be used. What was reported before is in it.
     """
-    intake.require(options.versions)
+    intake.require((*options.versions, *options.optional))
     if not intake.formats:
         raise PluginUnavailable(
             "no format adapter is usable, so no file can be read; `cadml plugins doctor` says why",
@@ -166,7 +166,7 @@ class _Run:
             part = stored.get(text)
             has = versions.get(part.row, set()) if part else set()
             kept = sorted(has & self._intake.features.keys())
-            wanted = tuple(dict.fromkeys((*self._options.versions, *kept)))
+            wanted = tuple(dict.fromkeys((*self._options.versions, *self._options.optional, *kept)))
             job = _Job(file, text, part, wanted)
             if has.issuperset(wanted) and self._is_unchanged(job, readers.get(job.sha256)):
                 self._done(file.path, "unchanged")
@@ -211,7 +211,10 @@ class _Run:
         answers = self._intake.recognise([job.file for job in jobs], [job.versions for job in jobs])
         for job, known in zip(jobs, answers, strict=True):
             if isinstance(known, CadmlError):
-                self._fail(job.file.path, known)
+                if self._wants_less(job, known):
+                    self._admit([job])
+                else:
+                    self._fail(job.file.path, known)
             elif known is not None:
                 self._settle(job, known)
             else:
@@ -243,8 +246,20 @@ class _Run:
             self._arrivals.add(job.sha256)
         except CadmlError as error:
             self._intake.refused(job.file, job.versions, error)
-            self._fail(job.file.path, error)
+            if self._wants_less(job, error):
+                self._released.append(job)
+            else:
+                self._fail(job.file.path, error)
         self._released += self._twins.pop(job.sha256)
+
+    def _wants_less(self, job: _Job, error: CadmlError) -> bool:
+        """Leave out the optional versions where a file does not allow them: it holds no surface, say."""
+        optional = set(self._options.optional).difference(self._options.versions)
+        least = tuple(version for version in job.versions if version not in optional)
+        less = not isinstance(error, MalformedFile) and len(least) < len(job.versions)
+        if less:
+            job.versions = least
+        return less
 
     def _settle(self, job: _Job, known: Known) -> None:
         """Hand a part to the next transaction."""

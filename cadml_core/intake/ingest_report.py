@@ -54,6 +54,8 @@ class IngestOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     versions: tuple[str, ...]
     """Feature versions to compute; those that a part already has are kept up to date too."""
+    optional: tuple[str, ...] = ()
+    """More of them, which files that do not allow them go without: those without a surface, say."""
     label_from: LabelSource | None = None
     """``parent``: the name of a file's folder becomes its label."""
     material: str | None = None

@@ -61,21 +61,26 @@ class Rows:
         self._forms = self._shapes[self._by_shape, 0]
 
     def same(self, body: BodyInvariants, tolerance: float = EXACT) -> NDArray[np.int64]:
-        """Return the rows that agree in everything."""
+        """Return the rows that agree in everything, the nearest first."""
         wanted = keys([body])
         near = self._window(self._volumes, self._by_volume, float(wanted[0, 0]), 3 * tolerance)
         gaps = np.abs(self._table[near] - wanted) / np.array([3.0, 2.0, 1.0, 1.0, 1.0])
-        found: NDArray[np.int64] = near[(gaps <= tolerance).all(axis=1)]
-        return found
+        return _nearest(near, gaps.max(axis=1, initial=0.0), tolerance)
 
     def scaled(self, body: BodyInvariants, tolerance: float = EXACT) -> NDArray[np.int64]:
-        """Return the rows that agree but for their size."""
+        """Return the rows that agree but for their size, the nearest first."""
         wanted = size_free(keys([body]))
         near = self._window(self._forms, self._by_shape, float(wanted[0, 0]), 2 * tolerance)
-        found: NDArray[np.int64] = near[(np.abs(self._shapes[near] - wanted) <= 2 * tolerance).all(axis=1)]
-        return found
+        gaps = np.abs(self._shapes[near] - wanted).max(axis=1, initial=0.0)
+        return _nearest(near, gaps, 2 * tolerance)
 
     @staticmethod
     def _window(values: Keys, order: NDArray[np.int64], middle: float, reach: float) -> NDArray[np.int64]:
         low, high = np.searchsorted(values, [middle - reach, middle + reach], side="left")
         return order[low : high + 1]
+
+
+def _nearest(rows: NDArray[np.int64], gaps: Keys, tolerance: float) -> NDArray[np.int64]:
+    order = np.argsort(gaps, kind="stable")
+    found: NDArray[np.int64] = rows[order[gaps[order] <= tolerance]]
+    return found

@@ -9,6 +9,7 @@ import msgspec
 from cadml_core.catalog.feature_lists import feature_lists
 from cadml_core.catalog.paths import path_to_text
 from cadml_core.catalog.records import Content
+from cadml_core.catalog.store import Catalog
 from cadml_core.contracts.formats import MeshRequest, UnitName
 from cadml_core.documents.document import TriangleMesh
 from cadml_core.documents.feature_list import decode_features
@@ -58,12 +59,16 @@ def comparable(intake: Intake, query: str) -> Comparable:
 
 
 def _comparable(intake: Intake, name: str, content: Content, path: str | None) -> Comparable:
-    if content.features:
-        features = decode_features(content.features)
-    else:
-        features = feature_lists(intake.catalog, [content.sha256]).get(content.sha256)  # type: ignore[assignment]
-    subject = Subject(content.sha256, content.document, features)
+    subject = subject_of(intake.catalog, content)
     return Comparable(name, subject, Original(content.sha256, content.format, path), content.unit)
+
+
+def subject_of(catalog: Catalog, content: Content) -> Subject:
+    """Return what a content is compared by; its features are looked up where it does not carry them."""
+    if content.features:
+        return Subject(content.sha256, content.document, decode_features(content.features))
+    features = feature_lists(catalog, [content.sha256]).get(content.sha256)
+    return Subject(content.sha256, content.document, features)
 
 
 def compare(intake: Intake, a: Comparable, b: Comparable, *, check_meshes: bool = True) -> Relation:

@@ -186,7 +186,7 @@ class SimilaritySearch:
         """Answer questions that share metric and filters."""
         first = questions[0]
         space = self.space(first.metric)
-        allowed = self._admitted(first.which, first.ranges)
+        allowed = self.admitted(first.which, first.ranges)
         queries = space.project(np.array([question.raw for question in questions]))
         # A part among its own neighbours takes a place that another must fill.
         wanted = max(question.k + (question.exclude is not None) for question in questions)
@@ -213,7 +213,7 @@ class SimilaritySearch:
     def _why_nothing(self, question: Question) -> str:
         return why_nothing(self.catalog, self.feature.name, question, self._admission)
 
-    def _admitted(self, which: PartFilter | None, ranges: tuple[SlotRange, ...]) -> Int64Array | None:
+    def admitted(self, which: PartFilter | None, ranges: tuple[SlotRange, ...] = ()) -> Int64Array | None:
         """Return the row numbers that a filter admits, ascending; None where it admits all."""
         if not ranges and (which is None or which == _ALL_PARTS):
             return None

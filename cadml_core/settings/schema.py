@@ -54,6 +54,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     feature_version: Annotated[
         str, _setting("The feature version that new parts get.", "FEATURE_VERSION", "features.version")
     ] = "v3"
+    feature_versions_extra: Annotated[
+        tuple[str, ...],
+        _setting(
+            "Feature versions that `cadml ingest` computes as well, of files that allow it: `shape` is what"
+            " the combined search ranks by.",
+            "FEATURE_VERSIONS_EXTRA",
+            "features.extra",
+        ),
+    ] = ()
     feature_cache_capacity: Annotated[
         int,
         _setting(

@@ -67,6 +67,7 @@ def create_app(source: Settings | Runtime | None = None) -> Litestar:
                     parts.router,
                     vectors.router,
                     search.router,
+                    search.file_router,
                     features.router,
                     migration.router,
                     index.router,

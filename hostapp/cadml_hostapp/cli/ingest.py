@@ -79,8 +79,10 @@ def ingest(
     if missing := [str(path) for path in paths if not path.exists()]:
         raise NotFound(f"there is no file or folder {', '.join(missing)}", stage="ingest", paths=missing)
     with options.runtime(parse_workers=workers) as runtime:
+        required = dict.fromkeys((runtime.settings.feature_version, *versions))
         wanted = IngestOptions(
-            versions=tuple(dict.fromkeys((runtime.settings.feature_version, *versions))),
+            versions=tuple(required),
+            optional=runtime.settings.feature_versions_extra,
             label_from=label_from,
             material=material,
             project=project,

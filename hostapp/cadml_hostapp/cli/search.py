@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
@@ -21,12 +21,15 @@ from cadml_hostapp.cli.console import (
 from cadml_hostapp.cli.hits import print_hit
 
 if TYPE_CHECKING:
-    from cadml_core.catalog.records import PartFilter
+    from cadml_core.catalog.records import Content, PartFilter
     from cadml_core.contracts.formats import UnitName
     from cadml_core.runtime import Runtime
     from cadml_core.search.questions import SearchResult
+    from cadml_core.search.related import CombinedResult
     from cadml_core.search.spaces import SpaceName
 
+COMBINED = "combined"
+"""As ``cadml_core.search.combined`` calls it."""
 METRICS = ("scaled", "cosine_raw")
 """The values of ``SpaceName``."""
 
@@ -35,7 +38,9 @@ METRICS = ("scaled", "cosine_raw")
 @click.argument("query", metavar="FILE-or-ID")
 @click.option("-k", "--top", "k", default=10, show_default=True, help="How many hits.")
 @click.option("--metric", type=click.Choice(METRICS), default="scaled", show_default=True)
-@click.option("--version", "version_name", help="Feature version; the configured one by default.")
+@click.option(
+    "--version", "version_name", help="Search by the distance of one feature version, without relations."
+)
 @click.option("--format", "format_name", help="Only parts of this format.")
 @click.option("--material", help="Only parts of this material.")
 @click.option("--project", help="Only parts of this project.")
@@ -71,71 +76,117 @@ def search(
 ) -> None:
     """Find the parts most like FILE, or like the part with this ID (its beginning is enough).
 
-    A file that is in the catalogue itself comes first, with score 1. Stores nothing.
+    What is proved to be the same part, however it is turned, comes first, with score 1; then its mirror
+    image, scaled and multiple copies, and parts of one another; then what is most alike. Each hit says
+    what it is. Stores nothing.
     """
     from cadml_core.catalog.counts import count_without
     from cadml_core.catalog.records import PartFilter
 
     which = PartFilter(format=format_name, material=material, project=project, label=label, text=text)
-    with options.stored(version=version_name) as runtime:
-        result = _find(runtime, query, k, metric, which, size_within, explain, unit=unit, retry=retry)
-        lacking = count_without(runtime.catalog, result.feature_version) if result.hits else 0
+    combined = version_name in (None, COMBINED) and metric == "scaled"
+    asked = _Asked(query, k, metric, which, size_within, explain=explain, unit=unit, retry=retry)
+    with options.stored(version=None if combined else version_name) as runtime:
+        result = _related(runtime, asked) if combined else _find(runtime, asked)
+        ranked_by = getattr(result, "ranked_by", result.feature_version)
+        lacking = count_without(runtime.catalog, ranked_by) if result.hits else 0
     if as_json:
         print_json(result)
     else:
         _show(query, result)
         if lacking:
-            version = result.feature_version
             err.print(
-                f"[yellow]{lacking:,} parts have no {version} vector and cannot be found;"
-                f" `cadml migrate run {version}` computes them[/]"
+                f"[yellow]{lacking:,} parts have no {ranked_by} vector and cannot be found;"
+                f" `cadml migrate run {ranked_by}` computes them[/]"
             )
 
 
-def _find(
-    runtime: Runtime,
-    query: str,
-    k: int,
-    metric: SpaceName,
-    which: PartFilter,
-    size_within: float | None,
-    explain: bool,
-    *,
-    unit: UnitName | None,
-    retry: bool,
-) -> SearchResult:
+class _Asked(NamedTuple):
+    """What the command line says."""
+
+    query: str
+    k: int
+    metric: SpaceName
+    which: PartFilter
+    size_within: float | None
+    explain: bool
+    unit: UnitName | None
+    retry: bool
+
+
+def _related(runtime: Runtime, asked: _Asked) -> CombinedResult:
+    """Search with relations."""
+    from cadml_core.errors import UnsupportedContent
+
+    search, path = runtime.combined, Path(asked.query)
+    if not path.is_file():
+        part_id, which = _part_meant(runtime, asked)
+        return search.by_id(part_id, k=asked.k, which=which, explain=asked.explain)
+    versions = search.versions()
+    try:
+        known = runtime.intake.take(path, versions, unit=asked.unit, retry=asked.retry)
+    except UnsupportedContent:  # it may hold no surface, which only the version that is preferred needs
+        known = runtime.intake.take(path, versions[-1:], unit=asked.unit)
+    vectors = {name: vector.values for name, vector in known.vectors.items()}
+    which = _with_size(asked, known.content)
+    return search.by_content(known.content, vectors, k=asked.k, which=which, explain=asked.explain)
+
+
+def _find(runtime: Runtime, asked: _Asked) -> SearchResult:
+    """Search by the configured version alone."""
+    path, name = Path(asked.query), runtime.feature.name
+    if not path.is_file():
+        part_id, which = _part_meant(runtime, asked)
+        return runtime.search.by_id(
+            part_id, k=asked.k, metric=asked.metric, which=which, explain=asked.explain
+        )
+    known = runtime.intake.take(path, [name], unit=asked.unit, retry=asked.retry)
+    return runtime.search.by_values(
+        known.vectors[name].values,
+        k=asked.k,
+        metric=asked.metric,
+        which=_with_size(asked, known.content),
+        explain=asked.explain,
+    )
+
+
+def _with_size(asked: _Asked, content: Content) -> PartFilter:
+    from cadml_core.errors import InvalidInput
+    from cadml_core.search.sizes import sized
+
+    if asked.size_within is None:
+        return asked.which
+    box = content.document.bounding_box
+    if box is None:
+        raise InvalidInput(f"{asked.query} holds no geometry, so it has no size", stage="search")
+    return sized(asked.which, box.extents, asked.size_within)
+
+
+def _part_meant(runtime: Runtime, asked: _Asked) -> tuple[str, PartFilter]:
+    """Return the id of the part that is meant, and the filter with its size."""
     from cadml_core.catalog.lookup import part_meant
-    from cadml_core.errors import InvalidInput, NotFound
+    from cadml_core.errors import NotFound
     from cadml_core.search.sizes import extents_of, sized
 
-    path = Path(query)
-    if path.is_file():
-        name = runtime.feature.name
-        known = runtime.intake.take(path, [name], unit=unit, retry=retry)
-        if size_within is not None:
-            box = known.content.document.bounding_box
-            if box is None:
-                raise InvalidInput(f"{query} holds no geometry, so it has no size", stage="search")
-            which = sized(which, box.extents, size_within)
-        values = known.vectors[name].values
-        return runtime.search.by_values(values, k=k, metric=metric, which=which, explain=explain)
     try:
-        part_id = part_meant(runtime.catalog, query).id
+        part_id = part_meant(runtime.catalog, asked.query).id
     except NotFound:
         raise NotFound(
-            f"{query!r} is neither a file nor the id of a part; `cadml parts list` shows the parts",
+            f"{asked.query!r} is neither a file nor the id of a part; `cadml parts list` shows the parts",
             stage="search",
-            id=query,
+            id=asked.query,
         ) from None
-    if size_within is not None:
-        which = sized(which, extents_of(runtime.catalog, part_id), size_within)
-    return runtime.search.by_id(part_id, k=k, metric=metric, which=which, explain=explain)
+    if asked.size_within is None:
+        return part_id, asked.which
+    return part_id, sized(asked.which, extents_of(runtime.catalog, part_id), asked.size_within)
 
 
 def _show(query: str, result: SearchResult) -> None:
     if result.note is not None:
         out.print(f"Nothing found: {escape(result.note)}.")
         return
-    out.print(f"Most like [bold]{escape(query)}[/] ({result.feature_version}, {result.metric})\n")
+    ranked_by = getattr(result, "ranked_by", None)
+    how = f"{result.feature_version}, {ranked_by or result.metric}"
+    out.print(f"Most like [bold]{escape(query)}[/] ({how})\n")
     for rank, hit in enumerate(result.hits, start=1):
         print_hit(rank, hit)

@@ -28,6 +28,7 @@ from cadml_core.search.sizes import extents_in, extents_of, sized
 from cadml_core.search.spaces import SpaceName
 from cadml_hostapp.http.auth import Gatekeeper
 from cadml_hostapp.http.rate_limit import RateLimit
+from cadml_hostapp.http.related import related
 from cadml_hostapp.routes.search.schemas import SearchRequest
 
 IMMEDIATE_SIZE = 20_000
@@ -58,6 +59,7 @@ class Searcher:
 
     def __init__(self, runtime: Runtime, threads: Executor) -> None:
         self._search = runtime.search
+        self._runtime = runtime
         self._threads = threads
         self._waiting: list[_Waiting] = []
 
@@ -65,9 +67,11 @@ class Searcher:
         """Return what a search finds.
 
         Raises:
-            CadmlError: As ``SimilaritySearch.by_id`` and ``by_values``.
+            CadmlError: As ``SimilaritySearch.by_id`` and ``by_values``, and ``CombinedSearch.by_id``.
         """
         loop = asyncio.get_running_loop()
+        if body.feature_version not in (None, self._search.feature.name):
+            return await loop.run_in_executor(self._threads, related, self._runtime, body)
         if body.vector is None:
             return await loop.run_in_executor(self._threads, _by_id, self._search, body)
         question = _question(body, self._search)

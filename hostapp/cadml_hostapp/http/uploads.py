@@ -15,7 +15,9 @@ from litestar import Request
 from multipart import MultipartSegment, PushMultipartParser
 
 from cadml_core.catalog.blobs import BlobStore, Incoming, UploadTooLarge
+from cadml_core.contracts.formats import UnitName
 from cadml_core.errors import CadmlError, InvalidInput
+from cadml_core.intake.intake import SourceFile, received_file
 
 _SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,10}")
 _MAX_FIELD = 64 * 1024
@@ -32,6 +34,19 @@ class UploadedFile(msgspec.Struct, kw_only=True):
     incoming: Incoming
     error: CadmlError | None = None
     """Why it was not received completely."""
+
+    def name_in(self, error: CadmlError) -> None:
+        """Call the file in an error what the client called it, not by its temporary name."""
+        path = self.incoming.path
+        for known in (str(path), path.name):
+            error.message = error.message.replace(known, self.name)
+            for key, value in error.context.items():
+                if isinstance(value, str):
+                    error.context[key] = value.replace(known, self.name)
+
+    def source(self, unit: UnitName | None) -> SourceFile:
+        """Describe it for the intake."""
+        return received_file(self.incoming.path, self.incoming.sha256, unit)
 
 
 class Form:

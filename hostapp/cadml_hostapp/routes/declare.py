@@ -26,6 +26,16 @@ MAX_JSON_BYTES = 8 * 1024**2
 NAMED = ("DATA_NOT_FOUND", "PLUGIN_UNAVAILABLE")
 """The codes of a route that takes the name of a plugin object: not installed, or its plugin failed."""
 
+READ_ERRORS = (
+    "UNSUPPORTED_FORMAT",
+    "PARSE_FAILED",
+    "PARSE_TIMEOUT",
+    "PARSE_CRASHED",
+    "LIMIT_EXCEEDED",
+    "EMPTY_DOCUMENT",
+)
+"""The codes of a route that reads a file."""
+
 _METHODS = {"GET": get, "POST": post, "PATCH": patch, "DELETE": delete}
 _ALWAYS = ("INPUT_VALIDATION_FAILED", "RATE_LIMITED", "CATALOGUE_UNAVAILABLE", "INTERNAL_ERROR")
 _WITH_BODY = ("INPUT_FORMAT_INVALID", "INPUT_SIZE_EXCEEDED", "INPUT_TIMEOUT")

@@ -16,7 +16,7 @@ from cadml_core import metrics
 from cadml_core.analysis import Facts, Stopwatch
 from cadml_core.contracts.formats import LENGTH_UNITS, UnitName
 from cadml_core.errors import CadmlError, InvalidInput
-from cadml_core.intake.intake import Known, known_from, received_file
+from cadml_core.intake.intake import Known, known_from
 from cadml_hostapp.http import errors as http_errors
 from cadml_hostapp.http.uploads import Form, FormReader, UploadedFile
 from cadml_hostapp.routes.analyze.schemas import (
@@ -26,20 +26,12 @@ from cadml_hostapp.routes.analyze.schemas import (
     BatchItem,
     analyze_answer,
 )
-from cadml_hostapp.routes.declare import REF, invalid, route
+from cadml_hostapp.routes.declare import READ_ERRORS, REF, invalid, route
 from cadml_hostapp.routes.fields import PartId, Text
 from cadml_hostapp.services import Services, ServicesDependency
 
 STAGE = "analyze"
 _FACTS = ("material", "project", "label")
-_READ_ERRORS = (
-    "UNSUPPORTED_FORMAT",
-    "PARSE_FAILED",
-    "PARSE_TIMEOUT",
-    "PARSE_CRASHED",
-    "LIMIT_EXCEEDED",
-    "EMPTY_DOCUMENT",
-)
 _BINARY = {"type": "string", "format": "binary"}
 _FORM_TEXT = {
     "material": {"type": "string", "description": "What it is made of; searches can be limited to it."},
@@ -77,7 +69,7 @@ _MANY = {
 @route(
     "POST",
     "/",
-    *_READ_ERRORS,
+    *READ_ERRORS,
     stage=STAGE,
     form=_ONE,
     status_code=200,
@@ -102,7 +94,7 @@ async def analyze(request: Request[Any, Any, Any], services: ServicesDependency)
     return Response(answer, status_code=201 if answer.status == "added" else 200)
 
 
-@route("POST", "/batch", *_READ_ERRORS, stage=STAGE, form=_MANY, status_code=200, request_max_body_size=None)
+@route("POST", "/batch", *READ_ERRORS, stage=STAGE, form=_MANY, status_code=200, request_max_body_size=None)
 async def analyze_batch(request: Request[Any, Any, Any], services: ServicesDependency) -> BatchAnswer:
     """Read several files at once. One that cannot be read does not fail the others."""
     async with Form(services.runtime.blobs) as form:
@@ -154,7 +146,7 @@ async def _analyzed(services: Services, file: UploadedFile, said: _Said) -> Anal
         try:
             answer = await _answer(services, file, said)
         except CadmlError as error:
-            _rename(error, file)
+            file.name_in(error)
             raise
     metrics.analysis_requests_total.labels(status="success").inc()
     return answer
@@ -180,7 +172,7 @@ async def _known(services: Services, file: UploadedFile, said: _Said, stopwatch:
     if file.error is not None:
         raise file.error
     analyzer = services.runtime.analyzer
-    source = received_file(file.incoming.path, file.incoming.sha256, said.unit)
+    source = file.source(said.unit)
     in_thread = partial(asyncio.get_running_loop().run_in_executor, services.writers)
     # The query takes less time than going to a thread, unless it has to cross a network.
     new = services.runtime.catalog.local and analyzer.surely_new(source)
@@ -200,16 +192,6 @@ async def _known(services: Services, file: UploadedFile, said: _Said, stopwatch:
         stopwatch.note("extract", sum(reading.extract_seconds.values()))
         known = known_from(reading)
     return known
-
-
-def _rename(error: CadmlError, file: UploadedFile) -> None:
-    """Call the file what the client called it, not by its temporary name."""
-    path = file.incoming.path
-    for known in (str(path), path.name):
-        error.message = error.message.replace(known, file.name)
-        for key, value in error.context.items():
-            if isinstance(value, str):
-                error.context[key] = value.replace(known, file.name)
 
 
 async def _item(services: Services, file: UploadedFile, said: _Said) -> BatchItem:

@@ -60,6 +60,16 @@ class SearchRequest(Filters, frozen=True, kw_only=True):
 
     vector: Values | None = None
     id: PartId | None = None
+    feature_version: (
+        Annotated[
+            Text,
+            Meta(
+                description="`combined`: what is proved to be the same comes first, and each hit says what it"
+                " is; by `id` only. Else the configured version, as where absent."
+            ),
+        ]
+        | None
+    ) = None
     k: TopK = 10
     metric: Space = "scaled"
     min_score: Score = 0.0
@@ -74,6 +84,16 @@ class SearchRequest(Filters, frozen=True, kw_only=True):
     def bounds(self) -> tuple[SlotRange, ...]:
         """Return the ranges as the search knows them."""
         return tuple(SlotRange(found.slot, found.minimum, found.maximum) for found in self.ranges)
+
+
+class FileSearchOptions(Filters, frozen=True, kw_only=True):
+    """The ``options`` of a search by file."""
+
+    k: TopK = 10
+    min_score: Score = 0.0
+    size_within: PerCent | None = None
+    explain: bool = False
+    """Add what makes each distance."""
 
 
 class SimilarityRequest(Body, frozen=True, kw_only=True):

@@ -1,0 +1,196 @@
+"""The combined search: what is the same by proof first, then what is alike, each with what it is in words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from cadml_core.catalog.counts import count_vectors
+from cadml_core.catalog.feature_lists import feature_lists
+from cadml_core.catalog.records import Content, Part, PartFilter
+from cadml_core.catalog.store import Catalog
+from cadml_core.documents.arrays import FloatVector
+from cadml_core.documents.feature_list import FeatureList
+from cadml_core.errors import InvalidInput
+from cadml_core.relations.relate import relate
+from cadml_core.relations.relation import Relation, Subject
+from cadml_core.search.absence import no_such_vector, why_nothing
+from cadml_core.search.comparison import subject_of
+from cadml_core.search.filters import Admission
+from cadml_core.search.identity import IdentitySpace
+from cadml_core.search.questions import Hit, Question
+from cadml_core.search.ranking import Measured, Ranking
+from cadml_core.search.related import CombinedResult, RelatedHit, explained, place, related_hit
+from cadml_core.search.similarity import SimilaritySearch, check_bounds
+
+COMBINED = "combined"
+"""Stands for this search where a feature version can be named."""
+_RELATED = 20
+"""So many of the first hits are related to the query, besides every candidate by invariants."""
+_UNKNOWN = Measured(float("inf"), 0.0)
+
+
+class Query(NamedTuple):
+    """The part that is asked about."""
+
+    subject: Subject | None
+    """None for a part that was registered without a file."""
+    vectors: Mapping[str, FloatVector]
+    """Raw values by feature version."""
+    row: int | None = None
+    """Of a stored part, that is not to be found itself."""
+
+
+class CombinedSearch:
+    """Searches with relations over a catalogue. Safe to use from many threads.
+
+    Args:
+        searches: The searches that can rank, by feature version: the one that is preferred where the
+            catalogue has its vectors, and last the one over the configured version.
+    """
+
+    def __init__(self, searches: Sequence[SimilaritySearch]) -> None:
+        self._searches = {search.feature.name: search for search in searches}
+        self._fallback = searches[-1]
+        self._catalog: Catalog = self._fallback.catalog
+        self._identity = IdentitySpace(self._catalog)
+
+    def versions(self) -> list[str]:
+        """Return the feature versions that a query should have: the preferred one only where it ranks.
+
+        It ranks where at least half of the parts that could be ranked have it.
+        """
+        counts = count_vectors(self._catalog)
+        least = counts.get(self._fallback.feature.name, 0) / 2
+        return [
+            name
+            for name, search in self._searches.items()
+            if search is self._fallback or 0 < counts.get(name, 0) >= least
+        ]
+
+    def by_id(self, part_id: str, *, include_self: bool = False, **options: object) -> CombinedResult:
+        """Return what is like a stored part; the options are those of ``search``.
+
+        Raises:
+            NotFound: There is no such part, or it has none of the vectors that could rank.
+        """
+        part = self._catalog.part(part_id)
+        vectors = self._catalog.vectors_of([part.row]).get(part.row, {})
+        known = {name: vector.values for name, vector in vectors.items()}
+        if not set(known) & set(self.versions()):
+            raise no_such_vector(self._catalog, part_id, self._fallback.feature.name)
+        content = self._catalog.contents([part.sha256]).get(part.sha256) if part.sha256 else None
+        subject = None if content is None else subject_of(self._catalog, content)
+        return self.search(Query(subject, known, None if include_self else part.row), **options)  # type: ignore[arg-type]
+
+    def by_content(
+        self, content: Content, vectors: Mapping[str, FloatVector], **options: object
+    ) -> CombinedResult:
+        """Return what is like a file that was read; the options are those of ``search``."""
+        return self.search(Query(subject_of(self._catalog, content), vectors), **options)  # type: ignore[arg-type]
+
+    def search(
+        self,
+        query: Query,
+        *,
+        k: int = 10,
+        which: PartFilter | None = None,
+        min_score: float = 0.0,
+        explain: bool = False,
+    ) -> CombinedResult:
+        """Return the parts that are the same, or a part of one another, by proof; then those most alike.
+
+        Args:
+            query: What is asked about, with a vector of one of ``versions`` at least.
+            k: How many.
+            which: Only these parts.
+            min_score: Least score of a hit without proof.
+            explain: Whether to say what makes each distance.
+
+        Raises:
+            InvalidInput: ``k`` or ``min_score`` is out of bounds.
+        """
+        check_bounds(k, min_score)
+        ranking = self._ranking(query)
+        first = ranking.first(k, which, query.row)
+        candidates = self._candidates(query, which)
+        hits = self._hits(query, ranking, first.hits, candidates)
+        hits = [hit for hit in hits if hit.relation.certified or hit.score >= min_score]
+        # Meshes that may be the same come before what merely has like counts and extents.
+        perhaps_first = ranking.feature is self._fallback.feature
+        hits.sort(key=lambda hit: place(hit, perhaps_first=perhaps_first))
+        del hits[k:]
+        return CombinedResult(
+            hits=explained(ranking, hits) if explain else tuple(hits),
+            feature_version=COMBINED,
+            metric="scaled",
+            backend=first.backend,
+            degraded=first.degraded,
+            note=None if hits else self._why_nothing(query, ranking, which, min_score),
+            ranked_by=ranking.feature.name,
+        )
+
+    def _ranking(self, query: Query) -> Ranking:
+        """Return the query under the first version that ranks and that it has."""
+        versions = self.versions()
+        for version in versions:
+            if version in query.vectors:
+                return Ranking(self._searches[version], query.vectors[version])
+        raise InvalidInput(f"the query has no vector of {' or '.join(versions)}", stage="search")
+
+    def _hits(
+        self, query: Query, ranking: Ranking, first: Sequence[Hit], candidates: Sequence[Part]
+    ) -> list[RelatedHit]:
+        """Return every part that was found, the nearest first, with its relation."""
+        known = {part.id: part for part in candidates}
+        known |= self._catalog.parts_by_id({hit.id for hit in first} - set(known))
+        measured = ranking.measure(list(known))
+        # Equal distances go to the older part.
+        ordered = sorted(
+            known.values(), key=lambda part: (measured.get(part.id, _UNKNOWN).distance, part.row)
+        )
+        compared = {part.id: part for part in (*candidates, *ordered[:_RELATED])}
+        relations = self._relations(query.subject, list(compared.values()))
+        hits = (related_hit(part, measured.get(part.id), relations.get(part.id)) for part in ordered)
+        return [hit for hit in hits if hit is not None]
+
+    def _why_nothing(self, query: Query, ranking: Ranking, which: PartFilter | None, min_score: float) -> str:
+        version = ranking.feature.name
+        question = Question(query.vectors[version], which=which, min_score=min_score, exclude=query.row)
+        return why_nothing(self._catalog, version, question, Admission(self._catalog, ranking.feature))
+
+    def _candidates(self, query: Query, which: PartFilter | None) -> list[Part]:
+        """Return the parts with the same bytes, and those that agree in invariants."""
+        if query.subject is None:
+            return []
+        hashes, invariants = [query.subject.sha256], query.subject.document.invariants
+        if invariants is not None:
+            hashes += self._identity.candidates(invariants)
+        allowed = self._fallback.admitted(which)
+        admitted = None if allowed is None else set(allowed.tolist())
+        return [
+            part
+            for part in self._catalog.parts_with_contents(hashes)
+            if part.row != query.row and (admitted is None or part.row in admitted)
+        ]
+
+    def _relations(self, subject: Subject | None, parts: Sequence[Part]) -> dict[str, Relation]:
+        """Relate parts to the query, each content once."""
+        if subject is None:
+            unknown = Relation("similar", "none", reason="what is asked about was registered without a file")
+            return {part.id: unknown for part in parts}
+        hashes = {part.sha256 for part in parts if part.sha256 is not None}
+        contents, features = self._catalog.contents(hashes), feature_lists(self._catalog, hashes)
+        found = {
+            sha256: relate(subject, _subject(subject, content, features.get(sha256)))
+            for sha256, content in contents.items()
+        }
+        return {part.id: found[part.sha256] for part in parts if part.sha256 in found}
+
+
+def _subject(query: Subject, content: Content, features: FeatureList | None) -> Subject:
+    """Return a content to relate to the query. Equal bytes read in two units are not the same part."""
+    sha256 = content.sha256
+    if query.sha256 == sha256 and query.document.bounding_box != content.document.bounding_box:
+        sha256 += f" in {content.unit}"
+    return Subject(sha256, content.document, features)
