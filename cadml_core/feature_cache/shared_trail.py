@@ -30,13 +30,19 @@ class SharedTrail:
         """Return what is stored."""
         return self._state.get(_STATE, Trail) or Trail()
 
-    def store(self, hits: Sequence[Key], report: Report) -> None:
-        """Add what was seen since the last time, in one transaction."""
+    def store(self, hits: Sequence[Key], report: Report, now: float) -> None:
+        """Add what was seen since the last time, in one transaction.
+
+        Args:
+            hits: What the cache was hit for, the newest last.
+            report: What the cache did; one that is not fresh ends the reports of its process.
+            now: Seconds since the epoch.
+        """
         with self._lock:
             references, self._references = list(self._references), deque(maxlen=REFERENCES)
         wanted = [Wanted(key.sha256, key.version) for key in hits]
         self._state.update(
             _STATE,
             Trail,
-            lambda before: (before or Trail()).extended(wanted, references, report, report.at),
+            lambda before: (before or Trail()).extended(wanted, references, report, now),
         )

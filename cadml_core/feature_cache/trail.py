@@ -55,12 +55,12 @@ class Trail(msgspec.Struct, frozen=True, kw_only=True):
         """Return the trail with what one process saw since it last said so."""
         counts = Counter(dict(self.counts))
         counts.update(hits)
-        others = (one for one in self.fresh(now) if one.process != report.process)
+        others = tuple(one for one in self.reports if one.process != report.process)
         return Trail(
             hits=_newest((*self.hits, *hits), _HITS),
             references=_newest((*self.references, *references), REFERENCES),
             counts=tuple(counts.most_common(_COUNTED)),
-            reports=(*others, report),
+            reports=Trail(reports=(*others, report)).fresh(now),
         )
 
     def by_worth(self, lengths: Mapping[str, int]) -> list[Wanted]:

@@ -129,7 +129,8 @@ class CacheControl:
     def prewarm(self) -> PrewarmReport:
         """Warm this process's cache now, and have the other servers warm theirs."""
         self.follow()
-        self._store_trail()
+        if self._thread is not None:
+            self._store_trail()
         with self._lock:
             self._prewarms = self.tuning.ask_for_prewarm()
         return self._warm()
@@ -168,7 +169,7 @@ class CacheControl:
             news = self._cache.statistics() != self._stored
             if passed >= _IDLE_SECONDS or (news and passed >= _STORE_SECONDS):
                 self._attempt(self._store_trail)
-        self._attempt(self._store_trail)
+        self._attempt(lambda: self._store_trail(serving=False))
 
     @staticmethod
     def _attempt(call: Callable[[], None]) -> None:
@@ -177,10 +178,11 @@ class CacheControl:
         except CadmlError as error:
             log.warning("the feature cache cannot follow the catalogue now: %s", error.message)
 
-    def _store_trail(self) -> None:
+    def _store_trail(self, *, serving: bool = True) -> None:
         self._stored, self._stored_at = self._cache.statistics(), time.monotonic()
-        report = Report(self._process, time.time(), self._stored)
-        self.trail.store(self._cache.hits(), report)
+        now = time.time()
+        report = Report(self._process, now if serving else 0.0, self._stored)
+        self.trail.store(self._cache.hits(), report, now)
 
     def _warm(self) -> PrewarmReport:
         return prewarm(self._intake, self.trail.get(), self._version, self._most)

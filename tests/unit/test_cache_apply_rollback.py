@@ -189,3 +189,16 @@ def test_a_recommendation_is_applied_where_no_size_is_given(catalog: Catalog) ->
     assert process.control.recommendation().action == "shrink"
     assert process.control.apply().after == Limits(700, 3600)
     assert process.control.recommendation().action == "not_enough_traffic"
+
+
+def test_the_state_is_that_of_the_processes_that_serve(catalog: Catalog) -> None:
+    """While a server runs, all that look see what it did; once it has ended, it counts no more."""
+    server, command = Process(catalog), Process(catalog)
+    server.cache.lacks("0" * 64)
+    server.control.start_following()
+    server.control.prewarm()
+    assert (command.control.state().processes, command.control.state().misses) == (1, 1)
+    command.control.prewarm()
+    assert server.control.state().processes == 1
+    server.control.close()
+    assert (command.control.state().processes, command.control.state().misses) == (1, 0)
