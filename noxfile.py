@@ -11,7 +11,7 @@ import nox
 nox.needs_version = ">=2025.2.9"
 nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.error_on_missing_interpreters = False
-nox.options.sessions = ["lint", "types", "layers", "tests", "wheel"]
+nox.options.sessions = ["lint", "types", "layers", "consistency", "tests", "wheel"]
 
 PYPROJECT = nox.project.load_toml("pyproject.toml")
 PYTHONS = ["3.11", "3.12", "3.13"]
@@ -42,6 +42,21 @@ def layers(session: nox.Session) -> None:
     """Check that no layer imports one above it."""
     session.install("-e", ".", *group("layers"))
     session.run("lint-imports")
+
+
+@nox.session
+def consistency(session: nox.Session) -> None:
+    """Check that metrics, error codes, rules and dashboard agree; test the rules with promtool, if any."""
+    session.install("-e", ".", *group("consistency"))
+    session.run("python", "contrib/scripts/metrics_consistency_check.py")
+    session.run("python", "contrib/scripts/generate_error_code_table.py", "--check")
+    if shutil.which("promtool") is None:
+        session.warn("no promtool (Debian: prometheus): the rules were not tested")
+        return
+    folder = Path("contrib/monitoring")
+    rules = [str(folder / name) for name in ("alerts.yaml", "recording.yaml")]
+    session.run("promtool", "check", "rules", *rules, external=True)
+    session.run("promtool", "test", "rules", str(folder / "rules_test.yaml"), external=True)
 
 
 @nox.session(python=PYTHONS)
@@ -116,6 +131,13 @@ def hostile_live(session: nox.Session) -> None:
     """Serve models that die, hang, eat memory and flood, while files are uploaded and searched."""
     session.install("-e", ".", *group("test"))
     session.run("python", "-m", "tests.integration.http.hostile_live", *session.posargs)
+
+
+@nox.session
+def monitoring(session: nox.Session) -> None:
+    """Run every query of rules and dashboard in a real Prometheus that scrapes a server; fire an alert."""
+    session.install("-e", ".", *group("test"))
+    session.run("python", "-m", "tests.integration.http.monitoring_live")
 
 
 @nox.session

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import pickletools
+from collections.abc import Iterable
+
 from prometheus_client import Counter, Gauge, Histogram
+
+from cadml_core.errors import ERROR_CODES, MODEL_FAULTS
 
 _SECONDS = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 _MICRO_SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1)
@@ -21,7 +26,10 @@ vector_query_latency_seconds = Histogram(
     "vector_query_latency_seconds", "One call of an index's search.", ["backend"], buckets=_MICRO_SECONDS
 )
 vector_index_size = Gauge(
-    "vector_index_size", "Vectors in the index.", ["backend"], multiprocess_mode="livemax"
+    "vector_index_size",
+    "Vectors in each index that is in use.",
+    ["backend"],
+    multiprocess_mode="livemax",
 )
 similarity_degraded_total = Counter(
     "similarity_degraded_total", "The vector index went out of service or came back.", ["event"]
@@ -69,11 +77,15 @@ model_opcode_audit_total = Counter(
 )
 model_security_fail_total = Counter(
     "model_security_fail_total",
-    "Models refused: size_exceeded, magic_invalid, hash_mismatch, malformed, opcode_blocked,"
-    " opcode_whitelist_violation.",
+    "Models refused, by the process that a reload asked and by each that follows it: size_exceeded,"
+    " magic_invalid, hash_mismatch, malformed, opcode_blocked, opcode_whitelist_violation.",
     ["reason"],
 )
-model_reload_total = Counter("model_reload_total", "Model reloads: success or failure.", ["status"])
+model_reload_total = Counter(
+    "model_reload_total",
+    "Reloads and rollbacks that operators asked for, however many processes follow: success or failure.",
+    ["status"],
+)
 model_load_seq = Gauge(
     "model_load_seq", "Number of the model that serves; 0 for none.", multiprocess_mode="livemax"
 )
@@ -88,15 +100,87 @@ model_prediction_failures_total = Counter(
 model_quarantine_total = Counter(
     "model_quarantine_total", "Models that this process took out of service for their failures."
 )
-analysis_requests_total = Counter("analysis_requests_total", "Files analysed by the server.", ["status"])
+analysis_requests_total = Counter(
+    "analysis_requests_total",
+    "Uploads analysed by the server: success or error. A form that is refused as a whole counts once.",
+    ["status"],
+)
 analysis_errors_total = Counter(
-    "analysis_errors_total", "Files that the server could not analyse.", ["stage", "code"]
+    "analysis_errors_total", "Uploads that the server refused or could not analyse.", ["stage", "code"]
 )
 refused_connections_total = Counter(
     "refused_connections_total",
     "Connections that the server ended with an error before a request reached the application.",
     ["code"],
 )
+
+WITHDRAWN = -1.0
+"""Value of a gauge that has none any more. Processes that share their metrics cannot remove a series, so the
+server's ``/metrics`` leaves such series out."""
+
+_READING = ("input", "parse")
+"""Stages of what can be wrong with a file."""
+_VALUES: dict[Counter, Iterable[str]] = {
+    similarity_degraded_total: ("degraded", "restored"),
+    faiss_recovery_attempts_total: ("success", "failure"),
+    vector_migrate_total: ("recomputed", "by_name", "failed"),
+    model_opcode_audit_total: [opcode.name for opcode in pickletools.opcodes],
+    model_security_fail_total: (
+        "size_exceeded",
+        "magic_invalid",
+        "hash_mismatch",
+        "malformed",
+        "opcode_blocked",
+        "opcode_whitelist_violation",
+    ),
+    model_reload_total: ("success", "failure"),
+    model_prediction_failures_total: sorted(MODEL_FAULTS),
+    analysis_requests_total: ("success", "error"),
+    refused_connections_total: (
+        "HEADERS_TOO_LARGE",
+        "HEADER_TIMEOUT",
+        "INPUT_TIMEOUT",
+        "INPUT_VALIDATION_FAILED",
+        "TOO_MANY_CONNECTIONS",
+    ),
+}
+"""Every value of the one label, where that follows from the code alone."""
+
+
+def initialise(formats: Iterable[str], versions: Iterable[str], backends: Iterable[str]) -> None:
+    """Make every series that can occur, at 0. One born at 1 hides its first event from ``increase()``.
+
+    Args:
+        formats: Names of the format adapters.
+        versions: Names of the feature versions.
+        backends: Names of the vector backends.
+    """
+    for counter, values in _VALUES.items():
+        for value in values:
+            counter.labels(value)
+    of_files = [spec.code for spec in ERROR_CODES.values() if spec.stage in _READING]
+    for name in formats:
+        parse_latency_seconds.labels(name)
+    for name in (*formats, "unknown"):
+        for code in (*of_files, "INTERNAL_ERROR"):
+            parse_failures_total.labels(name, code)
+    for version in versions:
+        feature_extraction_latency_seconds.labels(version)
+    for backend in backends:
+        vector_query_latency_seconds.labels(backend)
+    for stage, code in _analysis_errors():
+        analysis_errors_total.labels(stage, code)
+
+
+def _analysis_errors() -> Iterable[tuple[str, str]]:
+    for spec in ERROR_CODES.values():
+        if spec.stage in (*_READING, "catalogue", "plugins"):
+            yield str(spec.stage), spec.code
+    for stage in ("input", "analyze"):
+        yield stage, "INPUT_VALIDATION_FAILED"
+    for stage in ("parse", "analyze"):
+        yield stage, "INTERNAL_ERROR"
+
 
 __all__ = [
     "analysis_errors_total",

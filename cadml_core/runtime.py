@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from cadml_core import metrics
 from cadml_core.analysis import Analyzer
 from cadml_core.catalog.blobs import BlobStore
 from cadml_core.catalog.records import PartFilter
@@ -109,6 +110,7 @@ def build_runtime(
     require_chosen(plugins.registry, settings)
     registry = plugins.registry
     feature = registry.features[settings.feature_version]
+    metrics.initialise(tuple(registry.formats), registry.features, registry.vectors)
     absent = not settings.database_url and not settings.catalogue_path.exists()
     with ExitStack() as opened:  # closes them again where a later one cannot be built
         url = settings.effective_database_url

@@ -141,6 +141,7 @@ class ModelRegistry:
                 serving.process.close()
                 raise
         except CadmlError as error:
+            model_reload_total.labels(status="failure").inc()
             self._note_refusal(path, error)
             raise
         self._failures.forget(serving.info.sha256)
@@ -293,7 +294,6 @@ class ModelRegistry:
 
     def _note_refusal(self, path: str, error: CadmlError) -> None:
         self._last_error = error.problem()
-        model_reload_total.labels(status="failure").inc()
         if reason := SECURITY_REASONS.get(error.code):
             model_security_fail_total.labels(reason=reason).inc()
         log.warning("model %s is not loaded: %s: %s", path, error.code, error.message)

@@ -220,8 +220,7 @@ class Migrator:
                 log_changes(connection, numbers, [str(row) for _, row, *_ in rows])
             self._journal.advance(connection, run, tally.after(moved))
         tally.add(moved)
-        for method, count in Counter(one.method for one in moved).items():
-            vector_migrate_total.labels(status=method).inc(count)
+        tally.record(moved)
         return batch[-1].row
 
     def _from_files(self, recomputation: Recomputation, chosen: list[int] | None, after: int) -> FromFiles:
@@ -280,12 +279,17 @@ class _Tally:
         """Count these."""
         self._counts.update(one.method for one in moved)
         for one in moved:
-            if one.raw is not None and one.from_version is not None:
-                vector_migrate_dimension_delta.observe(length(one.raw) - self._slots[one.from_version])
             if one.method == "failed" and len(self._failures) < _FAILURES:
                 self._failures.append(MigrationFailure(one.source.id, one.reason or "unknown"))
         if self._progress is not None:
             self._progress(self._counts.total(), self.total)
+
+    def record(self, moved: Sequence[Moved]) -> None:
+        """Count these in the metrics, once they are written."""
+        for one in moved:
+            vector_migrate_total.labels(status=one.method).inc()
+            if one.raw is not None and one.from_version is not None:
+                vector_migrate_dimension_delta.observe(length(one.raw) - self._slots[one.from_version])
 
     def report(self, to_version: str, *, dry_run: bool) -> MigrationReport:
         """Put the report together."""

@@ -54,8 +54,9 @@ def load_plugins(settings: Settings, entry_points: Iterable[EntryPoint] | None =
     claims = _claims([(item.kind.name, item.name) for item in items] for items in registered)
     records = settle(records, claims, preferred)
     for record in records:
+        failures = plugin_load_failures_total.labels(plugin=record.name)  # 0 where it works
         if record.status == "failed":
-            plugin_load_failures_total.labels(plugin=record.name).inc()
+            failures.inc()
             log.warning("plugin %s (%s) failed: %s", record.name, record.distribution, record.error)
     failed = {
         record.name: f"{record.distribution} {record.status}: {record.error}"

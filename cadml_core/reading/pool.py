@@ -8,6 +8,7 @@ import os
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
+from contextvars import copy_context
 from pathlib import Path
 from types import TracebackType
 
@@ -174,7 +175,8 @@ class ReaderPool:
         )
         if not all(name in self._features for name in versions):
             return self._refused(versions)
-        return self._pool.submit(lambda worker: self._recorded(worker, task))
+        context = copy_context()  # log lines about the file carry the id of the request
+        return self._pool.submit(lambda worker: context.run(self._recorded, worker, task))
 
     def read(
         self,

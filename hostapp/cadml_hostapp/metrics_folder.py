@@ -22,6 +22,12 @@ def prepare() -> None:
             left.unlink(missing_ok=True)
 
 
+def shared_folder() -> Path | None:
+    """Return the folder, None where this process serves alone."""
+    named = os.environ.get(VARIABLE)
+    return Path(named) if named else None
+
+
 @contextmanager
 def shared_metrics(workers: int) -> Iterator[None]:
     """Give several processes a temporary folder, unless the environment names one."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 import logging
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, TypeVar
 
 from litestar.di import NamedDependency
@@ -17,6 +17,7 @@ from litestar.params import SkipValidation
 from cadml_core.intake.prune import remove_parts
 from cadml_core.isolation.inspection import Layer, inspect
 from cadml_core.runtime import Runtime
+from cadml_hostapp.http.middleware import RequestThreads
 from cadml_hostapp.http.searching import Searcher
 
 log = logging.getLogger(__name__)
@@ -33,9 +34,9 @@ class Services:
         self.runtime = runtime
         self.feature = runtime.feature
         self.max_file_bytes = runtime.settings.max_file_bytes
-        self.readers = ThreadPoolExecutor(_READERS, "cadml-read")
-        self.writers = ThreadPoolExecutor(_WRITERS, "cadml-write")
-        self.loaders = ThreadPoolExecutor(_LOADERS, "cadml-load")
+        self.readers = RequestThreads(_READERS, "cadml-read")
+        self.writers = RequestThreads(_WRITERS, "cadml-write")
+        self.loaders = RequestThreads(_LOADERS, "cadml-load")
         self.searcher = Searcher(runtime, self.readers)
         self.started = time.monotonic()
         self._stopping = False
@@ -59,7 +60,7 @@ class Services:
     async def _run(
         self, pool: ThreadPoolExecutor, call: Callable[..., T], *arguments: Any, **options: Any
     ) -> T:
-        bound = functools.partial(call, *arguments, **options)
+        bound = partial(call, *arguments, **options)
         return await asyncio.get_running_loop().run_in_executor(pool, bound)
 
     def remove_part(self, part_id: str) -> None:

@@ -11,7 +11,7 @@ from stl.mesh import Mesh
 
 from cadml_core import CadDocument, ReadLimits
 from cadml_core.contracts.formats import MeshRequest
-from cadml_hostapp.demo import planted, solids
+from cadml_hostapp.demo import families, solids
 from cadml_plugins.formats.kernel import step
 from cadml_plugins.formats.stl.adapter import StlAdapter
 
@@ -37,11 +37,11 @@ def assert_agreement(document: CadDocument, mesh: Mesh) -> None:
     assert document.mass.centroid == pytest.approx(centroid.tolist(), rel=1e-4, abs=1e-3)
 
 
-@pytest.mark.parametrize("family", planted.FAMILIES)
+@pytest.mark.parametrize("family", sorted(families.FAMILIES.keys() - {"bearing"}))
 def test_the_meshes_of_the_demo(tmp_path: Path, family: str) -> None:
-    """Every kind of sample part is written as a closed mesh, which both read alike."""
+    """Every kind of sample part of one body is written as a closed mesh, which both read alike."""
     path = tmp_path / "part.stl"
-    solids.write(planted.FAMILIES[family](1.0, 1), path)
+    solids.write(families.FAMILIES[family](1.0, 1), path)
     document = read(path)
     assert document.mass is not None
     assert document.facet_quality is not None
@@ -56,7 +56,7 @@ def test_the_meshes_of_the_demo(tmp_path: Path, family: str) -> None:
 def test_what_numpy_stl_writes(tmp_path: Path, mode: Mode) -> None:
     """A mesh of the demo that numpy-stl has read and written again, in either encoding, is the same mesh."""
     first, second = tmp_path / "first.stl", tmp_path / "second.stl"
-    solids.write(planted.FAMILIES["flange"](1.0, 2), first)
+    solids.write(families.FAMILIES["flange"](1.0, 2), first)
     mesh = Mesh.from_file(str(first))
     mesh.save(str(second), mode=mode)
     one, other = read(first), read(second)
@@ -69,7 +69,7 @@ def test_what_numpy_stl_writes(tmp_path: Path, mode: Mode) -> None:
 def test_the_mesh_of_a_part(tmp_path: Path) -> None:
     """The mesh that a feature version gets of a STEP part encloses the part's volume in numpy-stl too."""
     path, written = tmp_path / "part.step", tmp_path / "part.stl"
-    solids.write(planted.FAMILIES["housing"](1.0, 1), path)
+    solids.write(families.FAMILIES["housing"](1.0, 1), path)
     [adapter] = step.cadml_format_adapters()
     document = adapter.read(path, ReadLimits(mesh=MeshRequest(relative_deflection=1e-4)))
     assert document.mesh is not None

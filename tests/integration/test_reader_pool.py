@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import multiprocessing
 import os
 import signal
@@ -19,6 +20,7 @@ from typing import Any
 import msgspec
 import psutil
 import pytest
+import structlog
 from prometheus_client import REGISTRY
 
 from cadml_core.contracts.formats import FormatAdapter, ReadLimits
@@ -411,6 +413,25 @@ def test_a_server_can_await_a_reading(pool: ReaderPool, sample: MakeSample) -> N
         return await asyncio.wrap_future(pool.submit(sample("good")))
 
     assert asyncio.run(main()).format == "good"
+
+
+def test_what_is_logged_of_a_file_belongs_to_its_request(pool: ReaderPool, sample: MakeSample) -> None:
+    """The thread that waits for the worker has the context of whoever asked."""
+    seen: list[str] = []
+
+    class Listener(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            seen.append(str(structlog.contextvars.get_contextvars().get("request_id")))
+
+    listener, log = Listener(), logging.getLogger("cadml_core.reading")
+    log.addHandler(listener)
+    try:
+        for name in ("first", "second"):
+            with structlog.contextvars.bound_contextvars(request_id=name), pytest.raises(CadmlError):
+                pool.read(sample("stubborn"))
+    finally:
+        log.removeHandler(listener)
+    assert seen == ["first", "second"]
 
 
 def test_metrics_are_recorded_in_the_host(pool: ReaderPool, sample: MakeSample) -> None:

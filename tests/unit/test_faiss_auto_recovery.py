@@ -16,6 +16,7 @@ from cadml_core.catalog.records import NewPart, PartFilter, Vector
 from cadml_core.catalog.store import Catalog
 from cadml_core.documents.arrays import FloatMatrix
 from cadml_core.errors import CadmlError, PluginUnavailable
+from cadml_core.metrics import WITHDRAWN
 from cadml_core.search.index import sync as follower_module
 from cadml_core.search.index.health import HISTORY, RecoveryPolicy
 from cadml_core.search.similarity import SimilaritySearch
@@ -170,6 +171,33 @@ def test_the_path_from_healthy_to_degraded_and_back(scene: Scene) -> None:
     [entry] = health.degradation_history
     assert entry.degraded_at < (entry.restored_at or "")
     assert scene.search.by_values([3.0]).degraded is False
+
+
+def test_only_a_backend_in_use_has_a_size(scene: Scene) -> None:
+    """While the stand-in answers it has one, and the chosen backend has none; afterwards it is as before."""
+    scene.nearest(3)
+    assert sizes() == (COUNT, WITHDRAWN)
+    scene.plan.fail("search")
+    scene.nearest(3)
+    assert sizes() == (WITHDRAWN, COUNT)
+    scene.plan.heal()
+    scene.clock.seconds = 300.0
+    assert scene.search.indexes.tick()
+    assert sizes() == (COUNT, WITHDRAWN)
+    scene.search.close()
+    assert sizes() == (WITHDRAWN, WITHDRAWN)
+
+
+def sizes() -> tuple[float, ...]:
+    """The sizes of the index and of the stand-in, once every index that was let go is closed."""
+    for thread in threading.enumerate():
+        if thread.name == "cadml-index-closed":
+            thread.join(5)
+    sizes = [
+        REGISTRY.get_sample_value("vector_index_size", {"backend": name})
+        for name in ("faulty-faiss", "memory")
+    ]
+    return tuple(WITHDRAWN if size is None else size for size in sizes)
 
 
 def test_the_gaps_grow_and_one_success_resets_them(scene: Scene) -> None:

@@ -126,7 +126,7 @@ def counted(name: str) -> float:
 
 def test_metrics_tell_what_happened() -> None:
     """Each lookup is one hit or one miss, each vector pushed out one eviction, the gauge the size."""
-    names = [f"feature_cache_{name}_total" for name in ("hits", "miss", "evictions")]
+    names = ["feature_cache_hits_total", "feature_cache_miss_total", "feature_cache_evictions_total"]
     before = [counted(name) for name in names]
     cache = FeatureCache(2, 0)
     keys = [Key(one.sha256, "stl", "1", None, "v1") for one in CONTENTS]

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from prometheus_client import REGISTRY
 
 from cadml_core.errors import NotFound, PluginUnavailable
 from cadml_core.plugins import hookspecs
@@ -89,6 +90,11 @@ def test_order_never_decides(site: Path, order: int) -> None:
     assert list(loaded.registry.formats) == ["a", "b", "c"]
 
 
+def failures_counted(plugin: str) -> float:
+    """How often a plugin failed to load so far."""
+    return REGISTRY.get_sample_value("plugin_load_failures_total", {"plugin": plugin}) or 0.0
+
+
 @pytest.mark.parametrize(
     "source",
     [
@@ -99,10 +105,13 @@ def test_order_never_decides(site: Path, order: int) -> None:
     ],
 )
 def test_a_plugin_that_fails_to_import_harms_nobody(site: Path, source: str) -> None:
-    """Its record holds error, traceback and hint; the other plugins load."""
+    """Its record holds error, traceback and hint, and it is counted; the other plugins load."""
     broken = install(site, "broken", source, dist="their-broken")
     good = install(site, "good", ADAPTER.format(name="good"), dist="their-good")
+    before = failures_counted("broken")
     loaded = load_plugins(settings(), [broken, good])
+    assert failures_counted("broken") == before + 1
+    assert failures_counted("good") == 0
     record = by_name(loaded)["broken"]
     assert record.status == "failed"
     assert record.error

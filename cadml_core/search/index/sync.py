@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 import weakref
+from collections import Counter
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
@@ -18,7 +19,7 @@ from cadml_core.catalog.store import Catalog
 from cadml_core.contracts.vectors import DurableIndex, Hits, IndexKey, VectorBackend, VectorIndex
 from cadml_core.documents.arrays import FloatMatrix, Int64Array
 from cadml_core.errors import InvalidSetting
-from cadml_core.metrics import vector_index_size, vector_query_latency_seconds
+from cadml_core.metrics import WITHDRAWN, vector_index_size, vector_query_latency_seconds
 from cadml_core.search.index.deadline import call_within
 from cadml_core.search.spaces import Space
 
@@ -64,6 +65,29 @@ def backend_config(backend: VectorBackend, options: Mapping[str, Any]) -> msgspe
             setting="CADML_VECTOR_CONFIG",
         ) from error
     return config
+
+
+class _InUse:
+    """How many indexes of each backend are open, so that the size of a backend without one is not shown."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._open: Counter[str] = Counter()
+
+    def add(self, backend: str) -> None:
+        """One was opened."""
+        with self._lock:
+            self._open[backend] += 1
+
+    def remove(self, backend: str) -> None:
+        """One was closed."""
+        with self._lock:
+            self._open[backend] -= 1
+            if not self._open[backend]:
+                vector_index_size.labels(backend=backend).set(WITHDRAWN)
+
+
+_in_use = _InUse()
 
 
 class IndexFollower:
@@ -197,6 +221,7 @@ class IndexFollower:
             self._change_seconds,
             partial(self.backend.open, self._config, key=key, dimension=space.dimension, metric=space.metric),
         )
+        _in_use.add(self.backend.name)
         self._closer = weakref.finalize(self, _close, index, self.backend.name)
         self._closer.atexit = False
         if isinstance(index, DurableIndex):
@@ -204,7 +229,12 @@ class IndexFollower:
             if self._applied > newest:  # it has seen changes that a restored database has not
                 self._call("clear", self._change_seconds, index.clear)
                 self._applied = 0
+            self._size = self._call("open", self._change_seconds, len, index)
+        self._show_size()
         return index
+
+    def _show_size(self) -> None:
+        vector_index_size.labels(backend=self.backend.name).set(self._size)
 
     def _discard(self) -> None:
         if self._closer is not None:
@@ -238,7 +268,7 @@ class IndexFollower:
         if built_anew and self._size != len(rows):
             raise IndexFailed(f"change: was given {len(rows)} vectors and holds {self._size}")
         self._applied = newest
-        vector_index_size.labels(backend=self.backend.name).set(self._size)
+        self._show_size()
 
     def _changed_since(self, applied: int) -> tuple[Int64Array, FloatMatrix, Int64Array]:
         """Rows with their raw values now, and the rows that have none any more."""
@@ -253,6 +283,8 @@ class IndexFollower:
 
 def _close(index: VectorIndex, name: str) -> None:
     try:
+        # Where the garbage collector calls this, its thread may hold the locks of the metrics.
+        threading.Thread(target=_in_use.remove, args=(name,), name="cadml-index-closed", daemon=True).start()
         call_within(SEARCH_SECONDS, index.close)
     # Nobody waits for this index any more; how it fails to close concerns only the log.
     except Exception:

@@ -1,10 +1,11 @@
-"""``cadml demo``: make sample parts with known duplicates, and report which ones the search finds."""
+"""``cadml demo``: make sample parts and others from them, and report which are found and told rightly."""
 
 from __future__ import annotations
 
 import shlex
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,9 +27,14 @@ from cadml_hostapp.cli.console import (
 from cadml_hostapp.cli.serve import serve
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from cadml_core.intake.ingest_report import IngestSummary
     from cadml_hostapp.demo.findings import Finding
     from cadml_hostapp.demo.planted import Samples
+
+OUTCOMES = {"found": "green", "missed": "yellow", "wrong": "red"}
+"""How a pair was found, and the colour that says so."""
 
 
 @click.command()
@@ -39,13 +45,17 @@ if TYPE_CHECKING:
 def demo(ctx: click.Context, go_on: bool, as_json: bool) -> None:
     """Make sample parts, search them, and report what was found.
 
-    About 60 files in four formats, with known duplicates among them. The samples and their catalogue are
-    in the folder `demo` of the data folder; your own catalogue is not changed.
+    About 100 files in four formats. Some are made from others: moved, turned, mirrored, in another unit or
+    format, edited, in an assembly. Each is found (the other part is among the first hits, and the relation
+    to it is right), missed, or wrong (certified as what it is not). Exits 1 where one is wrong, or missed
+    for a reason that is not known. The samples and their catalogue are in the folder `demo` of the data
+    folder; your own catalogue is not changed.
     """
     from cadml_core.intake.ingest_report import IngestOptions
     from cadml_core.runtime import build_runtime
     from cadml_hostapp.demo.findings import look_for
     from cadml_hostapp.demo.planted import write_samples
+    from cadml_hostapp.demo.searches import searching
 
     start = time.perf_counter()
     options: Options = ctx.obj
@@ -62,9 +72,9 @@ def demo(ctx: click.Context, go_on: bool, as_json: bool) -> None:
         versions = tuple(dict.fromkeys((settings.feature_version, own.feature_version)))
         wanted = IngestOptions(versions=versions, label_from="parent")
         summary = ingest_command.run(runtime, (samples.folder,), wanted)
-        findings = look_for(runtime, samples)
+        with searching(runtime, samples.folder) as searches, progress_bar("comparing parts") as update:
+            findings = look_for(runtime, searches, samples, update)
     seconds = time.perf_counter() - start
-    missed = [finding for finding in findings if not finding.found]
     if as_json:
         print_json(_answer(samples, summary, findings, seconds))
     else:
@@ -72,7 +82,7 @@ def demo(ctx: click.Context, go_on: bool, as_json: bool) -> None:
         _go_on(folder, findings, own=own.database_url != "" or own.catalogue_path.exists())
     if go_on:
         ctx.invoke(serve, data_dir=str(folder))
-    sys.exit(EXIT_REFUSED if missed else 0)
+    sys.exit(EXIT_REFUSED if any(finding.surprising for finding in findings) else 0)
 
 
 def _answer(
@@ -85,33 +95,52 @@ def _answer(
         "files": samples.files,
         "ingest": summary,
         "planted": [{**msgspec.to_builtins(finding), "found": finding.found} for finding in findings],
-        "found": sum(finding.found for finding in findings),
-        "missed": sum(not finding.found for finding in findings),
+        **{outcome: _count(findings, outcome) for outcome in ("found", "missed", "wrong")},
         "seconds": round(seconds, 2),
     }
 
 
 def _report(samples: Samples, summary: IngestSummary, findings: list[Finding], seconds: float) -> None:
-    from cadml_hostapp.demo.planted import RELATIONS
 
     out.print(f"[bold]{samples.files} sample files[/] in {escape(str(samples.folder))}")
     out.print(f"{summary.added} read and added to a catalogue, {summary.failed} refused:")
     for failure in summary.failures:
         out.print(f"  [yellow]{failure.code}[/] {escape(Path(failure.path).name)}: {escape(failure.message)}")
-    out.print("\n[bold]Known pairs among them, and whether the search found them:[/]\n")
-    shown = table("part", "is", "of", "rank", "score", "")
+    out.print("\n[bold]Parts made from others, what was said of them, and the rank of the other:[/]\n")
+    out.print(_shown(findings))
+    told = [f"{count} {outcome}" for outcome in OUTCOMES if (count := _count(findings, outcome))]
+    out.print(f"\n[bold]{', '.join(told)}[/] of {len(findings)} in {seconds:.1f} s")
+    _tell_limits(findings)
+
+
+def _shown(findings: list[Finding]) -> Table:
+    from cadml_hostapp.demo.plan import EXPECTED
+
+    versions = list(findings[0].ranks)
+    shown = table("part", "made as", *versions, "")
     for finding in findings:
-        shown.add_row(
-            escape(finding.query),
-            RELATIONS[finding.relation],
-            escape(finding.partner),
-            "-" if finding.rank is None else str(finding.rank),
-            "-" if finding.score is None else f"{finding.score:.3f}",
-            "[green]found[/]" if finding.found else "[red]missed[/]",
-        )
-    out.print(shown)
-    found = sum(finding.found for finding in findings)
-    out.print(f"\n[bold]{found} of {len(findings)} found[/] in {seconds:.1f} s")
+        ranks = [str(finding.ranks.get(version) or "-") for version in versions]
+        told = EXPECTED[finding.relation].told
+        query, partner = (escape(Path(name).name) for name in (finding.query, finding.partner))
+        shown.add_row(query, told, *ranks, f"[{OUTCOMES[finding.outcome]}]{finding.outcome}[/]")
+        shown.add_row(f"[dim] of {partner}[/]", f"[dim]said: {escape(finding.words or finding.why)}[/]")
+    return shown
+
+
+def _count(findings: list[Finding], outcome: str) -> int:
+    return sum(finding.outcome == outcome for finding in findings)
+
+
+def _tell_limits(findings: list[Finding]) -> None:
+    """Say why pairs were missed, and which were missed or told wrongly for no reason that is known."""
+    from cadml_hostapp.demo.plan import LIMITS
+
+    for limit, count in Counter(finding.limit for finding in findings if finding.limit).items():
+        out.print(f"  {count} missed: {LIMITS[limit]}")
+    for finding in findings:
+        if finding.surprising:
+            out.print(f"  [red]{finding.outcome}[/] {escape(finding.query)}: {escape(finding.why)}")
+    out.print("  docs/explanation/limits.md tells what is found, and what is not.")
 
 
 def _go_on(folder: Path, findings: list[Finding], *, own: bool) -> None:

@@ -10,9 +10,9 @@ import numpy as np
 from stl import Mode
 from stl.mesh import Mesh
 
-from cadml_plugins.formats.kernel._occt import kernel_class
+from cadml_plugins.formats.kernel._occt import kernel_class, kernel_function
 from cadml_plugins.formats.kernel._tessellation import triangles
-from cadml_plugins.formats.kernel._topology import FACE, explore
+from cadml_plugins.formats.kernel._topology import FACE, compound, explore
 
 Solid = Any
 """A TopoDS_Shape."""
@@ -20,11 +20,13 @@ Solid = Any
 _point = kernel_class("gp_Pnt")
 _direction = kernel_class("gp_Dir")
 _axes = kernel_class("gp_Ax2")
+_line = kernel_class("gp_Ax1")
 _vector = kernel_class("gp_Vec")
 _movement = kernel_class("gp_Trsf")
 _make_box = kernel_class("BRepPrimAPI_MakeBox")
 _make_cylinder = kernel_class("BRepPrimAPI_MakeCylinder")
 _make_cone = kernel_class("BRepPrimAPI_MakeCone")
+_make_ball = kernel_class("BRepPrimAPI_MakeSphere")
 _fuse = kernel_class("BRepAlgoAPI_Fuse")
 _cut = kernel_class("BRepAlgoAPI_Cut")
 _transform = kernel_class("BRepBuilderAPI_Transform")
@@ -113,10 +115,57 @@ def pocketed(width: float, depth: float, height: float, wall: float) -> Solid:
     return _cut(_cut(box((width, depth, height)), inside).Shape(), bore).Shape()
 
 
+def clocked(radius: float, thickness: float, turn: float) -> Solid:
+    """A disc with a fixed circle of six holes and one of five that is turned by an angle in degrees.
+
+    Volume, area and moments are the same at every angle.
+    """
+    result = cylinder(radius, thickness, (0, 0, 0))
+    for count, pitch, start in ((6, 0.75 * radius, 0.0), (5, 0.4 * radius, math.radians(turn))):
+        for hole in range(count):
+            angle = start + 2 * math.pi * hole / count
+            centre = (pitch * math.cos(angle), pitch * math.sin(angle), -1.0)
+            result = _cut(result, cylinder(radius / 20, thickness + 2, centre)).Shape()
+    return result
+
+
+def ball(radius: float) -> Solid:
+    """A ball about the origin."""
+    return _make_ball(radius).Shape()
+
+
+def bearing(radius: float, balls: int) -> Solid:
+    """Two rings and the balls between them: an assembly."""
+    half = radius / 6
+    parts = [tube(radius, 0.86 * radius, 2 * half), tube(0.5 * radius, 0.36 * radius, 2 * half)]
+    for number in range(balls):
+        angle = 2 * math.pi * number / balls
+        place = (0.68 * radius * math.cos(angle), 0.68 * radius * math.sin(angle), half)
+        parts.append(moved(ball(half), place))
+    return compound(parts)
+
+
+def together(*parts: Solid) -> Solid:
+    """Several bodies in one file: an assembly."""
+    return compound(parts)
+
+
+def drilled(solid: Solid, diameter: float, at: tuple[float, float]) -> Solid:
+    """The same solid with a hole along z, from below 0 to far above it."""
+    return _cut(solid, cylinder(diameter / 2, 1_000.0, (*at, -1.0))).Shape()
+
+
 def moved(solid: Solid, by: tuple[float, float, float]) -> Solid:
     """The same solid elsewhere."""
     movement = _movement()
     movement.SetTranslation(_vector(*by))
+    return _transform(solid, movement, True).Shape()
+
+
+def turned(solid: Solid, along: tuple[float, float, float], degrees: float) -> Solid:
+    """The same solid, turned about a line through the origin."""
+    movement = _movement()
+    movement.SetRotation(_line(_point(0, 0, 0), _direction(*along)), math.radians(degrees))
     return _transform(solid, movement, True).Shape()
 
 
@@ -134,19 +183,31 @@ def scaled(solid: Solid, factor: float) -> Solid:
     return _transform(solid, movement, True).Shape()
 
 
-def write(solid: Solid, path: Path) -> None:
+def write(solid: Solid, path: Path, *, inch: bool = False, deflection: float = 0.05) -> None:
     """Write a solid in the format of the suffix: ``.step``, ``.iges`` or ``.stl``.
+
+    Args:
+        solid: Its lengths are in mm.
+        path: Where to.
+        inch: Whether a STEP file gives lengths in inches.
+        deflection: How far the facets of an STL file may be off the solid, in mm.
 
     Raises:
         OSError: The kernel could not write the file.
     """
-    writers = {".step": _write_step, ".iges": _write_iges, ".stl": _write_stl}
-    writers[path.suffix](solid, str(path))
+    if path.suffix == ".step":
+        _write_step(solid, str(path), "INCH" if inch else "MM")
+    elif path.suffix == ".iges":
+        _write_iges(solid, str(path))
+    else:
+        _write_stl(solid, str(path), deflection)
     if not path.is_file():
         raise OSError(f"could not write {path}")
 
 
-def _write_step(solid: Solid, path: str) -> None:
+def _write_step(solid: Solid, path: str, unit: str) -> None:
+    _StepWriter()  # the kernel's settings exist from the first writer on
+    kernel_function("Interface_Static", "SetCVal")("write.step.unit", unit)
     writer = _StepWriter()
     writer.Transfer(solid, _AS_IS)
     writer.Write(path)
@@ -159,8 +220,8 @@ def _write_iges(solid: Solid, path: str) -> None:
     writer.Write(path)
 
 
-def _write_stl(solid: Solid, path: str) -> None:
-    _mesher(solid, 0.05, False, 0.5, False)
+def _write_stl(solid: Solid, path: str, deflection: float) -> None:
+    _mesher(solid, deflection, False, 0.5 if deflection < 0.5 else 1.0, False)
     faces = map(triangles, explore(solid, FACE))
     corners = np.concatenate([vertices[facets] for vertices, facets in faces])
     mesh = Mesh(np.zeros(len(corners), Mesh.dtype))

@@ -7,8 +7,11 @@ import logging
 import re
 import secrets
 import time
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
+from functools import partial
+from typing import Any, NamedTuple, TypeVar
 
 import structlog
 from litestar import Request, Response
@@ -23,6 +26,10 @@ from cadml_hostapp.http.auth import client_of
 from cadml_hostapp.http.rate_limit import RateLimit
 
 access = logging.getLogger("cadml.access")
+T = TypeVar("T")
+
+SCRAPE = "/metrics"
+"""The address that Prometheus asks."""
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 _ALWAYS = [
@@ -123,8 +130,10 @@ class _Exchange:
             known = error if isinstance(error, CadmlError) else http_errors.internal(error, "request")
             await self._refuse(known)
         finally:
-            if access.isEnabledFor(logging.INFO):
-                self._log(time.perf_counter() - start)
+            # Prometheus asks every few seconds; only what goes wrong then is worth a line.
+            level = logging.DEBUG if (self._path, self._status) == (SCRAPE, 200) else logging.INFO
+            if access.isEnabledFor(level):
+                self._log(level, time.perf_counter() - start)
             structlog.contextvars.unbind_contextvars("request_id")
 
     async def receive(self) -> Any:
@@ -175,9 +184,10 @@ class _Exchange:
         await self.send({"type": "http.response.start", "status": status, "headers": headers})
         await self.send({"type": "http.response.body", "body": body, "more_body": False})
 
-    def _log(self, seconds: float) -> None:
+    def _log(self, level: int, seconds: float) -> None:
         client = self._scope.get("client")
-        access.info(
+        access.log(
+            level,
             "request",
             extra={
                 "method": self._scope["method"],
@@ -196,6 +206,14 @@ def _request_id(scope: Any) -> bytes:
         if name == b"x-request-id" and _REQUEST_ID.fullmatch(value):
             return bytes(value)
     return secrets.token_hex(8).encode()
+
+
+class RequestThreads(ThreadPoolExecutor):
+    """Threads that know for which request they work, so that log lines from them carry its id."""
+
+    def submit(self, call: Callable[..., T], /, *arguments: Any, **options: Any) -> Future[T]:
+        """Queue a call, with the context of whoever queues it."""
+        return super().submit(copy_context().run, partial(call, *arguments, **options))
 
 
 class _Children(NamedTuple):

@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
+from prometheus_client import REGISTRY
 
 from cadml_core.classifier.choice import ModelInfo, OwnChoice
 from cadml_core.classifier.registry import ModelRegistry
@@ -298,6 +299,31 @@ def test_a_start_that_fails_every_time_ends_in_quarantine(registry_of: MakeRegis
     assert state.current is not None
     assert state.current.path == "good.pkl"
     assert [one.path for one in state.quarantined] == ["slow.pkl"]
+
+
+def test_a_reload_counts_once_however_many_processes_follow(registry_of: MakeRegistry, models: Path) -> None:
+    """Whoever follows counts no reload of its own, be it good or bad; what it refuses is counted as such."""
+
+    def counted() -> list[float]:
+        seen = [("model_reload_total", {"status": status}) for status in ("success", "failure")]
+        seen.append(("model_security_fail_total", {"reason": "hash_mismatch"}))
+        return [REGISTRY.get_sample_value(name, labels) or 0.0 for name, labels in seen]
+
+    choices, before = OwnChoice(), counted()
+    asked, follower, late = (registry_of(choices=choices) for _ in range(3))
+    asked.reload("good.pkl")
+    wanted = follower.follow()
+    assert wanted is not None
+    follower.adopt(wanted)
+    answers = "model_prediction_latency_seconds_count"
+    asked_before = REGISTRY.get_sample_value(answers) or 0.0
+    assert follower.predict(np.zeros(22)).label == "bolt"
+    assert REGISTRY.get_sample_value(answers) == asked_before + 1
+    write(models, "good.pkl", Constant("exchanged"))
+    with pytest.raises(ModelRejected, match="sha256"):
+        late.adopt(wanted)
+    success, failure, refused = (now - then for now, then in zip(counted(), before, strict=True))
+    assert (success, failure, refused) == (1, 0, 1)
 
 
 def test_a_hundred_reloads_at_once(registry_of: MakeRegistry, models: Path) -> None:

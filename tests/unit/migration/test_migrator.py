@@ -140,15 +140,29 @@ def test_a_second_run_has_nothing_to_do(catalog: Catalog) -> None:
 
 
 def test_a_dry_run_computes_and_writes_nothing(catalog: Catalog) -> None:
-    """Its report is that of the real run; the catalogue and the journal stay as they were."""
+    """Its report is that of the real run; the catalogue, the journal and the metrics stay as they were."""
     catalog.add([part(number) for number in range(3)])
     catalog.register_vector("r", "v1", np.ones(7))
     migrator, change = Migrator(intake_over(catalog, FEATURES)), catalog.last_change()
+    counted = migrations_counted()
     dry = migrator.run("v4", dry_run=True)
+    assert migrations_counted() == counted
     assert (dry.dry_run, dry.total, dry.recomputed, dry.by_name) == (True, 4, 3, 1)
     assert catalog.last_change() == change
     assert count_vectors(catalog) == {"v1": 4}
     assert migrator.status().history == ()
+    migrator.run("v4")
+    assert migrations_counted() == (counted[0] + 3, counted[1] + 1, counted[2] + 4)
+
+
+def migrations_counted() -> tuple[float, float, float]:
+    """How many vectors were recomputed and moved by name, and how many changes of length were seen."""
+    by_method = [
+        REGISTRY.get_sample_value("vector_migrate_total", {"status": status}) or 0.0
+        for status in ("recomputed", "by_name")
+    ]
+    changes = REGISTRY.get_sample_value("vector_migrate_dimension_delta_count") or 0.0
+    return by_method[0], by_method[1], changes
 
 
 def test_only_the_parts_that_were_named(catalog: Catalog) -> None:

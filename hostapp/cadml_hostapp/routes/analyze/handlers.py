@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, Literal, NamedTuple
 
@@ -92,10 +94,12 @@ async def analyze(request: Request[Any, Any, Any], services: ServicesDependency)
     changes nothing; `id` names the part, so that a newer file can take its place.
     """
     async with Form(services.runtime.blobs) as form:
-        await _reader(services, frozenset({"file"}), ("id", "name"), max_files=1).read(request, form)
-        if not form.files:
-            raise InvalidInput("the field 'file' is missing", stage=STAGE, field="file")
-        answer = await _analyzed(services, form.files[0], _said(form))
+        with _counted():
+            await _reader(services, frozenset({"file"}), ("id", "name"), max_files=1).read(request, form)
+            if not form.files:
+                raise InvalidInput("the field 'file' is missing", stage=STAGE, field="file")
+            said = _said(form)
+        answer = await _analyzed(services, form.files[0], said)
     return Response(answer, status_code=201 if answer.status == "added" else 200)
 
 
@@ -111,13 +115,26 @@ async def analyze_batch(request: Request[Any, Any, Any], services: ServicesDepen
             max_files=settings.analysis_max_batch_files,
             tolerant=True,
         )
-        await reader.read(request, form)
-        if not form.files:
-            raise InvalidInput("the field 'files' is missing", stage=STAGE, field="files")
-        said = _said(form)
+        with _counted():
+            await reader.read(request, form)
+            if not form.files:
+                raise InvalidInput("the field 'files' is missing", stage=STAGE, field="files")
+            said = _said(form)
         items = await asyncio.gather(*(_item(services, file, said) for file in form.files))
     failed = sum(item.status == "error" for item in items)
     return BatchAnswer(total=len(items), succeeded=len(items) - failed, failed=failed, items=list(items))
+
+
+@contextmanager
+def _counted() -> Iterator[None]:
+    """Count an upload that is refused, or that fails."""
+    try:
+        yield
+    except Exception as error:
+        known = error if isinstance(error, CadmlError) else CadmlError("unexpected", stage=STAGE)
+        metrics.analysis_requests_total.labels(status="error").inc()
+        metrics.analysis_errors_total.labels(stage=known.stage, code=known.code).inc()
+        raise
 
 
 class _Said(NamedTuple):
@@ -134,25 +151,29 @@ async def _analyzed(services: Services, file: UploadedFile, said: _Said) -> Anal
     Raises:
         CadmlError: Whatever refuses the file; nothing of it is stored then.
     """
+    with _counted():
+        try:
+            answer = await _answer(services, file, said)
+        except CadmlError as error:
+            _rename(error, file)
+            raise
+    metrics.analysis_requests_total.labels(status="success").inc()
+    return answer
+
+
+async def _answer(services: Services, file: UploadedFile, said: _Said) -> AnalyzeAnswer:
     stopwatch = Stopwatch()
     analyzer = services.runtime.analyzer
-    try:
-        known = await _known(services, file, said, stopwatch)
-        # The model answers while the part is stored; neither a thread nor another request waits for it.
-        classifying = analyzer.classify(known) if said.options.classify else None
-        analysis = await asyncio.get_running_loop().run_in_executor(
-            services.writers,
-            analyzer.finish,
-            *(file.incoming, file.name, known, said.facts, said.options.wanted(), stopwatch),
-        )
-        if classifying is not None:
-            analysis = await classifying.added(analysis, stopwatch)
-    except CadmlError as error:
-        _rename(error, file)
-        metrics.analysis_requests_total.labels(status="error").inc()
-        metrics.analysis_errors_total.labels(stage=error.stage, code=error.code).inc()
-        raise
-    metrics.analysis_requests_total.labels(status="success").inc()
+    known = await _known(services, file, said, stopwatch)
+    # The model answers while the part is stored; neither a thread nor another request waits for it.
+    classifying = analyzer.classify(known) if said.options.classify else None
+    analysis = await asyncio.get_running_loop().run_in_executor(
+        services.writers,
+        analyzer.finish,
+        *(file.incoming, file.name, known, said.facts, said.options.wanted(), stopwatch),
+    )
+    if classifying is not None:
+        analysis = await classifying.added(analysis, stopwatch)
     return analyze_answer(analysis, file.name, services.feature)
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import time
 from importlib.metadata import version
 
-from litestar import Router
-from litestar.plugins.prometheus import PrometheusController
+from litestar import Response, Router, get
+from prometheus_client import CONTENT_TYPE_LATEST
 
 from cadml_core.errors import CadmlError
+from cadml_hostapp.http.middleware import SCRAPE
+from cadml_hostapp.http.scraping import exposition
 from cadml_hostapp.routes.declare import route
 from cadml_hostapp.routes.health.schemas import HealthAnswer, ModelHealth, ReadyAnswer
 from cadml_hostapp.services import Services, ServicesDependency
@@ -70,11 +72,10 @@ def _catalogue(services: Services) -> str:
     return "ok"
 
 
-class Metrics(PrometheusController):
-    """The metrics for Prometheus."""
+@get(SCRAPE, include_in_schema=False, sync_to_thread=True)
+def metrics() -> Response[bytes]:
+    """Return the metrics of all server processes, for Prometheus."""
+    return Response(exposition(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
-    path = "/metrics"
-    include_in_schema = False
 
-
-root = Router("/", route_handlers=[health, ready, Metrics], tags=["health"])
+root = Router("/", route_handlers=[health, ready, metrics], tags=["health"])

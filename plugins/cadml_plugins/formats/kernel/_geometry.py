@@ -90,7 +90,7 @@ def curve_kind(edge: Shape) -> str | None:
 
 
 def edge_points(edge: Shape) -> list[tuple[float, float, float]]:
-    """Return the first, middle and last point of an edge by its parameter; none where it has no curve."""
+    """Return an edge's first, middle and last point by its parameter; none where it has no finite curve."""
     edge = _as_edge(edge)
     if _is_degenerated(edge):
         return []
@@ -100,7 +100,8 @@ def edge_points(edge: Shape) -> list[tuple[float, float, float]]:
         points = [curve.Value(parameter) for parameter in (first, (first + last) / 2, last)]
     except Failure:
         return []
-    return [(point.X(), point.Y(), point.Z()) for point in points]
+    found = [(point.X(), point.Y(), point.Z()) for point in points]
+    return found if np.isfinite(found).all() else []
 
 
 def quick_bounds(shape: Shape) -> Bounds | None:
