@@ -16,7 +16,8 @@ from cadml_core.classifier.registry import Classification, ModelRegistry
 from cadml_core.contracts.features import FeatureVersion
 from cadml_core.documents.arrays import FloatVector
 from cadml_core.errors import CadmlError, EmptyDocument, ModelUnavailable
-from cadml_core.intake.intake import Intake, Known, SourceFile
+from cadml_core.intake.intake import Intake, SourceFile
+from cadml_core.intake.remembered import Known
 from cadml_core.reading.reading import Reading, extract_values
 from cadml_core.search.questions import Hit
 from cadml_core.search.similarity import SimilaritySearch
@@ -136,7 +137,7 @@ class Classifying:
 class Analyzer:
     """The steps of an analysis. A caller may have other work done while a file is read or classified.
 
-    First ``recognise``; where that knows nothing, ``read`` and ``known_from``; then ``classify``, which asks
+    First ``recognise``; where that knows nothing, ``read`` and ``known``; then ``classify``, which asks
     the model, and ``finish``, meanwhile. Thread-safe.
     """
 
@@ -168,6 +169,10 @@ class Analyzer:
     def read(self, file: SourceFile) -> Future[Reading]:
         """Have a file read."""
         return self._intake.submit(file, self._versions())
+
+    def known(self, reading: Reading) -> Known:
+        """Return what a reading found, and remember it."""
+        return self._intake.known(reading)
 
     def refused(self, file: SourceFile, error: CadmlError) -> None:
         """Remember that a file could not be read, where its content is to blame."""

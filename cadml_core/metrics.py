@@ -42,6 +42,21 @@ degraded_duration_seconds = Gauge(
 faiss_recovery_attempts_total = Counter(
     "faiss_recovery_attempts_total", "Attempts to rebuild the vector index: success or failure.", ["result"]
 )
+feature_cache_hits_total = Counter("feature_cache_hits_total", "Lookups that the feature cache answered.")
+feature_cache_miss_total = Counter("feature_cache_miss_total", "Lookups that it did not.")
+feature_cache_evictions_total = Counter(
+    "feature_cache_evictions_total", "Vectors that left the feature cache for want of room."
+)
+feature_cache_size = Gauge(
+    "feature_cache_size", "Vectors in the feature caches of all processes.", multiprocess_mode="livesum"
+)
+feature_cache_prewarm_total = Counter(
+    "feature_cache_prewarm_total",
+    "Vectors that a prewarm meant to load: success, skipped, error.",
+    ["result"],
+)
+for _result in ("success", "skipped", "error"):  # so that the first of each is an increase
+    feature_cache_prewarm_total.labels(result=_result)
 batch_similarity_parallel_savings_seconds = Histogram(
     "batch_similarity_parallel_savings_seconds",
     "What threads saved on one batch: the sum of the chunks' own times minus the time that passed.",
@@ -173,6 +188,11 @@ __all__ = [
     "batch_similarity_parallel_savings_seconds",
     "degraded_duration_seconds",
     "faiss_recovery_attempts_total",
+    "feature_cache_evictions_total",
+    "feature_cache_hits_total",
+    "feature_cache_miss_total",
+    "feature_cache_prewarm_total",
+    "feature_cache_size",
     "feature_extraction_latency_seconds",
     "model_load_seq",
     "model_opcode_audit_total",

@@ -20,6 +20,11 @@ from cadml_core.classifier.following import SharedModels
 from cadml_core.classifier.registry import ModelRegistry
 from cadml_core.contracts.features import FeatureVersion, RefinedVersion
 from cadml_core.documents.arrays import FloatMatrix
+from cadml_core.feature_cache.cache import FeatureCache
+from cadml_core.feature_cache.choice import Limits
+from cadml_core.feature_cache.shared_trail import SharedTrail
+from cadml_core.feature_cache.tuning import SharedTuning
+from cadml_core.intake.cache_control import CacheControl
 from cadml_core.intake.intake import Intake
 from cadml_core.migration.migrator import Migrator
 from cadml_core.plugins.loader import LoadedPlugins, load_plugins, require_chosen
@@ -58,6 +63,8 @@ class Runtime:
     """The one way in for files."""
     analyzer: Analyzer
     batches: BatchSimilarity
+    cache: CacheControl
+    """The feature cache of this process, and what operators do with all of them."""
     resources: ExitStack
     """Closes what is open, the last first."""
 
@@ -122,7 +129,14 @@ def build_runtime(
             )
         )
         blobs = BlobStore(settings.data_path / "uploads", catalog.readers_of)
-        intake = Intake(catalog, readers, registry.formats, registry.features, blobs)
+        limits = Limits(settings.feature_cache_capacity, settings.feature_cache_ttl_seconds)
+        remembered = FeatureCache(limits.capacity, limits.ttl_seconds)
+        intake = Intake(catalog, readers, registry.formats, registry.features, blobs, remembered)
+        tuning = SharedTuning(OperatorState(catalog), limits, settings.cache_rollback_window_seconds)
+        trail = SharedTrail(OperatorState(catalog))
+        cache = CacheControl(intake, tuning, trail, feature.name, settings.prewarm_max)
+        opened.callback(cache.close)
+        cache.follow()
         search = _search(settings, registry, catalog, feature)
         opened.callback(search.close)
         ranking = [_search(settings, registry, catalog, other) for other in _refining(registry, feature)]
@@ -142,7 +156,8 @@ def build_runtime(
             blobs=blobs,
             intake=intake,
             analyzer=Analyzer(intake, search, models.registry, feature),
-            batches=BatchSimilarity(search, _batch_policy(settings)),
+            batches=BatchSimilarity(search, _batch_policy(settings), trail.note_batch),
+            cache=cache,
             resources=opened.pop_all(),
         )
 

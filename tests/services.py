@@ -10,6 +10,7 @@ from cadml_core.catalog.blobs import BlobStore
 from cadml_core.catalog.store import Catalog
 from cadml_core.contracts.features import FeatureVersion
 from cadml_core.contracts.formats import FormatAdapter, ReadLimits
+from cadml_core.feature_cache.cache import FeatureCache
 from cadml_core.intake.intake import Intake
 from cadml_core.reading.pool import ReaderPool
 
@@ -21,9 +22,10 @@ def intake_over(
     *,
     readers: ReaderPool | None = None,
     uploads: Path | None = None,
+    cache: FeatureCache | None = None,
 ) -> Intake:
     """An intake over a catalogue. Its readers start no process before a file has to be read."""
     formats = formats or {}
     readers = readers or ReaderPool(formats, features, limits=ReadLimits(), workers=1)
     blobs = BlobStore(uploads or Path(tempfile.gettempdir()) / "no-uploads", catalog.readers_of)
-    return Intake(catalog, readers, formats, features, blobs)
+    return Intake(catalog, readers, formats, features, blobs, cache or FeatureCache(1000, 3600))

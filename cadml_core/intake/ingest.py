@@ -24,7 +24,8 @@ from cadml_core.catalog.unread import UnreadFiles
 from cadml_core.errors import CadmlError, InvalidInput, MalformedFile, PluginUnavailable
 from cadml_core.intake.folders import count_skipped, find_files
 from cadml_core.intake.ingest_report import IngestFailure, IngestOptions, IngestProgress, IngestSummary
-from cadml_core.intake.intake import Intake, Known, SourceFile, known_from, source_file
+from cadml_core.intake.intake import Intake, SourceFile, source_file
+from cadml_core.intake.remembered import Known
 from cadml_core.intake.siblings import Size, size_of, unit_doubts
 from cadml_core.reading.detection import display
 from cadml_core.reading.reading import Reading
@@ -242,7 +243,7 @@ class _Run:
 
     def _arrived(self, job: _Job, future: Future[Reading]) -> None:
         try:
-            self._settle(job, known_from(future.result()))
+            self._settle(job, self._intake.known(future.result()))
             self._arrivals.add(job.sha256)
         except CadmlError as error:
             self._intake.refused(job.file, job.versions, error)

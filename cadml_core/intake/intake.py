@@ -14,10 +14,8 @@ from concurrent.futures import Future
 from pathlib import Path
 
 import msgspec
-import numpy as np
 
 from cadml_core.catalog.blobs import BlobStore
-from cadml_core.catalog.paths import text_to_path
 from cadml_core.catalog.records import Content, ReadBy, Vector
 from cadml_core.catalog.refusals import Refusal, Refusals
 from cadml_core.catalog.store import Catalog
@@ -25,7 +23,10 @@ from cadml_core.contracts.features import FeatureVersion
 from cadml_core.contracts.formats import LENGTH_UNITS, FormatAdapter, UnitName
 from cadml_core.documents.arrays import FloatVector
 from cadml_core.errors import CadmlError
+from cadml_core.feature_cache.cache import FeatureCache
+from cadml_core.intake.originals import Original, locate
 from cadml_core.intake.refusals import depends_on_content, reader_text, recall, refusal_of
+from cadml_core.intake.remembered import Known, Remembered, known_from
 from cadml_core.reading.detection import HEAD_BYTES, display, identify
 from cadml_core.reading.identity import FileIdentity, identify_file
 from cadml_core.reading.pool import ReaderPool
@@ -64,26 +65,6 @@ def received_file(path: Path, sha256: str, unit: UnitName | None = None) -> Sour
         return SourceFile(path, identity, file.read(HEAD_BYTES), unit)
 
 
-class Known(msgspec.Struct, frozen=True):
-    """A content, with the vectors that were asked for."""
-
-    content: Content
-    vectors: Mapping[str, Vector]
-    """By feature version."""
-    reading: Reading | None = None
-    """None where nothing had to be read."""
-
-
-class Original(msgspec.Struct, frozen=True):
-    """Where the file of a stored content may still be."""
-
-    sha256: str
-    format: str
-    """Name of the format adapter that read it."""
-    path: str | None
-    """Path of one part that has it, as ``cadml_core.catalog.paths`` writes it."""
-
-
 class Intake:
     """Knows, for any file or stored content, the cheapest way to its document and vectors. Thread-safe.
 
@@ -93,6 +74,7 @@ class Intake:
         formats: The format adapters by name.
         features: The feature versions by name.
         blobs: The kept uploads.
+        cache: What was read or asked for lately.
     """
 
     def __init__(
@@ -102,6 +84,7 @@ class Intake:
         formats: Mapping[str, FormatAdapter],
         features: Mapping[str, FeatureVersion],
         blobs: BlobStore,
+        cache: FeatureCache,
     ) -> None:
         self.catalog = catalog
         self.readers = readers
@@ -109,6 +92,8 @@ class Intake:
         self.features = dict(features)
         self.blobs = blobs
         self._refusals = Refusals(catalog)
+        self.cache = cache
+        self._remembered = Remembered(cache)
         self._announced: list[Path] = []
 
     def require(self, versions: Iterable[str]) -> None:
@@ -145,15 +130,21 @@ class Intake:
         if known:
             return known
         try:
-            return known_from(self._read_alone(file, versions))
+            return self.known(self._read_alone(file, versions))
         except CadmlError as error:
             self.refused(file, versions, error)
             raise
 
     def surely_new(self, file: SourceFile) -> bool:
         """Tell whether this content was never seen before, as with most uploads."""
-        hashes = [file.identity.sha256]
-        return not self.catalog.readers_of(hashes) and not self._refusals.of(hashes)
+        sha256 = file.identity.sha256
+        known = self.catalog.readers_of([sha256]) or self._refusals.of([sha256])
+        return not known and self.cache.lacks(sha256)
+
+    def _would_read(self, file: SourceFile) -> ReadBy:
+        """Return how a file that is not stored would be read."""
+        adapter = identify(file.path, file.head, self.formats)
+        return ReadBy(adapter.name, adapter.version, file.unit)
 
     def refused(self, file: SourceFile, versions: Sequence[str], error: CadmlError) -> None:
         """Remember that a file cannot be read, where its content is to blame."""
@@ -189,13 +180,30 @@ class Intake:
             that this reader met with the content before, or that of a known content under a name that claims
             another format.
         """
-        hashes = {file.identity.sha256 for file in files}
+        how = self.catalog.readers_of({file.identity.sha256 for file in files})
+        wanted = list(zip(files, versions, strict=True))
+        answers: list[Known | CadmlError | None] = [
+            self._cached(file, how.get(file.identity.sha256), names) for file, names in wanted
+        ]
+        hashes = {file.identity.sha256 for file, answer in zip(files, answers, strict=True) if not answer}
+        if not hashes:
+            return answers
         contents, refusals = self.catalog.contents(hashes), self._refusals.of(hashes)
         return [
-            self._recognised(file, contents.get(sha256), refusals.get(sha256, ()), wanted)
-            for file, wanted in zip(files, versions, strict=True)
+            answer or self._recognised(file, contents.get(sha256), refusals.get(sha256, ()), names)
+            for answer, (file, names) in zip(answers, wanted, strict=True)
             for sha256 in [file.identity.sha256]
         ]
+
+    def _cached(self, file: SourceFile, how: ReadBy | None, versions: Sequence[str]) -> Known | None:
+        """Say what is in memory of a file's content, given how the catalogue's was read."""
+        try:
+            now = self._would_read(file)
+            if how is not None and not self.is_current(how, self.formats[now.format], file.unit):
+                return None
+            return self._remembered.find(file.identity.sha256, how or now, versions, stored=how is not None)
+        except CadmlError:  # the name claims another format; known contents say so
+            return None
 
     def _recognised(
         self,
@@ -213,7 +221,7 @@ class Intake:
                 vectors = {version: self._without_reading(content, version) for version in versions}
                 found = {version: Vector(values) for version, values in vectors.items() if values is not None}
                 if len(found) == len(vectors):
-                    return Known(content, found)
+                    return self._remembered.keep(Known(content, found))
             return recall(refusals, self._reader_text(adapter, file, versions), display(file.path))
         except CadmlError as error:
             return error
@@ -231,13 +239,24 @@ class Intake:
             return self.catalog.extracted_from(content.sha256, version)
         return extract_values(feature, content.document)
 
+    def warm(self, content: Content, version: str) -> bool:
+        """Remember a stored content with its vector; False where only its file could tell the vector.
+
+        Raises:
+            CadmlError: The feature version broke its promise.
+        """
+        values = self._without_reading(content, version)
+        if values is not None:
+            self._remembered.keep(Known(content, {version: Vector(values)}))
+        return values is not None
+
     def announced(self, paths: Sequence[Path | str]) -> Sequence[Path | str]:
         """Let readers open all of these folders, once a file must be read; return the paths."""
         self._announced += map(Path, filter(os.path.isdir, paths))
         return paths
 
     def submit(self, file: SourceFile, versions: Sequence[str]) -> Future[Reading]:
-        """Have a file read; ``known_from`` makes of it what ``recognise`` would have returned.
+        """Have a file read; ``known`` makes of it what ``recognise`` would have returned.
 
         Where its content was read by another version of its reader, or in another unit, every feature version
         that any part has of it is extracted again, so that no part keeps values of the old reading.
@@ -253,6 +272,10 @@ class Intake:
         while self._announced:
             self.readers.allow_reading(self._announced.pop())
         return self.readers.submit(file.path, versions, identity=file.identity, unit=unit)
+
+    def known(self, reading: Reading) -> Known:
+        """Return what a reading found, and remember it."""
+        return self._remembered.keep(known_from(reading))
 
     def _read_alone(self, file: SourceFile, versions: Sequence[str]) -> Reading:
         """Read one file; where no reader runs yet, by a process that loads only what its format needs."""
@@ -291,7 +314,7 @@ class Intake:
         paths: dict[Path, str] = {}
         for sha256, several in by_content.items():
             stored = self.catalog.extracted_from(sha256, version)
-            located = stored if stored is not None else self.locate(several)
+            located = stored if stored is not None else locate(several, self.blobs, self.formats)
             if isinstance(located, Path):
                 paths[located] = sha256
             else:
@@ -308,37 +331,8 @@ class Intake:
 
     def unavailable(self, original: Original) -> str | None:
         """Say why a stored content cannot be read again, None where its file seems to be there."""
-        located = self.locate([original])
+        located = locate([original], self.blobs, self.formats)
         return located if isinstance(located, str) else None
-
-    def locate(self, several: Sequence[Original]) -> Path | str:
-        """Return where a content can be read again, or why nowhere."""
-        first = several[0]
-        if first.format not in self.formats:
-            return f"no format adapter {first.format!r} is installed to read its file again"
-        candidates = [self.blobs.path(first.sha256)]
-        candidates += [text_to_path(original.path) for original in several if original.path is not None]
-        for path in candidates:
-            if path.is_file():
-                return path
-        if len(candidates) == 1:
-            return "its file is not kept: upload it again"
-        return f"its file {display(candidates[-1])} is gone: put it back, or ingest it from where it is"
-
-
-def known_from(reading: Reading) -> Known:
-    """Return what a reading found."""
-    content = Content(
-        sha256=reading.sha256,
-        size=reading.size,
-        format=reading.format,
-        adapter_version=reading.adapter_version,
-        document=reading.document,
-        features=reading.features,
-        unit=reading.unit,
-    )
-    vectors = {name: Vector(np.array(values)) for name, values in reading.vectors.items()}
-    return Known(content, vectors, reading)
 
 
 def _values(outcome: Reading | CadmlError, sha256: str, version: str) -> FloatVector | str:

@@ -11,7 +11,8 @@ from cadml_core.catalog.records import Part
 from cadml_core.contracts.features import FeatureVersion
 from cadml_core.documents.arrays import FloatMatrix, FloatVector, Int64Array
 from cadml_core.errors import CadmlError
-from cadml_core.intake.intake import Intake, Original
+from cadml_core.intake.intake import Intake
+from cadml_core.intake.originals import Original
 from cadml_core.reading.reading import extract_values
 
 

@@ -17,7 +17,8 @@ from cadml_core.documents.arrays import FloatVector
 from cadml_core.documents.document import decode_summary
 from cadml_core.documents.features import convert_by_name
 from cadml_core.errors import CadmlError
-from cadml_core.intake.intake import Intake, Original
+from cadml_core.intake.intake import Intake
+from cadml_core.intake.originals import Original
 from cadml_core.reading.reading import extract_values
 
 Method = Literal["recomputed", "by_name", "failed"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Literal
@@ -68,10 +68,22 @@ Chunk = Callable[[FloatMatrix], tuple[Answer, float]]
 
 
 class BatchSimilarity:
-    """Answers batches through a ``SimilaritySearch``. Only computation runs in parallel, never a write."""
+    """Answers batches through a ``SimilaritySearch``. Only computation runs in parallel, never a write.
 
-    def __init__(self, search: SimilaritySearch, policy: BatchPolicy | None = None) -> None:
+    Args:
+        search: Answers.
+        policy: When threads share the work.
+        note: Told of the parts that each batch is about, as far as they exist.
+    """
+
+    def __init__(
+        self,
+        search: SimilaritySearch,
+        policy: BatchPolicy | None = None,
+        note: Callable[[Iterable[str]], None] | None = None,
+    ) -> None:
         self._search = search
+        self._note = note
         self.policy = policy or BatchPolicy()
         # Starts its threads with the first batch that needs them, and keeps them.
         self._threads = ThreadPoolExecutor(self.policy.workers, thread_name_prefix="cadml-batch")
@@ -102,6 +114,8 @@ class BatchSimilarity:
         check_bounds(k, min_score)
         search, ranges = self._search, tuple(ranges)
         known, rows, raw = search.catalog.values_of(ids, search.feature.name)
+        if self._note is not None:
+            self._note(known)
         questions = [
             Question(values, k, metric, which, ranges, min_score, exclude=row)
             for row, values in zip(rows.tolist(), raw, strict=True)

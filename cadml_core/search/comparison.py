@@ -15,7 +15,8 @@ from cadml_core.documents.document import TriangleMesh
 from cadml_core.documents.feature_list import decode_features
 from cadml_core.documents.meshes import unpack_mesh
 from cadml_core.errors import CadmlError, NotFound
-from cadml_core.intake.intake import Intake, Original
+from cadml_core.intake.intake import Intake
+from cadml_core.intake.originals import Original, locate
 from cadml_core.relations.relate import relate
 from cadml_core.relations.relation import Relation, Subject
 from cadml_core.relations.verify import DEFLECTION, needs_meshes, verify
@@ -95,7 +96,7 @@ def compare(intake: Intake, a: Comparable, b: Comparable, *, check_meshes: bool 
 def _mesh(intake: Intake, part: Comparable) -> TriangleMesh | str:
     """Read a mesh from its file again; or say why there is none, in words that follow a part's name."""
     original = part.original
-    located = intake.locate([original])
+    located = locate([original], intake.blobs, intake.formats)
     if isinstance(located, str):
         return located
     try:

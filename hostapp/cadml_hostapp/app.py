@@ -26,6 +26,7 @@ from cadml_hostapp.http.rate_limit import RateLimit, rate_limit
 from cadml_hostapp.http.searching import FastSearch
 from cadml_hostapp.routes import docs
 from cadml_hostapp.routes.analyze import handlers as analyze
+from cadml_hostapp.routes.cache import handlers as cache
 from cadml_hostapp.routes.declare import MAX_JSON_BYTES
 from cadml_hostapp.routes.features import handlers as features
 from cadml_hostapp.routes.health import handlers as health
@@ -71,6 +72,7 @@ def create_app(source: Settings | Runtime | None = None) -> Litestar:
                     features.router,
                     migration.router,
                     index.router,
+                    cache.router,
                     model.router,
                     *plugin_routers(services.runtime.registry.routes, _dependencies(services)),
                     health.api_health,

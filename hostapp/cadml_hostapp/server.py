@@ -11,7 +11,11 @@ import uvicorn
 from litestar import Litestar
 from uvicorn.supervisors import Multiprocess
 
+from cadml_core.catalog.state import OperatorState
+from cadml_core.catalog.store import Catalog
 from cadml_core.errors import InvalidSetting
+from cadml_core.feature_cache.choice import Limits
+from cadml_core.feature_cache.tuning import SharedTuning
 from cadml_core.isolation.sandbox.privileges import hide
 from cadml_core.settings import Settings
 from cadml_hostapp import logs
@@ -63,10 +67,19 @@ def run(settings: Settings, listener: socket.socket) -> None:
         if settings.server_workers == 1:
             uvicorn.Server(_config(serving_app(settings), settings)).run(sockets=[listener])
         else:
+            _forget_snapshot(settings)
             # The settings, keys included, go to the server processes through a pipe, not the environment.
             config = _config(partial(serving_app, settings), settings, factory=True)
             listener.set_inheritable(True)
             Multiprocess(config, sockets=[listener]).run()
+
+
+def _forget_snapshot(settings: Settings) -> None:
+    """End the window for undoing a cache setting: once for all server processes, not when one is replaced."""
+    with Catalog.open(settings.effective_database_url) as catalog:
+        limits = Limits(settings.feature_cache_capacity, settings.feature_cache_ttl_seconds)
+        window = settings.cache_rollback_window_seconds
+        SharedTuning(OperatorState(catalog), limits, window).forget_snapshot()
 
 
 def _config(app: Any, settings: Settings, **options: Any) -> uvicorn.Config:

@@ -76,6 +76,9 @@ class Services:
         self.runtime.blobs.sweep()
         self.runtime.readers.allow_reading(self.runtime.blobs.incoming)
         self.runtime.readers.start()
+        if self.runtime.settings.server_workers == 1:  # else the supervisor has done so
+            self.runtime.cache.tuning.forget_snapshot()
+        self.runtime.cache.start_following()
         self.readers.submit(self.runtime.models.start_following)
         self.readers.submit(self.warm_up)
         self.readers.submit(self.inspect_sandbox)

@@ -14,7 +14,8 @@ from cadml_core.catalog.store import Catalog
 from cadml_core.contracts.formats import UnitName
 from cadml_core.intake.ingest import ingest
 from cadml_core.intake.ingest_report import IngestOptions, IngestSummary
-from cadml_core.intake.intake import Intake, Original
+from cadml_core.intake.intake import Intake
+from cadml_core.intake.originals import Original
 from cadml_core.intake.siblings import Size, unit_doubts
 from cadml_core.plugins.loader import load_plugins
 from cadml_core.reading.limits import read_limits

@@ -17,6 +17,7 @@ from cadml_hostapp.cli.console import Options
 from cadml_hostapp.cli.discovery import third_party_plugins
 
 COMMANDS = {
+    "cache": "cache",
     "compare": "compare",
     "demo": "demo",
     "doctor": "doctor",

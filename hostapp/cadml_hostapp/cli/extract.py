@@ -22,7 +22,7 @@ from cadml_hostapp.cli.console import (
 if TYPE_CHECKING:
     from cadml_core.contracts.features import FeatureVersion
     from cadml_core.contracts.formats import UnitName
-    from cadml_core.intake.intake import Known
+    from cadml_core.intake.remembered import Known
 
 
 @click.command()

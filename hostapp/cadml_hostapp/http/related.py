@@ -8,7 +8,8 @@ from concurrent.futures import Executor
 
 from cadml_core.contracts.formats import UnitName
 from cadml_core.errors import CadmlError, InvalidInput, UnsupportedContent
-from cadml_core.intake.intake import Known, SourceFile, known_from
+from cadml_core.intake.intake import SourceFile
+from cadml_core.intake.remembered import Known, known_from
 from cadml_core.runtime import Runtime
 from cadml_core.search.combined import COMBINED
 from cadml_core.search.related import CombinedResult

@@ -43,7 +43,7 @@ _WITH_BODY = ("INPUT_FORMAT_INVALID", "INPUT_SIZE_EXCEEDED", "INPUT_TIMEOUT")
 
 def route(
     method: str,
-    path: str,
+    path: str | list[str],
     *codes: str,
     stage: str,
     body: type[msgspec.Struct] | None = None,
@@ -56,7 +56,7 @@ def route(
 
     Args:
         method: The HTTP method.
-        path: Below the router's path.
+        path: Below the router's path; several where it has aliases.
         codes: Its error codes, beyond those of every route.
         stage: The stage of errors whose code has none.
         body: The type of its JSON body; the handler reads it with ``json_body``.

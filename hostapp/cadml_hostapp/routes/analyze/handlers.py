@@ -16,7 +16,7 @@ from cadml_core import metrics
 from cadml_core.analysis import Facts, Stopwatch
 from cadml_core.contracts.formats import LENGTH_UNITS, UnitName
 from cadml_core.errors import CadmlError, InvalidInput
-from cadml_core.intake.intake import Known, known_from
+from cadml_core.intake.remembered import Known
 from cadml_hostapp.http import errors as http_errors
 from cadml_hostapp.http.uploads import Form, FormReader, UploadedFile
 from cadml_hostapp.routes.analyze.schemas import (
@@ -190,7 +190,7 @@ async def _known(services: Services, file: UploadedFile, said: _Said, stopwatch:
             raise
         stopwatch.lap("read_and_extract")
         stopwatch.note("extract", sum(reading.extract_seconds.values()))
-        known = known_from(reading)
+        known = analyzer.known(reading)
     return known
 
 

@@ -1,0 +1,1 @@
+"""``/health/features/cache``: the feature cache, its tuning and its warming."""
