@@ -173,7 +173,6 @@ def test_the_path_from_healthy_to_degraded_and_back(scene: Scene) -> None:
     assert scene.search.by_values([3.0]).degraded is False
 
 
-@pytest.mark.xfail(strict=False, reason="indexes of other tests in the process share the gauge")
 def test_only_a_backend_in_use_has_a_size(scene: Scene) -> None:
     """While the stand-in answers it has one, and the chosen backend has none; afterwards it is as before."""
     scene.nearest(3)

@@ -23,9 +23,10 @@ def related(runtime: Runtime, body: SearchRequest) -> CombinedResult:
 
     Raises:
         InvalidInput: Another version is named, or something is asked that only one version can answer.
-        NotFound: There is no such part, or it has no vector.
+        NotFound: There is no such version or part, or it has no vector.
     """
-    if body.feature_version != COMBINED:
+    if body.feature_version is not None and body.feature_version != COMBINED:
+        runtime.registry.features.named(body.feature_version, stage="similarity")
         allowed = f"{COMBINED}, {runtime.feature.name}"
         raise InvalidInput(
             f"searches in {body.feature_version!r} are not served; allowed: {allowed}",

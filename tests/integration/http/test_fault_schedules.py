@@ -96,6 +96,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     made = Server(tmp_path_factory.mktemp("faults"))
     with made.client:
         yield made
+    made.search.close()  # the runtime closes the one that it was built with
 
 
 def events() -> dict[str, float]:

@@ -111,7 +111,7 @@ def test_a_part_is_searched_by_id(stocked: Client) -> None:
 @pytest.mark.parametrize(
     ("body", "field"),
     [
-        ({"feature_version": "v9"}, "feature_version"),
+        ({"feature_version": "v1"}, "feature_version"),
         ({"feature_version": "combined", "metric": "cosine_raw"}, "metric"),
         ({"feature_version": "combined", "ranges": [{"slot": "bbox_width"}]}, "ranges"),
     ],

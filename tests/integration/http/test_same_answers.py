@@ -237,10 +237,10 @@ def test_every_route_refuses_an_unknown_feature_version(both: Both) -> None:
     needed = {"id": "x", "vector": [1.0]}
     walked = []
     for method, path, place, name in routes(both.client.get("/docs/openapi.json").json()):
-        if path.endswith("/vectors/search"):
-            continue  # it takes the combined search and the configured version only
         address = path.replace("{part_id}", "x")
         body = {**(needed if path.endswith("/register") else {}), name: WRONG}
+        if path.endswith("/vectors/search"):
+            body["id"] = "x"
         sent = {"params": {name: WRONG}} if place == "query" else {"json": body}
         response = both.client.request(method, address, **sent)
         problem = response.json()
@@ -253,6 +253,7 @@ def test_every_route_refuses_an_unknown_feature_version(both: Both) -> None:
         ("GET", "/vectors/{part_id}", "version"),
         ("POST", "/vectors/migrate", "to_version"),
         ("POST", "/vectors/register", "feature_version"),
+        ("POST", "/vectors/search", "feature_version"),
     ]
 
 

@@ -20,11 +20,12 @@ _VOLUME_ERROR = {"sphere": _COARSE} | dict.fromkeys(
 )
 """How to integrate over a surface: by quadrature of fixed order, or adaptively until the relative error is
 below a bound; ``_FINE`` for areas and ``_FINEST`` for volumes of kinds that are not listed. Each is the
-fastest that was right to 1e-6 on parts whose faces are not long; those that are have integrals of their own.
-Fixed order is wrong by up to 1e-3 on free-form surfaces and 1e-4 on spheres. Adaptive integration of a volume
-stops too early on the others, with moments of inertia wrong by ten percent on surfaces of revolution, and
-takes three times as long on a plane. It bounds the error of the volume only: moments of free-form faces are
-right to 4e-5."""
+fastest that was right to 1e-6 on parts with elementary surfaces, and to 1e-5 on free-form ones, whose faces
+are not long; those that are have integrals of their own. Fixed order is wrong by up to 1e-3 on free-form
+surfaces and 1e-4 on spheres. Adaptive integration of a volume stops too early on the others, with moments of
+inertia wrong by ten percent on surfaces of revolution, and takes three times as long on a plane. It bounds
+the error of the volume only: moments of free-form faces are right to 3e-4.
+"""
 
 _Point = kernel_class("gp_Pnt")
 _Props = kernel_class("GProp_GProps")

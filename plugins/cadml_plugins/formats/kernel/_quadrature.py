@@ -188,7 +188,9 @@ class _Face:
         """Return the parameters of the loaded edge where it or the surface is less smooth."""
         knots = _Reals(1, self._geometry.LIntSubs() + 1)
         self._geometry.LKnots(knots)
-        bounds = _reals(knots)
+        # The knots are those of the whole curve, of which the edge may be a part.
+        ends = np.array([self._geometry.FirstParameter(), self._geometry.LastParameter()])
+        bounds = np.unique(np.concatenate((ends, np.clip(_reals(knots), *ends))))
         outer = 1 - self._inner
         places = np.array([self._edge_point(bound)[outer] for bound in bounds.tolist()])
         crossings = [bounds]
