@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import importlib
 import importlib.util
-import io
 import logging
 import multiprocessing
 import pickle
@@ -21,7 +20,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -31,64 +30,28 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from cadml_core.classifier.registry import ModelRegistry
-from cadml_core.contracts.policies import OpcodePolicy
 from cadml_core.errors import CadmlError
 from cadml_core.pickles.scan import scan_pickle
 from cadml_core.settings import Settings
 from cadml_plugins.policies.audit import Audit
 from cadml_plugins.policies.blacklist import Blacklist
 from cadml_plugins.policies.whitelist import Whitelist
+from tests.fuzz.scanners import Scanner, cadml, fickling, is_installed, picklescan, verdict
 from tests.unit.classifier.hostile import HOSTILE, MALFORMED
 from tests.unit.classifier.tiny import Constant
-
-Scanner = Callable[[bytes], bool]
-"""Tells whether the bytes are allowed."""
 
 
 def scanners() -> dict[str, Scanner]:
     """Return our modes, and the public scanners that are installed."""
     found: dict[str, Scanner] = {}
     for policy in (Whitelist(), Blacklist()):
-        found[f"cadml {policy.name}"] = _cadml(policy)
-    if importlib.util.find_spec("picklescan"):
-        found["picklescan"] = _picklescan(strict=False)
-        found["picklescan --strict"] = _picklescan(strict=True)
-    if importlib.util.find_spec("fickling"):
-        found["fickling"] = _fickling()
+        found[f"cadml {policy.name}"] = cadml(policy)
+    if is_installed("picklescan"):
+        found["picklescan"] = picklescan()
+        found["picklescan --strict"] = picklescan(strict=True)
+    if is_installed("fickling"):
+        found["fickling"] = fickling()
     return found
-
-
-def _cadml(policy: OpcodePolicy) -> Scanner:
-    return lambda data: policy.judge(scan_pickle(data)).allowed
-
-
-def _picklescan(*, strict: bool) -> Scanner:
-    scanner = importlib.import_module("picklescan.scanner")
-
-    def allowed(data: bytes) -> bool:
-        result = scanner.scan_pickle_bytes(io.BytesIO(data), "model.pkl", strict=strict)
-        return bool(result.issues_count == 0 and not result.scan_err)
-
-    return allowed
-
-
-def _fickling() -> Scanner:
-    analysis = importlib.import_module("fickling.analysis")
-    pickled = importlib.import_module("fickling.fickle").Pickled
-
-    def allowed(data: bytes) -> bool:
-        severity = analysis.check_safety(pickled.load(io.BytesIO(data))).severity
-        return bool(severity == analysis.Severity.LIKELY_SAFE)
-
-    return allowed
-
-
-def verdict(scanner: Scanner, data: bytes) -> str:
-    """Return allowed, refused or error; an error counts as refused below, and is counted by itself."""
-    try:
-        return "allowed" if scanner(data) else "refused"
-    except (Exception, RecursionError):  # noqa: BLE001
-        return "error"
 
 
 def security(found: Mapping[str, Scanner], quick: bool) -> None:

@@ -10,80 +10,35 @@ fickling and modelscan (pip install picklescan fickling modelscan).
 from __future__ import annotations
 
 import argparse
-import importlib
-import importlib.util
-import io
 import logging
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from cadml_core.contracts.policies import OpcodePolicy
-from cadml_core.pickles.scan import scan_pickle
 from cadml_plugins.policies.blacklist import Blacklist
 from cadml_plugins.policies.whitelist import Whitelist
+from tests.fuzz import scanners as by_name
 from tests.fuzz.hostile_families import Family, families
+from tests.fuzz.scanners import Scanner, cadml, fickling, is_installed, modelscan, picklescan
 
-Scanner = Callable[[bytes], bool]
-"""Tells whether the bytes are allowed."""
 Rows = list[tuple[Family, Mapping[str, str]]]
 
 
 def scanners(folder: Path) -> dict[str, Scanner]:
     """Return our two modes, and the public scanners that are installed."""
-    found = {policy.name: _cadml(policy) for policy in (Whitelist(), Blacklist())}
+    found = {policy.name: cadml(policy) for policy in (Whitelist(), Blacklist())}
     makers: dict[str, Callable[[], Scanner]] = {
-        "picklescan": _picklescan,
-        "fickling": _fickling,
-        "modelscan": lambda: _modelscan(folder),
+        "picklescan": picklescan,
+        "fickling": fickling,
+        "modelscan": lambda: modelscan(folder),
     }
-    return found | {name: make() for name, make in makers.items() if importlib.util.find_spec(name)}
-
-
-def _cadml(policy: OpcodePolicy) -> Scanner:
-    return lambda data: policy.judge(scan_pickle(data)).allowed
-
-
-def _picklescan() -> Scanner:
-    scan = importlib.import_module("picklescan.scanner").scan_pickle_bytes
-
-    def allowed(data: bytes) -> bool:
-        result = scan(io.BytesIO(data), "model.pkl")
-        return bool(result.issues_count == 0 and not result.scan_err)
-
-    return allowed
-
-
-def _fickling() -> Scanner:
-    analysis = importlib.import_module("fickling.analysis")
-    pickled = importlib.import_module("fickling.fickle").Pickled
-
-    def allowed(data: bytes) -> bool:
-        severity = analysis.check_safety(pickled.load(io.BytesIO(data))).severity
-        return bool(severity == analysis.Severity.LIKELY_SAFE)
-
-    return allowed
-
-
-def _modelscan(folder: Path) -> Scanner:
-    scanner = importlib.import_module("modelscan.modelscan").ModelScan()
-
-    def allowed(data: bytes) -> bool:
-        path = folder / "model.pkl"
-        path.write_bytes(data)
-        result = scanner.scan(str(path))
-        return bool(result["summary"]["total_issues"] == 0 and not result["errors"])
-
-    return allowed
+    return found | {name: make() for name, make in makers.items() if is_installed(name)}
 
 
 def verdict(scanner: Scanner, data: bytes) -> str:
     """Return ``allowed`` or ``refused``; a scanner that fails refuses."""
-    try:
-        return "allowed" if scanner(data) else "refused"
-    except (Exception, RecursionError):  # noqa: BLE001
-        return "refused"
+    return "allowed" if by_name.verdict(scanner, data) == "allowed" else "refused"
 
 
 def table(rows: Rows, names: list[str], each: bool) -> None:
