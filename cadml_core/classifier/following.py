@@ -41,8 +41,10 @@ class SharedModels:
     def start_following(self) -> None:
         """Follow once, then in the background until ``close``."""
         self._try_to_follow()
-        self._thread = threading.Thread(target=self._follow_regularly, name="cadml-models", daemon=True)
-        self._thread.start()
+        thread = threading.Thread(target=self._follow_regularly, name="cadml-models", daemon=True)
+        thread.start()
+        # Now, as ``close`` joins it and may come first; the thread then ends at once.
+        self._thread = thread
 
     def close(self) -> None:
         """Stop following and end every model's process; closing twice is allowed."""

@@ -360,8 +360,10 @@ def _vectors() -> Made:
     means = DATA.fit(cluster.KMeans(3, n_init=1))
     yield "centres that are too narrow", dump(means, 4, KMeans=with_state(cluster_centers_=narrow))
     curve = DATA.fit(preprocessing.SplineTransformer())
-    yield "spline with too few coefficients", dump(curve, 4, BSpline=with_state(_c=first_k(1)))
-    yield "spline with knots that are no numbers", dump(curve, 2, BSpline=with_state(_t=at(4, np.nan)))
+    # Since scipy 1.18 a spline holds an object that whitelist mode refuses whatever is in it.
+    if isinstance(curve.bsplines_[0].__reduce_ex__(2)[2], dict):
+        yield "spline with too few coefficients", dump(curve, 4, BSpline=with_state(_c=first_k(1)))
+        yield "spline with knots that are no numbers", dump(curve, 2, BSpline=with_state(_t=at(4, np.nan)))
 
 
 def _tables() -> Made:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -51,6 +52,25 @@ def process(registry_of: MakeRegistry, database_url: str) -> Iterator[Callable[[
         models.close()
     for catalog in catalogs:
         catalog.close()
+
+
+def test_closing_while_following_begins_is_no_error(
+    process: Callable[[], SharedModels], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that is stopped as it starts ends in order, and nothing follows afterwards."""
+    models, begin = process(), threading.Thread.start
+    begun: list[threading.Thread] = []
+
+    def start(thread: threading.Thread) -> None:
+        if thread.name == "cadml-models":
+            models.close()
+            begun.append(thread)
+        begin(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    models.start_following()
+    begun[0].join(5)
+    assert not begun[0].is_alive()
 
 
 def test_what_one_reloads_all_serve(process: Callable[[], SharedModels], models: Path) -> None:
