@@ -18,7 +18,8 @@ from cadml_core.documents.arrays import FloatVector
 from cadml_core.errors import CadmlError, EmptyDocument, ModelUnavailable
 from cadml_core.intake.intake import Intake, SourceFile
 from cadml_core.intake.remembered import Known
-from cadml_core.reading.reading import Reading, extract_values
+from cadml_core.reading.extraction import extract_values
+from cadml_core.reading.reading import Reading
 from cadml_core.search.questions import Hit
 from cadml_core.search.similarity import SimilaritySearch
 

@@ -16,6 +16,7 @@ from cadml_core.errors import CadmlError
 from cadml_core.reading.detection import display
 from cadml_core.reading.identity import FileIdentity
 from cadml_core.reading.reading import AdapterFault, read_file
+from cadml_core.reading.steps import note_step
 
 
 class Task(msgspec.Struct, frozen=True):
@@ -81,6 +82,7 @@ class ReaderProgram:
                 adapter=task.adapter,
                 mesh=task.mesh,
                 unit=task.unit,
+                note=note_step,
             )
         except (CadmlError, MemoryError):
             raise

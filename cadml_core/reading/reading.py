@@ -6,14 +6,14 @@ import math
 import os
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import numpy as np
 
-from cadml_core.contracts.features import FeatureVersion, comparable
+from cadml_core.contracts.features import FeatureVersion
 from cadml_core.contracts.formats import (
     LENGTH_UNITS,
     FormatAdapter,
@@ -22,7 +22,6 @@ from cadml_core.contracts.formats import (
     ReadLimits,
     UnitName,
 )
-from cadml_core.documents.arrays import FloatVector
 from cadml_core.documents.document import CadDocument
 from cadml_core.documents.feature_list import encode_features
 from cadml_core.documents.features import FeatureVector
@@ -37,6 +36,7 @@ from cadml_core.errors import (
 from cadml_core.isolation.protocol import Fault
 from cadml_core.plugins.registry import named
 from cadml_core.reading.detection import HEAD_BYTES, display, identify, open_input, unreadable
+from cadml_core.reading.extraction import extract_all
 from cadml_core.reading.identity import FileIdentity, digest
 
 _DIGEST = re.compile("[0-9a-f]{64}")
@@ -132,6 +132,7 @@ def read_file(
     adapter: str | None = None,
     mesh: MeshRequest | None = None,
     unit: UnitName | None = None,
+    note: Callable[[str], None] = lambda _step: None,
 ) -> Reading:
     """Read one file and extract its features, in this process.
 
@@ -148,6 +149,7 @@ def read_file(
         adapter: The name of the format adapter, where it is known: content and suffix are not asked.
         mesh: Return the mesh as well, within these bounds.
         unit: What the sender says of a file that states no unit.
+        note: Told what is called next, for those who wait and hear no more.
 
     Raises:
         NotFound: There is no such file, or a wanted feature version or the named adapter is not installed.
@@ -176,7 +178,7 @@ def read_file(
             bounds = msgspec.structs.replace(bounds, mesh=mesh)
         document, read_seconds = _read(reader, path, bounds)
         _require_unchanged(path, before)
-    vectors, extract_seconds = _extract(document, wanted)
+    vectors, extract_seconds = extract_all(document, wanted, note)
     return Reading(
         sha256=sha256,
         size=before.st_size,
@@ -301,48 +303,3 @@ def _clean(value: Any, where: str) -> Any:
     if isinstance(value, list | tuple):
         return [_clean(item, where) for item in value]
     return value
-
-
-def _extract(
-    document: CadDocument, wanted: Sequence[FeatureVersion]
-) -> tuple[dict[str, list[float]], dict[str, float]]:
-    vectors, seconds = {}, {}
-    for version in wanted:
-        start = time.perf_counter()
-        vectors[version.name] = extract_values(version, document).tolist()
-        seconds[version.name] = time.perf_counter() - start
-    return vectors, seconds
-
-
-def extract_values(version: FeatureVersion, document: CadDocument) -> FloatVector:
-    """Return the raw values of a document, checked against the contract of feature versions.
-
-    Returns:
-        float64 (number of slots,), finite; a copy, whatever the feature version keeps.
-
-    Raises:
-        CadmlError: With INTERNAL_ERROR: the feature version broke its promise.
-    """
-    try:
-        values = np.array(version.extract(document), dtype=np.float64)
-    except (CadmlError, MemoryError):
-        raise
-    # The same boundary as for adapters: third-party code may raise anything.
-    except Exception as error:
-        raise _broken(version, f"raised {type(error).__name__}: {error}") from error
-    if values.shape != (len(version.slots),):
-        raise _broken(version, f"returned shape {values.shape}, expected ({len(version.slots)},)")
-    if not np.isfinite(values).all():
-        slots = [version.slots[index].name for index in np.flatnonzero(~np.isfinite(values))]
-        raise _broken(version, f"returned values that are not finite: {', '.join(slots)}")
-    if not comparable(version, values[np.newaxis, :])[0]:
-        raise _broken(version, "returned values that are too large to be compared")
-    return values
-
-
-def _broken(version: FeatureVersion, fault: str) -> CadmlError:
-    return CadmlError(
-        f"the feature version {version.name} {fault}; report this to its authors",
-        stage="features",
-        version=version.name,
-    )
