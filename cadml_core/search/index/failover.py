@@ -24,7 +24,8 @@ from cadml_core.metrics import (
     similarity_degraded_total,
 )
 from cadml_core.search.index.health import DegradationHistory, IndexHealth, RecoveryPolicy, RecoveryStatus
-from cadml_core.search.index.sync import Answer, BackendChoice, IndexFailed, IndexFollower
+from cadml_core.search.index.hits import IndexFailed
+from cadml_core.search.index.sync import Answer, BackendChoice, IndexFollower
 from cadml_core.search.index.verification import verify
 from cadml_core.search.spaces import Space, SpaceName
 

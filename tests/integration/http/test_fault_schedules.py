@@ -41,6 +41,16 @@ from tests.integration.http.server import ADMIN_HEADERS, HEADERS, settings_for
 SCHEDULES = int(os.environ.get("CADML_FAULT_SCHEDULES", "15"))
 API = "/api/v1"
 
+WRONG = {
+    "wrong ids",
+    "wrong distances",
+    "wrong shape",
+    "reversed ids",
+    "repeated ids",
+    "halved distances",
+    "not the nearest",
+}
+"""What an answer may be."""
 OPERATIONS = st.sampled_from(["open", "upsert", "remove", "search"])
 NAMES = st.integers(0, 12).map(lambda number: f"part{number}")
 WIDTHS = st.integers(0, 8).map(float)
@@ -167,7 +177,7 @@ class Schedule(RuleBasedStateMachine):
         """From its n-th call on, something raises."""
         self.server.plan.fail(operation, at=at)
 
-    @rule(fault=st.sampled_from(["wrong ids", "wrong distances", "wrong shape"]), at=st.integers(1, 3))
+    @rule(fault=st.sampled_from(sorted(WRONG)), at=st.integers(1, 3))
     def corrupt(self, fault: Any, at: int) -> None:
         """From the n-th search on, the answers of the index cannot be right."""
         self.server.plan.fail("search", fault, at=at)
