@@ -1,4 +1,4 @@
-"""Compare what an index answers with the catalogue, so that one that answers wrongly does not go on.
+"""Check what an index answers, its form and against the catalogue, so that one that is wrong does not go on.
 
 An index that raises is seen at once. One that names other parts than the nearest, or states other distances
 than theirs, is not: its answers have the right form. So answers are measured again from the stored values:
@@ -21,7 +21,6 @@ from cadml_core.catalog.engine import PART
 from cadml_core.catalog.store import Catalog
 from cadml_core.contracts.vectors import Hits
 from cadml_core.documents.arrays import FloatMatrix, FloatVector, Int64Array
-from cadml_core.search.index.hits import IndexFailed
 from cadml_core.search.spaces import Space, exact_distances
 
 ALL_BELOW = 1000
@@ -34,6 +33,43 @@ LEAST_RECALL = 0.9
 """Share of neighbours that must be as near as the true ones; an approximate index may miss a few."""
 _MEMORY = 1000
 """About so many neighbours are remembered to judge by, so that misses of long ago count no more."""
+
+
+class IndexFailed(Exception):
+    """The index, not the catalogue and not the question, is at fault."""
+
+
+def require_plausible(hits: Hits, queries: int, k: int, allowed: Int64Array | None) -> None:
+    """Refuse what breaks the contract of ``Hits`` in a way that can be seen without the vectors.
+
+    Raises:
+        IndexFailed: Wrong shapes, distances out of order, an id twice or one that the filter excludes.
+    """
+    ids, distances = hits.ids, hits.distances
+    if ids.shape != (queries, k) or distances.shape != (queries, k):
+        raise IndexFailed(f"search: returned shapes {ids.shape}, {distances.shape}, expected {(queries, k)}")
+    # Of NaN nothing is true, so it is caught here too.
+    if not ((distances[:, 0] >= 0).all() and (distances[:, 1:] >= distances[:, :-1]).all()):
+        raise IndexFailed("search: returned distances that do not ascend from 0")
+    ordered = np.sort(ids, axis=1)
+    if bool(((ordered[:, 1:] == ordered[:, :-1]) & (ordered[:, 1:] >= 0)).any()):
+        raise IndexFailed("search: returned an id twice for one query")
+    if allowed is not None:
+        found = ids[ids >= 0]
+        position = np.searchsorted(allowed, found)
+        position[position == len(allowed)] = 0
+        if len(found) and not (len(allowed) and bool((allowed[position] == found).all())):
+            raise IndexFailed("search: returned ids that the filter does not allow")
+
+
+def require_full(hits: Hits, expected: int) -> None:
+    """Refuse fewer hits than the index must have: what it held was lost outside this process.
+
+    Raises:
+        IndexFailed: There are fewer than expected.
+    """
+    if expected and hits.ids[:, expected - 1].min(initial=0) < 0:
+        raise IndexFailed(f"search: returned fewer than {expected} hits, but it was given as many vectors")
 
 
 class Known(NamedTuple):

@@ -21,8 +21,7 @@ from cadml_core.documents.arrays import FloatMatrix, Int64Array
 from cadml_core.errors import InvalidSetting
 from cadml_core.metrics import WITHDRAWN, vector_index_size, vector_query_latency_seconds
 from cadml_core.search.index.deadline import call_within
-from cadml_core.search.index.hits import IndexFailed, require_full, require_plausible
-from cadml_core.search.index.recheck import Recheck
+from cadml_core.search.index.recheck import IndexFailed, Recheck, require_full, require_plausible
 from cadml_core.search.spaces import Space
 
 log = logging.getLogger(__name__)

@@ -7,8 +7,7 @@ import numpy as np
 from cadml_core.catalog.engine import PART
 from cadml_core.catalog.store import Catalog
 from cadml_core.documents.arrays import FloatMatrix, Int64Array
-from cadml_core.search.index.hits import IndexFailed
-from cadml_core.search.index.recheck import LEAST_RECALL, Known, require_true
+from cadml_core.search.index.recheck import LEAST_RECALL, IndexFailed, Known, require_true
 from cadml_core.search.index.sync import IndexFollower
 from cadml_core.search.spaces import exact_distances
 

@@ -13,8 +13,7 @@ from cadml_core.catalog.records import NewPart, PartFilter, Vector
 from cadml_core.catalog.store import Catalog
 from cadml_core.contracts.vectors import Hits
 from cadml_core.search.index import recheck as recheck_module
-from cadml_core.search.index.hits import IndexFailed
-from cadml_core.search.index.recheck import Recheck
+from cadml_core.search.index.recheck import IndexFailed, Recheck
 from cadml_core.search.similarity import SimilaritySearch
 from cadml_core.search.spaces import Space, SpaceName
 from cadml_core.testing.faults import Fault, FaultPlan, FaultyBackend
