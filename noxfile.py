@@ -127,6 +127,19 @@ def soak(session: nox.Session) -> None:
 
 
 @nox.session
+def stress(session: nox.Session) -> None:
+    """Migrate, reload, degrade and repeat under stress; what grows too much in memory fails."""
+    session.install("-e", ".", *group("test"))
+    for check in (
+        ("stress_migration.py", "--vectors", "1000"),
+        ("stress_concurrency_reload.py", "--threads", "10"),
+        ("stress_degradation.py", "--cycles", "50"),
+        ("stress_memory_gc_check.py",),
+    ):
+        session.run("python", f"contrib/scripts/{check[0]}", *check[1:], env={"STRESS_STRICT": "1"})
+
+
+@nox.session
 def hostile_live(session: nox.Session) -> None:
     """Serve models that die, hang, eat memory and flood, while files are uploaded and searched."""
     session.install("-e", ".", *group("test"))

@@ -31,7 +31,7 @@ MOST_QUERIES = 16
 """Most queries of one answer that are compared where there are more vectors than that."""
 LEAST_RECALL = 0.9
 """Share of neighbours that must be as near as the true ones; an approximate index may miss a few."""
-_MEMORY = 1000
+_MEMORY = 200
 """About so many neighbours are remembered to judge by, so that misses of long ago count no more."""
 
 
@@ -208,9 +208,10 @@ class Recheck:
             if not k:
                 continue
             exact = exact_distances(self._space, query, choice.points)
-            nth = int(np.argpartition(exact, k - 1)[k - 1])
-            reach = exact[nth] + slack(self._space, query, choice.points[nth : nth + 1], exact[nth : nth + 1])
-            near += min(k, int((true <= reach).sum()))
+            bounds = exact + slack(self._space, query, choice.points, exact)
+            if not len(moving) and true[0] > bounds[int(exact.argmin())]:
+                raise IndexFailed("search: left out the nearest")
+            near += min(k, int((true <= bounds[int(np.argpartition(exact, k - 1)[k - 1])]).sum()))
             wanted += k
         self._judge(near, wanted)
 

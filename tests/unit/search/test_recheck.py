@@ -24,7 +24,7 @@ LIES: dict[Fault, str] = {
     "reversed ids": "the distances of the hits are not those of their vectors",
     "halved distances": "the distances of the hits are not those of their vectors",
     "repeated ids": "an id twice",
-    "not the nearest": "neighbours are as near as the nearest",
+    "not the nearest": "left out the nearest",
 }
 """What a backend may do, and what the reason must say."""
 
@@ -139,7 +139,7 @@ def test_what_others_change_meanwhile_is_no_lie(
 
 
 def test_a_backend_that_misses_a_few_may_go_on(catalog: Catalog, box: Any, search: SimilaritySearch) -> None:
-    """One neighbour in twenty missed is an approximate index; one in five is a wrong one."""
+    """One neighbour in twenty missed is an approximate index; one in five is a wrong one, soon found out."""
     space, applied = Space(box, "scaled"), catalog.last_change()
     rows, values = catalog.vectors("box")
     points = space.project(values)
@@ -150,14 +150,14 @@ def test_a_backend_that_misses_a_few_may_go_on(catalog: Catalog, box: Any, searc
 
     def missing(count: int) -> Hits:
         hits = index.search(points[:1], 20 + count)
-        kept = np.r_[count : 20 + count]
+        kept = np.r_[0, 1 + count : 20 + count]
         return Hits(hits.ids[:, kept], hits.distances[:, kept])
 
     recheck = Recheck(catalog, space)
     for _ in range(100):
         recheck.compare(points[:1], missing(1), None, COUNT, applied)
     with pytest.raises(IndexFailed, match="as near as the nearest"):
-        for _ in range(100):
+        for _ in range(10):
             recheck.compare(points[:1], missing(4), None, COUNT, applied)
     search.close()
 
