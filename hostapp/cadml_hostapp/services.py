@@ -104,6 +104,7 @@ class Services:
         if self.runtime.settings.server_workers == 1:  # else the supervisor has done so
             self.runtime.cache.tuning.forget_snapshot()
         self.runtime.cache.start_following()
+        self.runtime.indexes.start_following()
         self.readers.submit(self.runtime.models.start_following)
         self.readers.submit(self.warm_up)
         self.readers.submit(self.inspect_sandbox)
