@@ -100,6 +100,12 @@ model_prediction_failures_total = Counter(
 model_quarantine_total = Counter(
     "model_quarantine_total", "Models that this process took out of service for their failures."
 )
+stress_memory_growth_ratio = Gauge(
+    "stress_memory_growth_ratio",
+    "Memory during a stress check (peak) and after it (end), over that before it; no server shows it.",
+    ["phase"],
+    multiprocess_mode="livemax",
+)
 analysis_requests_total = Counter(
     "analysis_requests_total",
     "Uploads analysed by the server: success or error. A form that is refused as a whole counts once.",
@@ -206,6 +212,7 @@ __all__ = [
     "plugin_load_failures_total",
     "refused_connections_total",
     "similarity_degraded_total",
+    "stress_memory_growth_ratio",
     "vector_index_size",
     "vector_migrate_dimension_delta",
     "vector_migrate_total",

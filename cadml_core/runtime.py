@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -34,6 +35,8 @@ from cadml_core.reading.pool import ReaderPool
 from cadml_core.search.batch import BatchPolicy, BatchSimilarity
 from cadml_core.search.combined import CombinedSearch
 from cadml_core.search.index.health import RecoveryPolicy
+from cadml_core.search.index.shared import SharedIndexes
+from cadml_core.search.index.sync import BackendChoice, backend_config
 from cadml_core.search.similarity import SimilaritySearch
 from cadml_core.settings import Settings, load_settings
 
@@ -52,6 +55,8 @@ class Runtime:
     """Starts its processes with the first file."""
     search: SimilaritySearch
     """Over the configured feature version; builds its index with the first question."""
+    indexes: SharedIndexes
+    """What operators ask of the index of ``search``, in this process and the others."""
     combined: CombinedSearch
     """With relations, and ranked by the first installed version that refines, where parts have it."""
     models: SharedModels
@@ -142,6 +147,8 @@ def build_runtime(
         ranking = [_search(settings, registry, catalog, other) for other in _refining(registry, feature)]
         for other in ranking:
             opened.callback(other.close)
+        indexes = SharedIndexes(OperatorState(catalog), search.indexes, partial(_choice, settings, registry))
+        opened.callback(indexes.close)
         models = _models(settings, registry, catalog)
         opened.callback(models.close)
         return Runtime(
@@ -150,6 +157,7 @@ def build_runtime(
             catalog=catalog,
             readers=readers,
             search=search,
+            indexes=indexes,
             combined=CombinedSearch([*ranking, search]),
             models=models,
             migrator=Migrator(intake),
@@ -184,6 +192,11 @@ def _search(
             settings.faiss_recovery_max_backoff,
         ),
     )
+
+
+def _choice(settings: Settings, registry: Registry, name: str) -> BackendChoice:
+    backend = registry.vectors.named(name, stage="vectors")
+    return BackendChoice(backend, backend_config(backend, settings.vector_config.get(name, {})))
 
 
 def _batch_policy(settings: Settings) -> BatchPolicy:

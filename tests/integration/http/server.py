@@ -68,7 +68,7 @@ def environment(folder: Path, **more: str) -> dict[str, str]:
         "CADML_PLUGINS_DISABLE": ",".join(WITHOUT_KERNEL),
         "PARSE_WORKERS": "2",
         "OPCODE_AUDIT_PERSIST_INTERVAL": "0",
-        "CADML_LOG_LEVEL": "warning",
+        "CADML_LOG_LEVEL": os.environ.get("CADML_LOG_LEVEL", "warning"),
         **more,
     }
 
