@@ -28,7 +28,7 @@ from cadml_core.feature_cache.tuning import SharedTuning
 from cadml_core.intake.cache_control import CacheControl
 from cadml_core.intake.intake import Intake
 from cadml_core.migration.migrator import Migrator
-from cadml_core.plugins.loader import LoadedPlugins, load_plugins, require_chosen
+from cadml_core.plugins.loader import LoadedPlugins, extra_versions, load_plugins, require_chosen
 from cadml_core.plugins.registry import Registry
 from cadml_core.reading.limits import read_limits
 from cadml_core.reading.pool import ReaderPool
@@ -82,6 +82,11 @@ class Runtime:
     def feature(self) -> FeatureVersion:
         """The configured feature version."""
         return self.registry.features[self.settings.feature_version]
+
+    @property
+    def extra(self) -> tuple[str, ...]:
+        """The feature versions that new parts get as well, where their files allow it."""
+        return extra_versions(self.registry, self.settings)
 
     def close(self) -> None:
         """Close everything; closing twice is allowed."""
@@ -163,7 +168,7 @@ def build_runtime(
             migrator=Migrator(intake),
             blobs=blobs,
             intake=intake,
-            analyzer=Analyzer(intake, search, models.registry, feature),
+            analyzer=Analyzer(intake, search, models.registry, feature, extra_versions(registry, settings)),
             batches=BatchSimilarity(search, _batch_policy(settings), trail.note_batch),
             cache=cache,
             resources=opened.pop_all(),
