@@ -193,6 +193,8 @@ __all__ = [
     "analysis_requests_total",
     "batch_similarity_parallel_savings_seconds",
     "degraded_duration_seconds",
+    "duplicate_pairs_total",
+    "duplicate_runs_total",
     "faiss_recovery_attempts_total",
     "feature_cache_evictions_total",
     "feature_cache_hits_total",

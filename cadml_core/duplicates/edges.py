@@ -54,8 +54,8 @@ def edges_of(
     """
     found = list(_copies(parts, first, decisions))
     found += [edge for link in one.links if (edge := _proved(link, first, decisions)) is not None]
-    if one.kind == "same" and len(one.contents) <= _SPELLED_OUT:
-        found += _following(one, first, decisions)
+    if len(one.contents) <= _SPELLED_OUT:
+        found += (_following if one.kind == "same" else _across)(one, first, decisions)
     return found
 
 
@@ -118,3 +118,40 @@ def _following(
             words="same part: both are the same as a third",
             decision=None if decision is None else decision.verdict,
         )
+
+
+def _across(
+    one: Group, first: Mapping[str | None, Part], decisions: Mapping[Pair, Decision]
+) -> Iterator[Edge]:
+    """Yield an edge for each copy of the middle and each copy of what that was compared with.
+
+    What is the same as a part is to others what the part is, within its own tolerance besides.
+    """
+    own = {sha256: members for members in one.classes for sha256 in members}
+    within = max((_tolerance(link.relation) for link in one.links if _same(link, own)), default=0.0)
+    copies = [link.relation.evidence for link in one.links if _same(link, own)]
+    for link in one.links:
+        if _same(link, own):
+            continue
+        pairs = itertools.product(own.get(link.a, ()), own.get(link.b, ()))
+        for a, b in pairs:
+            if (a, b) == (link.a, link.b) or not {a, b} <= first.keys():
+                continue
+            changed = (a != link.a) + (b != link.b)
+            passed = link.a if a != link.a else link.b
+            edge = _edge(first[a].id, first[b].id, link.relation, decisions.get(pair_of(a, b)))
+            yield msgspec.structs.replace(
+                edge,
+                evidence=max((link.relation.evidence, *copies), key=_WEAKEST.index),
+                tolerance=None if edge.tolerance is None else edge.tolerance + 2 * changed * within,
+                deviation=None,
+                via=first[passed].id if passed in first else passed,
+            )
+
+
+def _same(link: Link, own: Mapping[str, Sequence[str]]) -> bool:
+    return own.get(link.a) is own.get(link.b)
+
+
+def _tolerance(relation: Relation) -> float:
+    return relation.tolerance_mm or 0.0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from collections import Counter
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -55,12 +57,13 @@ class Report(msgspec.Struct, frozen=True):
 
     run: Run | None
     """The last run; None where there was none."""
+    scope: Scope
     parts: int
     """Within the scope, with a file."""
     waiting: int
     """Contents of the catalogue that no run has compared yet."""
     counts: dict[Kind, int]
-    """Groups of each kind, on this page and on all others."""
+    """Groups of each kind, also those that are not listed."""
     groups: list[ReportedGroup]
 
 
@@ -96,7 +99,25 @@ class Reporter:
         """Yield the groups within the scope, the surest kinds first and large ones before small ones."""
         for one in self._groups:
             if self.known.scope.wants(one.kind) and self._counts(one):
-                yield from told(one, self.known)
+                for found in told(one, self.known):
+                    if self.known.scope.decided or not found.decided:
+                        yield found
+
+    def contents_of(self, group: str) -> tuple[str, ...]:
+        """Return the contents of a group by its id, also of a part of one; empty where there is none."""
+        wanted = group.partition("-")[0]
+        return next((one.contents for one in self._groups if one.id == wanted), ())
+
+    def rest(self, told_: ReportedGroup) -> Iterator[Part]:
+        """Yield the parts of a group beyond those that are listed."""
+        listed = {part.id for part in told_.parts}
+        if told_.size <= len(listed):
+            return
+        for sha256 in self.contents_of(told_.id):
+            after = 0
+            while found := self.known.members.parts(sha256, after=after, limit=LISTED):
+                yield from (part for part in found if part.id not in listed)
+                after = found[-1].row
 
     def _counts(self, one: Group) -> bool:
         """Tell whether enough of a group is within the scope."""
@@ -107,9 +128,32 @@ class Reporter:
         return inside[0] > 0 and sum(map(bool, inside)) > 1
 
 
+def report(
+    catalog: Catalog, scope: Scope, run: Run | None, *, waiting: int, after: int = 0, limit: int | None = None
+) -> Report:
+    """Return the groups of a scope.
+
+    Args:
+        catalog: Where they are.
+        scope: Which are meant.
+        run: The last run.
+        waiting: Contents that no run has compared yet.
+        after: So many groups are passed over.
+        limit: Most groups listed; all where None.
+    """
+    reporter = Reporter(catalog, scope)
+    counts: Counter[Kind] = Counter()
+    listed: list[ReportedGroup] = []
+    for number, one in enumerate(reporter.groups()):
+        counts[one.kind] += 1
+        if number >= after and (limit is None or len(listed) < limit):
+            listed.append(one)
+    return Report(run, scope, reporter.parts, waiting, dict(counts), listed)
+
+
 def told(one: Group, known: Known) -> Iterator[ReportedGroup]:
     """Yield a group as it is reported: as several where the parts must agree in their material."""
-    parts = [part for sha256 in one.contents for part in _listed(sha256, known)][: LISTED * 2]
+    parts = itertools.islice((part for sha256 in one.contents for part in _listed(sha256, known)), 2 * LISTED)
     by_material: dict[str | None, list[Part]] = {}
     for part in parts:
         by_material.setdefault(part.material if known.scope.same_material else None, []).append(part)

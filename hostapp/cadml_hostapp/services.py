@@ -19,6 +19,7 @@ from cadml_core.isolation.inspection import Layer, inspect
 from cadml_core.runtime import Runtime
 from cadml_hostapp.http.middleware import RequestThreads
 from cadml_hostapp.http.searching import Searcher
+from cadml_hostapp.jobs import DuplicateJobs
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -37,6 +38,7 @@ class Services:
         self.readers = RequestThreads(_READERS, "cadml-read")
         self.writers = RequestThreads(_WRITERS, "cadml-write")
         self.loaders = RequestThreads(_LOADERS, "cadml-load")
+        self.jobs = DuplicateJobs(runtime)
         self.searcher = Searcher(runtime, self.readers)
         self.started = time.monotonic()
         self._stopping = False
@@ -105,6 +107,7 @@ class Services:
     def close(self) -> None:
         """Finish what was begun, but for models, which are ended; then close everything."""
         self.runtime.models.close()
+        self.jobs.close()
         for threads in (self.loaders, self.readers, self.writers):
             threads.shutdown()
         self.runtime.close()

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from prometheus_client import REGISTRY
 
 from cadml_core.catalog.exclusion import exclusive
 from cadml_core.catalog.records import NewPart
@@ -65,6 +66,22 @@ def test_a_run_compares_what_is_new_only(cleaning: Cleaning) -> None:
     cleaning.add(part(moved(one, generator), "c"))
     run = cleaning.finder.run()
     assert (run.total, run.done, run.pairs, run.links) == (1, 1, 1, 1)
+
+
+def test_runs_are_counted_in_the_metrics(cleaning: Cleaning) -> None:
+    """Runs by how they ended, and the pairs that they compared."""
+    generator = np.random.default_rng(0)
+    one = body(generator)
+    before = total("duplicate_runs_total", status="completed"), total("duplicate_pairs_total")
+    cleaning.add(part(one, "a"), part(moved(one, generator), "b"))
+    cleaning.run()
+    after = total("duplicate_runs_total", status="completed"), total("duplicate_pairs_total")
+    assert (after[0] - before[0], after[1] - before[1]) == (1, 1)
+
+
+def total(name: str, **labels: str) -> float:
+    """The value of a counter."""
+    return REGISTRY.get_sample_value(name, labels) or 0.0
 
 
 def test_a_large_group_costs_one_comparison_a_member(cleaning: Cleaning) -> None:
