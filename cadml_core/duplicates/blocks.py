@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cadml_core.documents.invariants import Invariants
-from cadml_core.duplicates.cells import Cells
+from cadml_core.duplicates.cells import Cells, Point
 from cadml_core.relations.blocking import EXACT, MESH, keys, size_free
 
 Role = Literal[0, 1, 2]
@@ -67,22 +68,25 @@ class Blocks:
         self._wide = Cells(MESH, 3)
         self._meshes = Cells(MESH, 3)
 
-    def add(self, sha256: str, entry: Entry, role: Role) -> None:
-        """Let later contents find this one."""
-        if role == NOTHING or not entry.placed:
-            return
-        whole, *bodies = _points(entry)
-        if not entry.exact:
-            self._meshes.add(sha256, whole)
-            return
-        self._exact.add(sha256, whole)
-        self._wide.add(sha256, whole)
-        if entry.placed == 1:
-            self._singles.add(sha256, whole)
-        if role == ANYTHING:
-            self._scaled.add(sha256, _form(entry))
-        for body in bodies:
-            self._bodies.add(sha256, body)
+    def add(self, hashes: Sequence[str], entries: Sequence[Entry], roles: Sequence[Role]) -> None:
+        """Let later contents find these."""
+        known = [
+            (one, entry, role)
+            for one, entry, role in zip(hashes, entries, roles, strict=True)
+            if role != NOTHING and entry.placed
+        ]
+        _fill(self._meshes, [(one, entry.keys[:1]) for one, entry, _ in known if not entry.exact])
+        exact = [(one, entry, role) for one, entry, role in known if entry.exact]
+        whole = [(one, entry.keys[:1]) for one, entry, _ in exact]
+        _fill(self._exact, whole)
+        _fill(self._wide, whole)
+        _fill(self._singles, [(one, entry.keys[:1]) for one, entry, _ in exact if entry.placed == 1])
+        _fill(self._bodies, [(one, entry.keys[1:]) for one, entry, _ in exact if len(entry.keys) > 1])
+        first = [(one, entry.keys[:1]) for one, entry, role in exact if role == ANYTHING]
+        if first:
+            self._scaled.add(
+                [one for one, _ in first], size_free(np.concatenate([keys for _, keys in first]))
+            )
 
     def candidates(self, entry: Entry) -> Candidates:
         """Return what a content is to be compared with."""
@@ -102,11 +106,15 @@ class Blocks:
         )
 
 
-def _points(entry: Entry) -> list[list[float]]:
-    found: list[list[float]] = (entry.keys / _LENGTHS).tolist()
-    return found
+def _fill(cells: Cells, rows: Sequence[tuple[str, NDArray[np.float64]]]) -> None:
+    if rows:
+        names = [one for one, keys in rows for _ in keys]
+        cells.add(names, np.concatenate([keys for _, keys in rows]) / _LENGTHS)
 
 
-def _form(entry: Entry) -> list[float]:
-    found: list[float] = size_free(entry.keys[:1])[0].tolist()
-    return found
+def _points(entry: Entry) -> list[Point]:
+    return list(map(tuple, (entry.keys / _LENGTHS).tolist()))
+
+
+def _form(entry: Entry) -> Point:
+    return tuple(size_free(entry.keys[:1])[0].tolist())

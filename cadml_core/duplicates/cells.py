@@ -6,8 +6,13 @@ import itertools
 import math
 from collections.abc import Sequence
 
+import numpy as np
+from numpy.typing import NDArray
+
 _FULL = 256
 """So many points of one cell are looked at: more are as good as equal, and some of them stand for all."""
+
+Point = tuple[float, ...]
 
 
 class Cells:
@@ -20,24 +25,23 @@ class Cells:
 
     def __init__(self, reach: float, axes: int) -> None:
         self._reach, self._axes = reach, axes
-        self._around = list(itertools.product((-1, 0, 1), repeat=axes))
-        self._cells: dict[tuple[int, ...], list[tuple[str, tuple[float, ...]]]] = {}
+        self._cells: dict[tuple[int, ...], list[tuple[str, Point]]] = {}
 
-    def add(self, name: str, point: Sequence[float]) -> None:
-        """Add a point; its name may have several."""
-        self._cells.setdefault(self._cell(point), []).append((name, tuple(point)))
+    def add(self, names: Sequence[str], points: NDArray[np.float64]) -> None:
+        """Add points, (n, d), under n names; a name may have several."""
+        cells = np.floor(points[:, : self._axes] / self._reach).astype(np.int64).tolist()
+        # Tuples of numbers and text are no concern of the garbage collector, lists would be.
+        for name, point, cell in zip(names, map(tuple, points.tolist()), map(tuple, cells), strict=True):
+            self._cells.setdefault(cell, []).append((name, point))
 
-    def near(self, point: Sequence[float], most: int) -> list[str]:
+    def near(self, point: Point, most: int) -> list[str]:
         """Return the names of points within reach, the nearest first, each once and at most so many."""
-        middle, found = self._cell(point), []
-        for shift in self._around:
-            inside = self._cells.get(tuple(map(sum, zip(middle, shift, strict=True))), ())
-            for name, other in inside[:_FULL]:
-                gap = max(abs(one - two) for one, two in zip(point, other, strict=True))
+        middle = [math.floor(value / self._reach) for value in point[: self._axes]]
+        found = []
+        for cell in itertools.product(*(range(place - 1, place + 2) for place in middle)):
+            for name, other in self._cells.get(cell, ())[:_FULL]:
+                gap = max(map(abs, map(float.__sub__, point, other)))
                 if gap <= self._reach:
                     found.append((gap, name))
         found.sort()
         return list(dict.fromkeys(name for _, name in found))[:most]
-
-    def _cell(self, point: Sequence[float]) -> tuple[int, ...]:
-        return tuple(math.floor(value / self._reach) for value in point[: self._axes])

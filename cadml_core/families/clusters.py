@@ -13,9 +13,9 @@ from scipy.sparse.csgraph import connected_components
 from cadml_core.families.neighbours import Neighbours
 
 Labels = NDArray[np.int64]
-CUT = 0.42
+CUT = 0.52
 """Where dendrograms are cut, over the median distance of unrelated parts: what fitted labelled parts best."""
-CUTS = tuple(round(0.2 + 0.04 * step, 2) for step in range(11))
+CUTS = tuple(round(0.2 + 0.04 * step, 2) for step in range(13))
 """Those that are tried where enough parts are labelled."""
 _MOST_TOGETHER = 4_000
 """So many points have all their distances in memory; larger components are cut by shorter distances first."""
@@ -45,6 +45,8 @@ def clusters(vectors: NDArray[np.float32], near: Neighbours, cut: float) -> Labe
         cut: A distance.
     """
     found = np.zeros(len(vectors), np.int64)
+    if not len(vectors):
+        return found
     count = 0
     for members in _components(near, np.arange(len(vectors)), cut):
         few = len(members) <= _MOST_TOGETHER

@@ -84,8 +84,9 @@ def _bin(share: float) -> int:
 
 
 def _rates(told: Sequence[tuple[float, bool]]) -> list[float]:
-    """Return how often votes of each strength were right; two that nobody cast count as half right."""
-    right, all_ = np.ones(_BINS), np.full(_BINS, 2.0)
+    """Return how often votes of each strength were right; two more of each count as all of them together."""
+    overall = (sum(correct for _, correct in told) + 1.0) / (len(told) + 2.0)
+    right, all_ = np.full(_BINS, 2.0 * overall), np.full(_BINS, 2.0)
     for share, correct in told:
         right[_bin(share)] += correct
         all_[_bin(share)] += 1

@@ -7,13 +7,18 @@ import html.parser
 import math
 import os
 import shutil
+import signal
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from cadml_core.catalog.store import Catalog
 from tests.integration.test_compare import Cadml
+from tests.unit.duplicates.cleaning import Cleaning
+from tests.unit.duplicates.planted import library
 from tests.unit.formats import kernel_parts as parts
 
 HOSTILE = "=cmd|'x'<script>alert(1)<script>&\n;$(touch pwned)`touch pwned`.step"
@@ -186,3 +191,36 @@ def test_a_name_that_is_not_utf_8_is_planned_by_its_bytes(cadml: Cadml, folder: 
     command = ["sh", str(tmp_path / "plan.sh"), str(tmp_path / "aside")]
     subprocess.run(command, check=True, capture_output=True)
     assert not os.path.exists(odd)  # noqa: PTH110 - a path of bytes
+
+
+KILLED = """
+import os, signal, sys
+from cadml_core.runtime import build_runtime
+from cadml_core.settings import load_settings
+
+def stop(done, total):
+    if done == 700:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+runtime = build_runtime(load_settings({"data_dir": sys.argv[1]}))
+import cadml_core.duplicates.finder as finder
+finder._SECONDS = 0.05
+runtime.duplicates.run(meshes=False, progress=stop)
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals")
+def test_a_killed_run_goes_on_where_it_was(tmp_path: Path) -> None:
+    """What it had written is not compared again, and the end is that of one run over all."""
+    made = list(library(900, 0.3))
+    with Catalog.open(f"sqlite:///{tmp_path / 'catalogue.sqlite3'}") as catalog:
+        catalog.add([part for part, _ in made])
+    killed = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path)], capture_output=True, check=False)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    with Catalog.open(f"sqlite:///{tmp_path / 'catalogue.sqlite3'}") as catalog:
+        cleaning = Cleaning(catalog)
+        assert [run.status for run in cleaning.finder.runs()] == ["interrupted"]
+        kept = cleaning.finder.runs()[0].done
+        assert 0 < kept <= 700
+        assert cleaning.run() == 900 - kept
+        assert cleaning.edges() == {(frozenset((part.id or "", of[0])), of[1]) for part, of in made if of}

@@ -20,7 +20,7 @@ def placed(one: Body, path: str, form: str = "step", **facts: Any) -> NewPart:
     """A part at a path."""
     return NewPart(
         id=path.strip("/").replace("/", "_"), path=path, content=content(one, path, form=form), **facts
-    )  # type: ignore[arg-type]
+    )
 
 
 def test_a_folder_is_its_own_files_only(cleaning: Cleaning) -> None:
