@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 import msgspec
 
 from cadml_core.catalog.records import Part
+from cadml_core.duplicates.composing import inverse, through
 from cadml_core.duplicates.decisions import Decision, Pair, Verdict, pair_of
 from cadml_core.duplicates.groups import Group, kind_of
-from cadml_core.duplicates.links import Link
 from cadml_core.relations.relation import Evidence, Kind, Relation
 from cadml_core.relations.words import describe
 
 _SPELLED_OUT = 24
 """A group of so many contents names every pair of them, also those that only follow from others."""
-_WEAKEST: tuple[Evidence, ...] = ("bytes", "features", "features_relaxed", "mesh", "invariants", "none")
 
 
 class Edge(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,44 +41,47 @@ class Edge(msgspec.Struct, frozen=True, kw_only=True):
     decision: Verdict | None = None
 
 
-def edges_of(
-    one: Group, parts: Sequence[Part], first: Mapping[str | None, Part], decisions: Mapping[Pair, Decision]
-) -> list[Edge]:
-    """Return the edges of a group.
+class Told(NamedTuple):
+    """What edges are told with."""
 
-    Args:
-        one: The group.
-        parts: Those of its parts that are listed.
-        first: Of each content that is listed, the part that stands for it.
-        decisions: By pair of contents.
-    """
-    found = list(_copies(parts, first, decisions))
-    found += [edge for link in one.links if (edge := _proved(link, first, decisions)) is not None]
+    lead: str
+    """Id of the part that others are seen from."""
+    first: Mapping[str | None, Part]
+    """Of each content that is listed, the part that stands for it."""
+    decisions: Mapping[Pair, Decision]
+
+
+def edges_of(one: Group, parts: Sequence[Part], told: Told) -> list[Edge]:
+    """Return the edges of a group between those of its parts that are listed."""
+    found = list(_copies(parts, told))
+    found += [edge for link in one.links if (edge := _edge(link.a, link.b, link.relation, told)) is not None]
     if len(one.contents) <= _SPELLED_OUT:
-        found += (_following if one.kind == "same" else _across)(one, first, decisions)
+        found += _following(one, told)
     return found
 
 
-def _copies(
-    parts: Sequence[Part], first: Mapping[str | None, Part], decisions: Mapping[Pair, Decision]
-) -> Iterator[Edge]:
+def _copies(parts: Sequence[Part], told: Told) -> Iterator[Edge]:
     """Yield an edge from the first part of each content to every other."""
     same = Relation("identical", "bytes", tolerance_mm=0.0, deviation_mm=0.0)
     for part in parts:
         assert part.sha256 is not None
-        if first[part.sha256].id != part.id:
-            decision = decisions.get((part.sha256, part.sha256))
-            yield _edge(first[part.sha256].id, part.id, same, decision)
+        first = told.first[part.sha256]
+        if first.id != part.id:
+            yield _between(first.id, part.id, same, told.decisions.get((part.sha256, part.sha256)))
 
 
-def _proved(link: Link, first: Mapping[str | None, Part], decisions: Mapping[Pair, Decision]) -> Edge | None:
-    a, b = first.get(link.a), first.get(link.b)
-    if a is None or b is None:
+def _edge(a: str, b: str, relation: Relation, told: Told, via: str | None = None) -> Edge | None:
+    """Return an edge between two contents, seen from the lead; None where one of them is not listed."""
+    if a not in told.first or b not in told.first:
         return None
-    return _edge(a.id, b.id, link.relation, decisions.get(pair_of(link.a, link.b)))
+    first, second = told.first[a].id, told.first[b].id
+    if second == told.lead and (turned := inverse(relation)) is not None:
+        first, second, relation = second, first, turned
+    named = told.first[via].id if via in told.first else via
+    return _between(first, second, relation, told.decisions.get(pair_of(a, b)), named)
 
 
-def _edge(a: str, b: str, relation: Relation, decision: Decision | None) -> Edge:
+def _between(a: str, b: str, relation: Relation, decision: Decision | None, via: str | None = None) -> Edge:
     return Edge(
         a=a,
         b=b,
@@ -89,69 +92,44 @@ def _edge(a: str, b: str, relation: Relation, decision: Decision | None) -> Edge
         scale=relation.scale,
         count=relation.count,
         certified=relation.certified,
+        via=via,
         words=describe(relation),
         decision=None if decision is None else decision.verdict,
     )
 
 
-def _following(
-    one: Group, first: Mapping[str | None, Part], decisions: Mapping[Pair, Decision]
-) -> Iterator[Edge]:
-    """Yield an edge for each pair of which both are proved against the middle only: their tolerances add."""
-    direct = {pair_of(link.a, link.b): link.relation for link in one.links}
-    others = [sha256 for sha256 in one.contents if sha256 != one.middle and sha256 in first]
-    middle = first[one.middle].id if one.middle in first else one.middle
-    for a, b in itertools.combinations(others, 2):
-        if pair_of(a, b) in direct:
+def _following(one: Group, told: Told) -> Iterator[Edge]:
+    """Yield an edge for each pair of the group that was not compared: what is the same as a part is to others
+    what the part is, within both tolerances."""
+    own = {sha256: place for place, members in enumerate(one.classes) for sha256 in members}
+    known = {(link.a, link.b): link.relation for link in one.links}
+    known |= {(b, a): turned for (a, b), found in known.items() if (turned := inverse(found)) is not None}
+    same = {pair: found for pair, found in known.items() if own.get(pair[0]) == own.get(pair[1])}
+    for a, b in list(itertools.combinations([sha256 for sha256 in one.contents if sha256 in told.first], 2)):
+        if (a, b) in known or (b, a) in known:
             continue
-        halves = [direct[pair_of(one.middle, sha256)] for sha256 in (a, b)]
-        decision = decisions.get(pair_of(a, b))
-        yield Edge(
-            a=first[a].id,
-            b=first[b].id,
-            kind="same",
-            evidence=max((half.evidence for half in halves), key=_WEAKEST.index),
-            tolerance=sum(half.tolerance_mm or 0.0 for half in halves),
-            deviation=None,
-            certified=True,
-            via=middle,
-            words="same part: both are the same as a third",
-            decision=None if decision is None else decision.verdict,
-        )
+        for start, end in ((a, b), (b, a)):
+            if (found := _path(start, end, one, known, same)) is not None:
+                relation, via = found
+                edge = _edge(start, end, relation, told, via)
+                if edge is not None:
+                    yield edge
+                break
 
 
-def _across(
-    one: Group, first: Mapping[str | None, Part], decisions: Mapping[Pair, Decision]
-) -> Iterator[Edge]:
-    """Yield an edge for each copy of the middle and each copy of what that was compared with.
-
-    What is the same as a part is to others what the part is, within its own tolerance besides.
-    """
-    own = {sha256: members for members in one.classes for sha256 in members}
-    within = max((_tolerance(link.relation) for link in one.links if _same(link, own)), default=0.0)
-    copies = [link.relation.evidence for link in one.links if _same(link, own)]
-    for link in one.links:
-        if _same(link, own):
-            continue
-        pairs = itertools.product(own.get(link.a, ()), own.get(link.b, ()))
-        for a, b in pairs:
-            if (a, b) == (link.a, link.b) or not {a, b} <= first.keys():
-                continue
-            changed = (a != link.a) + (b != link.b)
-            passed = link.a if a != link.a else link.b
-            edge = _edge(first[a].id, first[b].id, link.relation, decisions.get(pair_of(a, b)))
-            yield msgspec.structs.replace(
-                edge,
-                evidence=max((link.relation.evidence, *copies), key=_WEAKEST.index),
-                tolerance=None if edge.tolerance is None else edge.tolerance + 2 * changed * within,
-                deviation=None,
-                via=first[passed].id if passed in first else passed,
-            )
-
-
-def _same(link: Link, own: Mapping[str, Sequence[str]]) -> bool:
-    return own.get(link.a) is own.get(link.b)
-
-
-def _tolerance(relation: Relation) -> float:
-    return relation.tolerance_mm or 0.0
+def _path(
+    a: str,
+    b: str,
+    one: Group,
+    known: Mapping[Pair, Relation],
+    same: Mapping[Pair, Relation],
+) -> tuple[Relation, str] | None:
+    """Return what the second content is to the first by way of others that are the same as one of them."""
+    for middle in one.contents:
+        if (a, middle) in same and (middle, b) in known:
+            return through(same[a, middle], known[middle, b]), middle
+        if (a, middle) in known and (middle, b) in same and (found := inverse(known[a, middle])) is not None:
+            turned = through(same[b, middle], found)
+            back = inverse(turned)
+            return None if back is None else (back, middle)
+    return None

@@ -7,6 +7,7 @@ from html import escape
 
 from cadml_core.duplicates.edges import Edge
 from cadml_core.duplicates.leading import RULES
+from cadml_core.duplicates.plan import PLANNED
 from cadml_core.duplicates.report import Report, ReportedGroup, ReportedPart
 from cadml_core.duplicates.scope import Scope
 from cadml_core.duplicates.spreadsheet import best_edges
@@ -87,37 +88,47 @@ def _section(kind: Kind, groups: Sequence[ReportedGroup], counts: dict[Kind, int
 def _group(one: ReportedGroup) -> Iterator[str]:
     decided = " · decided" if one.decided else ""
     yield f"<h3 id='{one.id}'>{one.size:,} parts <small>{one.id}{decided}</small></h3>"
-    yield "<table><tr><th>part</th><th>format</th><th>project</th><th>material</th><th>where</th>"
-    yield "<th>what it is</th><th>proof</th></tr>"
+    facts = [name for name in _FACTS if any(getattr(part, name) for part in one.parts)]
+    heads = "".join(f"<th>{head}</th>" for head in ("part", *facts, "where", "what it is", "proof"))
+    yield f"<table><tr>{heads}</tr>"
     edges = best_edges(one)
     for part in one.parts[:SHOWN_PARTS]:
-        yield _row(one, part, *_told(edges, part.id, one))
+        yield _row(one, part, facts, _told(edges.get(part.id), part, one))
     if (more := one.size - min(len(one.parts), SHOWN_PARTS)) > 0:
-        yield f"<tr><td colspan='7' class='more'>… and {more:,} more; the CSV lists all.</td></tr>"
+        width = 4 + len(facts)
+        yield f"<tr><td colspan='{width}' class='more'>… and {more:,} more; the CSV lists all.</td></tr>"
     yield "</table>"
 
 
-def _told(edges: dict[str, Edge], part: str, one: ReportedGroup) -> tuple[str, str]:
-    edge = edges.get(part)
-    if part == one.lead or edge is None:
-        return ("keep" if part == one.lead and one.kind in ("identical", "same") else "", "")
+_FACTS = ("format", "project", "material")
+
+
+def _told(edge: Edge | None, part: ReportedPart, one: ReportedGroup) -> tuple[str, str]:
+    """Return what a part is, and what proves it."""
+    if part.id == one.lead:
+        return ("keep", "") if one.kind in PLANNED else ("", "")
+    if edge is None:
+        return "", ""
     names = {listed.id: listed.name for listed in one.parts}
-    other = edge.a if edge.b == part else edge.b
-    of = "" if other == one.lead else f" ({names.get(other, other)})"
+    other = edge.a if edge.b == part.id else edge.b
+    named = names.get(other, other)
+    words = edge.words if edge.b == part.id else f"{named}: {edge.words}"
+    if edge.b == part.id and other != one.lead:
+        words += f" (to {named})"
     proof = EVIDENCE[edge.evidence]
     if edge.tolerance and edge.certified:
         proof += f"; within {length(edge.tolerance)}"
-    words = edge.words if edge.b == part else f"{names.get(other, other)}: {edge.words}"
-    return words + (of if edge.b == part else ""), proof + (
-        f"; decided: {edge.decision}" if edge.decision else ""
-    )
+    if edge.via is not None:
+        proof += f"; by way of {names.get(edge.via, 'a part that is not listed')}"
+    return words, proof + (f"; decided: {edge.decision}" if edge.decision else "")
 
 
-def _row(one: ReportedGroup, part: ReportedPart, words: str, proof: str) -> str:
+def _row(one: ReportedGroup, part: ReportedPart, facts: Sequence[str], told: tuple[str, str]) -> str:
     name = f"<b>{_text(part.name)}</b>" if part.id == one.lead else _text(part.name)
-    facts = (part.format, part.project, part.material, part.path)
-    cells = "".join(f"<td>{_text(fact or '')}</td>" for fact in (*facts, words, proof))
-    return f"<tr><td>{name}</td>{cells}</tr>"
+    given = "".join(f"<td class='fact'>{_text(getattr(part, fact) or '')}</td>" for fact in facts)
+    where = _text(part.path or "").replace("/", "/<wbr>")
+    rest = "".join(f"<td>{_text(text)}</td>" for text in told)
+    return f"<tr><td>{name}</td>{given}<td>{where}</td>{rest}</tr>"
 
 
 def _text(text: str) -> str:
@@ -136,9 +147,9 @@ h1 { font-size: 1.6rem } h2 { font-size: 1.25rem; margin-top: 2.5rem; border-bot
 h3 { font-size: 1rem; margin: 1.6rem 0 .3rem } small { color: #67717c; font-weight: normal }
 table { border-collapse: collapse; width: 100%; font-size: .9rem } .counts { width: auto }
 th, td { text-align: left; vertical-align: top; padding: .3rem .6rem; border-bottom: 1px solid #e3e7eb;
-  overflow-wrap: anywhere }
+  overflow-wrap: break-word }
 th { color: #67717c; font-weight: 600 } .n { text-align: right } .more, .rules { color: #67717c }
-td:first-child { min-width: 9rem }
+td:first-child { min-width: 9rem } .fact { white-space: nowrap }
 @media (prefers-color-scheme: dark) { body { background: #16191d; color: #e4e8ec } a { color: #8ab4f8 }
   th, td { border-color: #333a42 } h2 { border-color: #333a42 } }
 @media print { body { margin: 0; max-width: none } h3 { break-after: avoid } }

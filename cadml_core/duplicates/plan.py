@@ -13,11 +13,13 @@ from typing import NamedTuple
 from cadml_core.catalog.paths import text_to_path
 from cadml_core.catalog.records import Part
 from cadml_core.duplicates.report import ReportedGroup, ReportedPart, Reporter
+from cadml_core.duplicates.spreadsheet import best_edges
 from cadml_core.intake.spreadsheets import guarded
 from cadml_core.relations.relation import Kind
 
 PLANNED: tuple[Kind, ...] = ("identical", "same")
 """Only of these kinds of groups is one part enough."""
+_EXACT = ("bytes", "features", "features_relaxed")
 _COLUMNS = ("group", "keep", "keep_sha256", "put_aside", "sha256", "words")
 
 
@@ -35,10 +37,15 @@ class Step(NamedTuple):
 
 
 def steps(reporter: Reporter, groups: Iterable[ReportedGroup]) -> Iterator[Step]:
-    """Yield the files beside each lead. Of every format one file is kept: a translation is often wanted."""
+    """Yield the files beside each lead that have the same bytes or the same faces and edges.
+
+    Of every format one file is kept: a translation is often wanted. Meshes that are the same within their
+    error are kept as well, since one of them may be finer.
+    """
     for one in groups:
         if one.kind not in PLANNED:
             continue
+        edges = best_edges(one)
         kept: dict[str | None, tuple[str, str]] = {}
         parts: Iterable[ReportedPart | Part] = itertools.chain(one.parts, reporter.rest(one))
         for part in parts:
@@ -46,8 +53,12 @@ def steps(reporter: Reporter, groups: Iterable[ReportedGroup]) -> Iterator[Step]
                 continue
             if part.format not in kept:
                 kept[part.format] = (part.path, part.sha256)
-            else:
-                yield Step(one.id, *kept[part.format], part.path, part.sha256, one.kind)
+                continue
+            path, sha256 = kept[part.format]
+            edge = edges.get(part.id)
+            words = "identical file" if part.sha256 == sha256 else edge.words if edge else ""
+            if part.sha256 == sha256 or (edge is not None and edge.evidence in _EXACT):
+                yield Step(one.id, path, sha256, part.path, part.sha256, words)
 
 
 def as_csv(planned: Iterable[Step]) -> bytes:

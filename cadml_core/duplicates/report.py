@@ -12,7 +12,7 @@ import msgspec
 from cadml_core.catalog.records import Part
 from cadml_core.catalog.store import Catalog
 from cadml_core.duplicates.decisions import Decision, Decisions, Lead, Pair
-from cadml_core.duplicates.edges import Edge, edges_of
+from cadml_core.duplicates.edges import Edge, Told, edges_of
 from cadml_core.duplicates.groups import Group, group
 from cadml_core.duplicates.journal import Run
 from cadml_core.duplicates.leading import lead_of
@@ -197,7 +197,7 @@ def _reported(one: Group, name: str, parts: list[Part], size: int, known: Known)
     first = {lead.sha256: lead}
     for part in parts:
         first.setdefault(part.sha256, part)
-    edges = edges_of(one, parts, first, known.decisions)
+    edges = edges_of(one, parts, Told(lead.id, first, known.decisions))
     ordered = [lead, *(part for part in parts if part.id != lead.id)][:LISTED]
     decided = all(edge.decision is not None for edge in edges if edge.kind == one.kind)
     listed = [msgspec.convert(part, ReportedPart, from_attributes=True) for part in ordered]

@@ -56,7 +56,7 @@ def test_a_run_works_in_the_background_and_its_groups_come_by_pages(client: Clie
     rest = client.get(f"{API}/duplicates", params={"limit": 2, "cursor": first["next_cursor"]}).json()
     assert (len(first["groups"]), len(rest["groups"]), rest["next_cursor"]) == (2, 1, None)
     assert set(first["groups"][0]) >= {"id", "kind", "lead", "parts", "edges"}
-    again = client.post(f"{API}/duplicates/runs").json()
+    again = client.post(f"{API}/duplicates/runs", json={}).json()
     assert finished(client, again["id"])["run"]["total"] == 0
     assert [run["id"] for run in client.get(f"{API}/duplicates/runs").json()["runs"]] == [2, 1]
 
@@ -103,7 +103,7 @@ def test_one_run_at_a_time_and_one_that_is_asked_to_stop(client: Client, tmp_pat
     """Whoever holds the catalogue is not disturbed; a cancelled run ends with what it has."""
     runtime = client.app.state["services"].runtime
     with exclusive(runtime.catalog.database, STAGE):
-        refused = client.post(f"{API}/duplicates/runs")
+        refused = client.post(f"{API}/duplicates/runs", json={})
         assert (refused.status_code, refused.json()["code"]) == (409, "DUPLICATES_CONFLICT")
     runtime.catalog.add([one for one, _ in library(3_000, 0.2)])
     run = client.post(f"{API}/duplicates/runs", json={"meshes": False}).json()["id"]

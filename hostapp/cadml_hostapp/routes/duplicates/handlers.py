@@ -84,7 +84,7 @@ async def groups(
 @route("POST", "/runs", "DUPLICATES_CONFLICT", stage=STAGE, body=RunRequest, status_code=202)
 async def start(request: Request[Any, Any, Any], services: ServicesDependency) -> Run:
     """Start to compare what is new. It goes on after this answer; ask for the run to see how far it is."""
-    body = await json_body(request, RunRequest) if await request.body() else RunRequest()
+    body = await json_body(request, RunRequest)
     number = await services.write(services.jobs.start, meshes=body.meshes)
     return await services.read(_run, services, number)
 
