@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -57,36 +56,64 @@ class Candidates(NamedTuple):
     """That may be a body of it."""
 
 
+class Stored(NamedTuple):
+    """Many contents, n, as columns."""
+
+    hashes: list[str]
+    counts: NDArray[np.int64]
+    """Rows of each in ``keys``, (n,)."""
+    keys: NDArray[np.float64]
+    """(rows, 5)."""
+    exact: NDArray[np.bool_]
+    placed: NDArray[np.int64]
+    roles: NDArray[np.int64]
+
+
 class Blocks:
-    """Compared contents, found by their invariants."""
+    """Compared contents, found by their invariants.
 
-    def __init__(self) -> None:
-        self._exact = Cells(_TOLERANCE, 2)
-        self._scaled = Cells(2 * _TOLERANCE, 2)
-        self._bodies = Cells(_TOLERANCE, 2)
-        self._singles = Cells(_TOLERANCE, 2)
-        self._wide = Cells(MESH, 3)
-        self._meshes = Cells(MESH, 3)
+    Args:
+        stored: Those that were compared before.
+    """
 
-    def add(self, hashes: Sequence[str], entries: Sequence[Entry], roles: Sequence[Role]) -> None:
-        """Let later contents find these."""
-        known = [
-            (one, entry, role)
-            for one, entry, role in zip(hashes, entries, roles, strict=True)
-            if role != NOTHING and entry.placed
-        ]
-        _fill(self._meshes, [(one, entry.keys[:1]) for one, entry, _ in known if not entry.exact])
-        exact = [(one, entry, role) for one, entry, role in known if entry.exact]
-        whole = [(one, entry.keys[:1]) for one, entry, _ in exact]
-        _fill(self._exact, whole)
-        _fill(self._wide, whole)
-        _fill(self._singles, [(one, entry.keys[:1]) for one, entry, _ in exact if entry.placed == 1])
-        _fill(self._bodies, [(one, entry.keys[1:]) for one, entry, _ in exact if len(entry.keys) > 1])
-        first = [(one, entry.keys[:1]) for one, entry, role in exact if role == ANYTHING]
-        if first:
-            self._scaled.add(
-                [one for one, _ in first], size_free(np.concatenate([keys for _, keys in first]))
-            )
+    def __init__(self, stored: Stored) -> None:
+        first = np.cumsum(stored.counts) - stored.counts
+        owner = np.repeat(np.arange(len(stored.counts)), stored.counts)
+        met = (stored.placed > 0) & (stored.roles != NOTHING)
+        exact, whole = met & stored.exact, stored.keys / _LENGTHS
+
+        def cells(chosen: NDArray[np.bool_], reach: float, axes: int) -> Cells:
+            places = np.flatnonzero(chosen)
+            return Cells(reach, axes, [stored.hashes[place] for place in places], whole[first[places]])
+
+        self._exact = cells(exact, _TOLERANCE, 2)
+        self._singles = cells(exact & (stored.placed == 1), _TOLERANCE, 2)
+        self._wide = cells(exact, MESH, 3)
+        self._meshes = cells(met & ~stored.exact, MESH, 3)
+        bodies = exact[owner]
+        bodies[first[stored.counts > 0]] = False
+        held = [stored.hashes[place] for place in owner[bodies]]
+        self._bodies = Cells(_TOLERANCE, 2, held, whole[bodies])
+        alone = np.flatnonzero(exact & (stored.roles == ANYTHING))
+        names = [stored.hashes[place] for place in alone]
+        self._scaled = Cells(2 * _TOLERANCE, 2, names, size_free(stored.keys[first[alone]]))
+
+    def add(self, sha256: str, entry: Entry, role: Role) -> None:
+        """Let later contents find this one."""
+        if role == NOTHING or not entry.placed:
+            return
+        whole, *bodies = _points(entry)
+        if not entry.exact:
+            self._meshes.add(sha256, whole)
+            return
+        self._exact.add(sha256, whole)
+        self._wide.add(sha256, whole)
+        if entry.placed == 1:
+            self._singles.add(sha256, whole)
+        if role == ANYTHING:
+            self._scaled.add(sha256, _form(entry))
+        for body in bodies:
+            self._bodies.add(sha256, body)
 
     def candidates(self, entry: Entry) -> Candidates:
         """Return what a content is to be compared with."""
@@ -104,12 +131,6 @@ class Blocks:
             self._bodies.near(whole, _MOST_BODIES) if entry.placed == 1 else [],
             list(dict.fromkeys(found))[:_MOST_BODIES],
         )
-
-
-def _fill(cells: Cells, rows: Sequence[tuple[str, NDArray[np.float64]]]) -> None:
-    if rows:
-        names = [one for one, keys in rows for _ in keys]
-        cells.add(names, np.concatenate([keys for _, keys in rows]) / _LENGTHS)
 
 
 def _points(entry: Entry) -> list[Point]:

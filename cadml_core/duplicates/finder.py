@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import time
 from collections.abc import Callable, Iterator, Sequence
 
@@ -124,16 +123,12 @@ class DuplicateFinder:
         batch = _Batch(self._catalog.database, self._links, self._journal, run)
         if not waiting:
             return True
-        blocks = Blocks()
-        compared = self._links.compared()
-        while known := list(itertools.islice(compared, _READ)):
-            hashes, entries = [one.sha256 for one in known], [one.entry for one in known]
-            blocks.add(hashes, entries, [one.role for one in known])
+        blocks = Blocks(self._links.stored())
         judge = Judge(self._intake, blocks, meshes=meshes)
         progress(0, len(waiting))
         for sha256, read_by, entry in self._entries(waiting):
             judged = judge.judge(sha256, entry)
-            blocks.add([sha256], [entry], [judged.role])
+            blocks.add(sha256, entry, judged.role)
             batch.add(
                 Compared(sha256, read_by, entry, judged.role, judged.unread), judged.links, judged.pairs
             )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -13,9 +13,11 @@ from sqlalchemy.engine import Connection
 from cadml_core.catalog.engine import CHUNK, among, delete_among, select_among, upsert
 from cadml_core.catalog.store import Catalog
 from cadml_core.catalog.tables import compared, links
-from cadml_core.duplicates.blocks import Entry, Role
+from cadml_core.duplicates.blocks import Entry, Role, Stored
 from cadml_core.relations.relation import RULES, Relation
 
+_ROW = 5 * 8
+"""Bytes of the keys of one body."""
 _decode = msgspec.json.Decoder(Relation).decode
 _LINKED_A = sa.select(links.c.b).where(among(links.c.a))
 _LINKED_B = sa.select(links.c.a).where(among(links.c.b))
@@ -53,15 +55,21 @@ class Links:
     def __init__(self, catalog: Catalog) -> None:
         self._database = catalog.database
 
-    def compared(self) -> Iterator[Compared]:
-        """Yield every content that was compared, by sha256."""
-        query = "SELECT sha256, basis, exact, placed, role, unread, keys FROM compared WHERE sha256 > ?"
+    def stored(self) -> Stored:
+        """Return every content that was compared, by sha256."""
+        query = "SELECT sha256, exact, placed, role, keys FROM compared WHERE sha256 > ?"
+        hashes: list[str] = []
+        packed: list[bytes] = []
+        columns: list[tuple[int, int, int, int]] = []
         after = ""
         while found := self._database.fetch(f"{query} ORDER BY sha256 LIMIT {10 * CHUNK}", (after,)):
-            for sha256, basis_, exact, placed, role, unread, keys in found:
-                table = np.frombuffer(keys, np.float64).reshape(-1, 5)
-                yield Compared(sha256, basis_, Entry(table, bool(exact), placed), role, unread)
+            hashes += [record[0] for record in found]
+            columns += [(exact, placed, role, len(keys) // _ROW) for _, exact, placed, role, keys in found]
+            packed.append(b"".join(record[4] for record in found))
             after = found[-1][0]
+        exact, placed, roles, counts = np.array(columns, np.int64).reshape(-1, 4).T
+        keys = np.frombuffer(b"".join(packed), np.float64).reshape(-1, 5)
+        return Stored(hashes, counts, keys, exact.astype(bool), placed, roles)
 
     def exact(self) -> set[str]:
         """Return the contents that have surfaces, not facets."""
