@@ -38,6 +38,8 @@ class Edge(msgspec.Struct, frozen=True, kw_only=True):
     """Where no pair was compared: id of the part, or sha256 of the content, that both were compared with."""
     words: str
     """What b is to a."""
+    reason: str | None = None
+    """Why nothing is proved."""
     decision: Verdict | None = None
 
 
@@ -94,6 +96,7 @@ def _between(a: str, b: str, relation: Relation, decision: Decision | None, via:
         certified=relation.certified,
         via=via,
         words=describe(relation),
+        reason=None if relation.certified else relation.reason,
         decision=None if decision is None else decision.verdict,
     )
 

@@ -33,8 +33,6 @@ EVIDENCE = {
     "features": "faces, edges and vertices fall on one another",
     "features_relaxed": "faces, edges and vertices fall on one another, some of another type",
     "mesh": "the surfaces lie on one another, measured both ways",
-    "invariants": "volume, area and moments are alike; that proves nothing",
-    "none": "none",
 }
 
 
@@ -115,9 +113,11 @@ def _told(edge: Edge | None, part: ReportedPart, one: ReportedGroup) -> tuple[st
     words = edge.words if edge.b == part.id else f"{named}: {edge.words}"
     if edge.b == part.id and other != one.lead:
         words += f" (to {named})"
-    proof = EVIDENCE[edge.evidence]
+    proof = EVIDENCE[edge.evidence] if edge.certified else "not proved"
     if edge.tolerance and edge.certified:
         proof += f"; within {length(edge.tolerance)}"
+    if edge.reason and edge.reason not in words:
+        proof += f"; {edge.reason}"
     if edge.via is not None:
         proof += f"; by way of {names.get(edge.via, 'a part that is not listed')}"
     return words, proof + (f"; decided: {edge.decision}" if edge.decision else "")

@@ -198,7 +198,13 @@ def _reported(one: Group, name: str, parts: list[Part], size: int, known: Known)
     for part in parts:
         first.setdefault(part.sha256, part)
     edges = edges_of(one, parts, Told(lead.id, first, known.decisions))
-    ordered = [lead, *(part for part in parts if part.id != lead.id)][:LISTED]
+    own = next(members for members in one.classes if lead.sha256 in members)
+    # What a group is about comes before further copies of its lead.
+    others = sorted(
+        (part for part in parts if part.id != lead.id),
+        key=lambda part: one.kind not in ("identical", "same") and part.sha256 in own,
+    )
+    ordered = [lead, *others][:LISTED]
     decided = all(edge.decision is not None for edge in edges if edge.kind == one.kind)
     listed = [msgspec.convert(part, ReportedPart, from_attributes=True) for part in ordered]
     return ReportedGroup(name, one.kind, lead.id, size, decided, listed, edges)

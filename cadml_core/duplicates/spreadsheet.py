@@ -13,7 +13,8 @@ from cadml_core.intake.spreadsheets import guarded
 
 COLUMNS = (
     *("group", "kind", "size", "lead", "id", "name", "format", "path", "project", "material", "label"),
-    *("sha256", "compared_with", "relation", "evidence", "certified", "tolerance_mm", "words", "decision"),
+    *("sha256", "compared_with", "relation", "evidence", "certified", "tolerance_mm", "words", "reason"),
+    "decision",
 )
 
 
@@ -37,7 +38,7 @@ def _rows(one: ReportedGroup, reporter: Reporter) -> Iterator[list[Any]]:
     for part in one.parts:
         yield [*_facts(one, part), *_edge(part.id, edges.get(part.id))]
     for rest in reporter.rest(one):
-        yield [*_facts(one, rest), *[""] * 7]
+        yield [*_facts(one, rest), *[""] * 8]
 
 
 def best_edges(one: ReportedGroup) -> dict[str, Edge]:
@@ -67,8 +68,17 @@ def _facts(one: ReportedGroup, part: ReportedPart | Part) -> list[Any]:
 
 def _edge(part: str, edge: Edge | None) -> list[Any]:
     if edge is None:
-        return [""] * 7
+        return [""] * 8
     other = edge.a if edge.b == part else edge.b
     certified = "yes" if edge.certified else "no"
     tolerance = "" if edge.tolerance is None else f"{edge.tolerance:.6g}"
-    return [other, edge.kind, edge.evidence, certified, tolerance, edge.words, edge.decision or ""]
+    return [
+        other,
+        edge.kind,
+        edge.evidence,
+        certified,
+        tolerance,
+        edge.words,
+        edge.reason or "",
+        edge.decision or "",
+    ]

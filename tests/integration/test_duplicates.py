@@ -63,7 +63,7 @@ def test_files_are_grouped_with_proof(cadml: Cadml) -> None:
     assert found["waiting"] == 0
     again = cadml.json("duplicates")
     assert (again["run"]["total"], again["groups"]) == (0, found["groups"])
-    assert [run["status"] for run in cadml.json("duplicates", "runs")] == ["completed", "completed"]
+    assert [run["status"] for run in cadml.json("duplicates", "runs")["runs"]] == ["completed", "completed"]
 
 
 def test_a_decision_survives_moves_renames_and_reading_again(

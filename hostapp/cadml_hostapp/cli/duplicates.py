@@ -80,7 +80,9 @@ def duplicates(
         report = _report(runtime, scope, limit, everything=bool(as_json or html))
         _write(runtime, scope, report, html=html, table=table, plan=plan)
     if as_json:
-        print_json(report)
+        from cadml_hostapp.routes.duplicates.schemas import groups_answer
+
+        print_json(groups_answer(report, 0))
         return
     _show(report, limit)
     for path in filter(None, (html, table, plan)):
@@ -96,7 +98,9 @@ def runs(options: Options, as_json: bool) -> None:
     with options.stored() as runtime:
         found = runtime.duplicates.runs()
     if as_json:
-        print_json(found)
+        from cadml_hostapp.routes.duplicates.schemas import RunList
+
+        print_json(RunList(found))
         return
     for run in found:
         out.print(f"{run.id:>4}  {run.started}  {run.status:11}  {_of_run(run)}")
