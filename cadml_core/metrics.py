@@ -57,6 +57,12 @@ feature_cache_prewarm_total = Counter(
 )
 for _result in ("success", "skipped", "error"):  # so that the first of each is an increase
     feature_cache_prewarm_total.labels(result=_result)
+duplicate_runs_total = Counter(
+    "duplicate_runs_total", "Searches for duplicates that ended: completed or cancelled.", ["status"]
+)
+duplicate_pairs_total = Counter(
+    "duplicate_pairs_total", "Pairs of contents that searches for duplicates compared."
+)
 batch_similarity_parallel_savings_seconds = Histogram(
     "batch_similarity_parallel_savings_seconds",
     "What threads saved on one batch: the sum of the chunks' own times minus the time that passed.",
@@ -193,6 +199,8 @@ __all__ = [
     "analysis_requests_total",
     "batch_similarity_parallel_savings_seconds",
     "degraded_duration_seconds",
+    "duplicate_pairs_total",
+    "duplicate_runs_total",
     "faiss_recovery_attempts_total",
     "feature_cache_evictions_total",
     "feature_cache_hits_total",

@@ -21,6 +21,7 @@ from cadml_core.classifier.following import SharedModels
 from cadml_core.classifier.registry import ModelRegistry
 from cadml_core.contracts.features import FeatureVersion, RefinedVersion
 from cadml_core.documents.arrays import FloatMatrix
+from cadml_core.duplicates.finder import DuplicateFinder
 from cadml_core.feature_cache.cache import FeatureCache
 from cadml_core.feature_cache.choice import Limits
 from cadml_core.feature_cache.shared_trail import SharedTrail
@@ -62,6 +63,7 @@ class Runtime:
     models: SharedModels
     """Holds no model until one is reloaded, or until it follows what another process chose."""
     migrator: Migrator
+    duplicates: DuplicateFinder
     blobs: BlobStore
     """The kept uploads."""
     intake: Intake
@@ -166,6 +168,7 @@ def build_runtime(
             combined=CombinedSearch([*ranking, search]),
             models=models,
             migrator=Migrator(intake),
+            duplicates=DuplicateFinder(intake),
             blobs=blobs,
             intake=intake,
             analyzer=Analyzer(intake, search, models.registry, feature, extra_versions(registry, settings)),
