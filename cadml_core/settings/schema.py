@@ -63,6 +63,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             "features.extra",
         ),
     ] = ()
+    pictures: Annotated[
+        bool,
+        _setting("Draw a picture of each file that is read for the catalogue.", "CADML_PICTURES", "pictures"),
+    ] = True
     feature_cache_capacity: Annotated[
         int,
         _setting(
