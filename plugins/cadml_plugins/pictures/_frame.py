@@ -42,8 +42,8 @@ def own_axes(mesh: TriangleMesh) -> FloatMatrix:
     )
     centre = weights @ places
     spread = spread / 12.0 - np.outer(centre, centre)
-    box = _tightest(mesh.vertices, spread, _facing(normals, weights))
-    return _oriented(box, mesh.vertices, corners - centre, weights)
+    boxes = _tightest(mesh.vertices, spread, _facing(normals, weights))
+    return _oriented(boxes, mesh.vertices, corners - centre, weights)
 
 
 def _facing(normals: FloatMatrix, weights: FloatVector) -> list[FloatVector]:
@@ -77,16 +77,15 @@ def _facing(normals: FloatMatrix, weights: FloatVector) -> list[FloatVector]:
     return found
 
 
-def _tightest(vertices: FloatMatrix, spread: FloatMatrix, facing: list[FloatVector]) -> FloatMatrix:
-    best: FloatMatrix = np.eye(3)
-    least = np.inf
+def _tightest(vertices: FloatMatrix, spread: FloatMatrix, facing: list[FloatVector]) -> list[FloatMatrix]:
+    """Return the axes of the tightest boxes: one, or several that are as tight."""
+    found: list[tuple[float, FloatMatrix]] = []
     for axes in _candidates(spread, facing):
         extents = np.ptp(vertices @ axes.T, axis=0)
         # The sum separates boxes of plates that have no thickness.
-        size = float(np.prod(extents) + 1e-3 * np.prod(np.sort(extents)[1:]))
-        if size < least * (1.0 - _TIE) or least == np.inf:
-            best, least = axes, size
-    return best
+        found.append((float(np.prod(extents) + 1e-3 * np.prod(np.sort(extents)[1:])), axes))
+    least = min(size for size, _ in found)
+    return [axes for size, axes in found if size <= least * (1.0 + _TIE)]
 
 
 def _candidates(spread: FloatMatrix, facing: list[FloatVector]) -> Iterator[FloatMatrix]:
@@ -108,35 +107,46 @@ def _candidates(spread: FloatMatrix, facing: list[FloatVector]) -> Iterator[Floa
 
 
 def _oriented(
-    axes: FloatMatrix, vertices: FloatMatrix, corners: NDArray[np.float64], weights: FloatVector
+    boxes: list[FloatMatrix], vertices: FloatMatrix, corners: NDArray[np.float64], weights: FloatVector
 ) -> FloatMatrix:
     """Return the axes in their order and with their signs, as a rotation."""
-    extents = np.ptp(vertices @ axes.T, axis=0)
-    length = float(extents.max()) or 1.0
-    order = np.argsort(-extents, kind="stable")
-    wanted = extents[order]
-    turns = []
-    for places in itertools.permutations(range(3)):
-        if np.abs(extents[list(places)] - wanted).max() > _SAME_LENGTH * length:
-            continue
-        for signs in itertools.product((1.0, -1.0), repeat=3):
-            turn = axes[list(places)] * np.array(signs)[:, None]
-            if np.linalg.det(turn) > 0.0:
-                turns.append(turn)
+    length = float(np.linalg.norm(np.ptp(vertices, axis=0))) or 1.0
+    turns, sizes = [], []
+    for axes in boxes:
+        extents = np.ptp(vertices @ axes.T, axis=0) / length
+        wanted = np.sort(extents)[::-1]
+        for places in itertools.permutations(range(3)):
+            if np.abs(extents[list(places)] - wanted).max() > _SAME_LENGTH:
+                continue
+            for signs in itertools.product((1.0, -1.0), repeat=3):
+                turn = axes[list(places)] * np.array(signs)[:, None]
+                if np.linalg.det(turn) > 0.0:
+                    turns.append(turn)
+                    sizes.append(wanted)
     # The middles of a facet's sides stand for it, and weigh it exactly up to the second moments.
     middles = ((corners + np.roll(corners, 1, axis=1)) / 2.0).reshape(-1, 3) / length
     mass = np.repeat(weights / 3.0, 3)
-    scores = np.array([_moments(middles @ turn.T, mass) for turn in turns])
+    scores = _moments(np.array(turns), middles, mass)
     kept = np.ones(len(turns), bool)
+    for column in np.array(sizes).T:
+        kept &= column >= column[kept].max() - _SAME_LENGTH
     for column in scores.T:
         kept &= column >= column[kept].max() - _SAME_MOMENT * (np.abs(column).max() or 1.0) - 1e-7
     best: FloatMatrix = turns[int(np.argmax(kept))]
     return best
 
 
-def _moments(seen: FloatMatrix, mass: FloatVector) -> list[float]:
-    x, y, z = seen.T
-    return [
-        float(mass @ values)
-        for values in (z * z * z, x * x * x, y * y * y, x * z, x * y, y * z, x * x * z, y * y * z)
-    ] + [float(mass @ values) for values in (x * x * y, x * y * y, x * z * z, y * z * z, x * y * z, x * x)]
+def _moments(
+    turns: NDArray[np.float64], middles: NDArray[np.float64], mass: FloatVector
+) -> NDArray[np.float64]:
+    """Return by which turns are told apart, (turns, numbers), from moments that are summed only once."""
+    weighted = middles * mass[:, None]
+    second = weighted.T @ middles
+    pairs = (middles[:, :, None] * middles[:, None, :]).reshape(-1, 9)
+    third = (weighted.T @ pairs).reshape(3, 3, 3)
+    s = np.einsum("tai,tbj,ij->tab", turns, turns, second)
+    t = np.einsum("tai,tbj,tck,ijk->tabc", turns, turns, turns, third, optimize=True)
+    x, y, z = 0, 1, 2
+    order = [(z, z, z), (x, x, x), (y, y, y), (x, z), (x, y), (y, z), (x, x, z), (y, y, z), (x, x, y)]
+    order += [(x, y, y), (x, z, z), (y, z, z), (x, y, z), (x, x)]
+    return np.stack([t[:, *key] if len(key) == 3 else s[:, *key] for key in order], axis=1)

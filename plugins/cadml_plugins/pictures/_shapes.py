@@ -1,12 +1,10 @@
-"""Pictures of 3D files: the visible lines of exact shapes, shaded facets, or curves in space."""
+"""Draws 3D files: the visible lines of exact shapes, shaded facets, or curves in space."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import numpy as np
 
-from cadml_core import CadDocument, Picture, PictureMaker, PictureRequest, UnsupportedContent, hookimpl
+from cadml_core import CadDocument, Picture, PictureRequest, UnsupportedContent
 from cadml_plugins.pictures._projection import view_axes
 from cadml_plugins.pictures._shading import shaded_picture
 from cadml_plugins.pictures._svg import line_picture
@@ -44,9 +42,3 @@ class ShapePictures:
         if np.ptp(np.concatenate(curves)[:, 2]) == 0.0:  # all in one plane: seen from above
             axes = np.eye(3)
         return line_picture([curve @ axes[:2].T for curve in curves], request)
-
-
-@hookimpl
-def cadml_pictures() -> Iterable[PictureMaker]:
-    """Register the maker for STEP, that for IGES, and that for formats without one."""
-    return [ShapePictures("step"), ShapePictures("iges"), ShapePictures("stl"), ShapePictures("any")]
