@@ -2,8 +2,8 @@
 
     python tests/benchmarks/bench_pictures.py FOLDER [--most 400] [--save OUT]
 
-Files are read in this process, one after the other, in children that end with each hundred, so that a kernel
-that crashes costs a line of the table. Times are processor time of the picture alone: the mesh that most
+Files are read one after the other in a child; where it dies, the file is named, with what was done to it, and
+another child goes on with the next. Times are processor time of the picture alone: the mesh that most
 feature versions need as well is listed apart.
 """
 
@@ -11,11 +11,14 @@ from __future__ import annotations
 
 import argparse
 import multiprocessing
+import signal
 import statistics
+import tempfile
 import time
-from collections import defaultdict
-from collections.abc import Iterable
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -41,33 +44,54 @@ class Row(msgspec.Struct):
     failure: str
 
 
-def measure(paths: Iterable[str], save: str | None) -> list[Row | str]:
-    """Draw files; text stands for a file that cannot be read."""
+def measure(paths: Sequence[str], save: str | None, log: Path) -> None:
+    """Draw files; the log gets a line for each step, and one for each result."""
     registry = load_plugins(load_settings()).registry
-    rows: list[Row | str] = []
-    for text in paths:
-        path = Path(text)
-        try:
-            with path.open("rb") as file:
-                adapter = identify(path, file.read(4096), registry.formats)
-            document = adapter.read(path, ReadLimits(view=True))
-        except CadmlError as error:
-            rows.append(f"{text}: {error.code}")
-            continue
-        start = time.process_time()
-        mesh = document.view.mesh() if document.view is not None and adapter.name != "dxf" else None
-        made = time.process_time()
-        [drawn], _ = draw_all(document, ("own",), registry.pictures, lambda _step: None)
-        end = time.process_time()
-        kind = adapter.name
-        if kind == "stl" and mesh is not None:
-            kind = "stl to 20k" if len(mesh.triangles) <= SMALL else "stl larger"
-        rows.append(Row(text, kind, (made - start) * 1e3, (end - made) * 1e3, len(drawn.data), drawn.failure))
-        if save and drawn.data:
-            suffix = "svg" if drawn.media_type.endswith("xml") else "png"
-            name = "__".join(path.parts[-3:])
-            (Path(save) / f"{name}.{suffix}").write_bytes(drawn.data)
-    return rows
+    with log.open("ab", buffering=0) as lines:
+
+        def write(*items: object) -> None:
+            lines.write(msgspec.json.encode(items) + b"\n")
+
+        for text in paths:
+            path = Path(text)
+            write("reading", text)
+            signal.alarm(120)
+            try:
+                with path.open("rb") as file:
+                    adapter = identify(path, file.read(4096), registry.formats)
+                document = adapter.read(path, ReadLimits(view=True))
+            except CadmlError as error:
+                write("refused", text, error.code)
+                continue
+            write("drawing", text)
+            start = time.process_time()
+            mesh = document.view.mesh() if document.view is not None and adapter.name != "dxf" else None
+            made = time.process_time()
+            [drawn], _ = draw_all(document, ("own",), registry.pictures, lambda _step: None)
+            end = time.process_time()
+            kind = adapter.name
+            if kind == "stl" and mesh is not None:
+                kind = "stl to 20k" if len(mesh.triangles) <= SMALL else "stl larger"
+            row = Row(text, kind, (made - start) * 1e3, (end - made) * 1e3, len(drawn.data), drawn.failure)
+            write("done", text, row)
+            if save and drawn.data:
+                suffix = "svg" if drawn.media_type.endswith("xml") else "png"
+                (Path(save) / f"{'__'.join(path.parts[-3:])}.{suffix}").write_bytes(drawn.data)
+
+
+def measured(files: Sequence[str], save: str | None, log: Path) -> Iterator[list[Any]]:
+    """Yield the last line of each file, as often as children are needed."""
+    left = list(files)
+    while left:
+        log.unlink(missing_ok=True)
+        child = multiprocessing.get_context("fork").Process(target=measure, args=(left, save, log))
+        child.start()
+        child.join()
+        last = {line[1]: line for line in map(msgspec.json.decode, log.read_bytes().splitlines())}
+        yield from last.values()
+        if child.exitcode == 0:
+            return
+        left = left[len(last) :]
 
 
 def _percentile(values: list[float], share: float) -> float:
@@ -85,20 +109,12 @@ def main() -> None:
     files = sorted(str(path) for path in asked.folder.rglob("*") if path.suffix.lower() in suffixes)
     if asked.most:
         files = files[:: max(1, len(files) // asked.most)]
-    groups = [files[start : start + 100] for start in range(0, len(files), 100)]
-    rows: list[Row | str] = []
-    deaths = 0
-    for group in groups:
-        with multiprocessing.get_context("fork").Pool(1) as pool:
-            waiting = pool.apply_async(measure, (group, asked.save))
-            try:
-                rows += waiting.get(timeout=300)
-            except multiprocessing.TimeoutError:
-                deaths += 1
-                print(f"a process ended or took too long between {group[0]} and {group[-1]}")
+    log = Path(tempfile.mkdtemp()) / "log"
+    lines = list(measured(files, asked.save, log))
     by_kind: defaultdict[str, list[Row]] = defaultdict(list)
-    for row in rows:
-        if isinstance(row, Row):
+    for step, _, *rest in lines:
+        if step == "done":
+            row = msgspec.convert(rest[0], Row)
             by_kind[row.kind].append(row)
     print(f"{'kind':12} {'files':>6} {'drawn':>6} {'median ms':>10} {'p95 ms':>8} {'max ms':>8}", end="")
     print(f" {'mesh ms':>8} {'median B':>9} {'p95 B':>8} {'max B':>8}")
@@ -111,11 +127,17 @@ def main() -> None:
             f" {statistics.median(row.mesh_ms for row in found):8.1f}"
             f" {statistics.median(sizes):9.0f} {_percentile(sizes, 0.95):8.0f} {max(sizes):8.0f}"
         )
-    print(f"{sum(isinstance(row, str) for row in rows)} files cannot be read, {deaths} processes ended")
+    steps = Counter(line[0] for line in lines)
+    print(
+        f"{steps['refused']} files cannot be read; processes that ended: {steps['reading']} while a file was"
+    )
+    print(f"read, {steps['drawing']} while it was drawn")
+    for step, path, *_ in lines:
+        if step in ("reading", "drawing"):
+            print(f"  {step}: {path}")
     reasons: defaultdict[str, list[str]] = defaultdict(list)
-    for row in rows:
-        if isinstance(row, Row) and row.failure:
-            reasons[row.failure].append(row.path)
+    for row in (row for found in by_kind.values() for row in found if row.failure):
+        reasons[row.failure].append(row.path)
     for reason, paths in sorted(reasons.items(), key=lambda item: -len(item[1])):
         print(f"  {len(paths)} x {reason}: {paths[0]}")
 

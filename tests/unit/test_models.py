@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from cadml_core import CadDocument, ReadLimits, TriangleMesh
+from cadml_core import CadDocument, MeshRequest, ReadLimits, TriangleMesh
 from cadml_core.errors import UnsupportedContent
 from cadml_core.reading.glb import feature_edges, model_of, write_glb
+from cadml_core.relations.deviation import deviation
 from cadml_plugins.formats.kernel.iges import IgesAdapter
 from cadml_plugins.formats.kernel.step import StepAdapter
 from tests.unit.formats import kernel_parts as parts
@@ -137,3 +138,39 @@ def test_colours_belong_to_vertices() -> None:
     model = Model(write_glb(mesh, colours=colours, extras={"largest_mm": 1.5}))
     assert model.content["asset"]["extras"] == {"largest_mm": 1.5}
     assert model.accessor(model.primitives[4]["attributes"]["COLOR_0"]).tolist() == colours.tolist()
+
+
+def plate(folder: Path, hole: float, *, turn: float = 0.0) -> TriangleMesh:
+    """A plate with a hole at one end, away from the middle."""
+    shape = parts.box(40.0, 20.0, 4.0)
+    drilled = parts.cut(shape, parts.cylinder(hole, 20.0, x=8.0, y=7.0, z=-5.0)) if hole else shape
+    mesh = StepAdapter().read(
+        parts.write_step(parts.placed(drilled, 5.0, turn=turn), folder / "plate.step"),
+        ReadLimits(mesh=MeshRequest(relative_deflection=1e-3)),
+    )
+    assert mesh.mesh is not None
+    return mesh.mesh
+
+
+def test_the_distance_is_where_the_difference_is(tmp_path: Path) -> None:
+    """Of two plates, one of them turned, the hole alone is far: half a millimetre for its wider rim."""
+    found = deviation(plate(tmp_path, 3.0), plate(tmp_path, 3.5, turn=50.0), None)
+    assert found.largest == pytest.approx(0.5, abs=0.1)
+    far = found.mesh.vertices[found.distances > 0.4]
+    middle = far.mean(axis=0)
+    assert np.linalg.norm(far[:, :2] - middle[:2], axis=1).max() < 3.6
+    assert np.linalg.norm(middle[:2] - [13.0, 7.0]) < 0.5
+
+
+def test_a_hole_that_one_part_lacks_is_seen_on_both(tmp_path: Path) -> None:
+    """On the part without it, where no facet has a corner, too."""
+    whole, drilled = plate(tmp_path, 0.0), plate(tmp_path, 4.0)
+    forth, back = deviation(whole, drilled, np.eye(4)), deviation(drilled, whole, np.eye(4))
+    assert forth.largest == pytest.approx(back.largest, abs=0.3)
+    assert forth.distances.max() > 1.5
+    assert back.distances.max() > 1.5
+
+
+def test_equal_parts_are_no_distance_apart(tmp_path: Path) -> None:
+    """But for what facets are off the surface."""
+    assert deviation(plate(tmp_path, 3.0), plate(tmp_path, 3.0, turn=50.0), None).largest < 0.05

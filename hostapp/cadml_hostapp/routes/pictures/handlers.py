@@ -9,16 +9,25 @@ from litestar import Request, Response, Router
 from litestar.params import QueryParameter
 
 from cadml_core.contracts.pictures import Axes
+from cadml_core.documents.drawn import GLB, Drawn
 from cadml_core.errors import CadmlError, InvalidInput
 from cadml_core.intake.drawings import STAGE, shown
+from cadml_core.search.comparison import stored
+from cadml_core.search.deviation import deviation_model
 from cadml_hostapp.http.uploads import Form, FormReader
 from cadml_hostapp.routes.declare import READ_ERRORS, route
 from cadml_hostapp.routes.parameters import KnownId
 from cadml_hostapp.routes.pictures.answers import NOT_KEPT, answer
-from cadml_hostapp.services import ServicesDependency
+from cadml_hostapp.services import Services, ServicesDependency
 
 PictureAxes = Annotated[
     Axes, QueryParameter(description="`own`: those of the part, so that it looks alike however it is turned.")
+]
+Against = Annotated[
+    str | None,
+    QueryParameter(
+        max_length=1000, pattern=r"^[^\x00]+$", description="Id of a part to measure the distance from."
+    ),
 ]
 _FORM = {
     "type": "object",
@@ -42,10 +51,25 @@ async def part_picture(
 
 @route("GET", "/parts/{part_id:str}/model.glb", "DATA_NOT_FOUND", *READ_ERRORS, stage=STAGE)
 async def part_model(
-    request: Request[Any, Any, Any], services: ServicesDependency, part_id: KnownId
+    request: Request[Any, Any, Any],
+    services: ServicesDependency,
+    part_id: KnownId,
+    against: Against = None,
 ) -> Response[bytes]:
-    """Return the part as binary glTF, facets and feature edges; made when it is first wanted."""
+    """Return the part as binary glTF, facets and feature edges; made when it is first wanted.
+
+    With `against`, coloured by its distance from that part after both were aligned: `asset.extras` has
+    `largest_mm`, the largest distance between both, and `scale_mm`, what the last colour stands for.
+    """
+    if against is not None:
+        return answer(request, await services.read(_compared, services, part_id, against), NOT_KEPT)
     return answer(request, await services.write(services.runtime.drawings.of_part, part_id, "model"))
+
+
+def _compared(services: Services, part_id: str, other: str) -> Drawn:
+    intake = services.runtime.intake
+    a, b = (stored(intake, one) for one in (part_id, other))
+    return Drawn(kind="model", maker="", media_type=GLB, data=deviation_model(intake, a, b).data)
 
 
 @route(
