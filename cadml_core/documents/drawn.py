@@ -9,7 +9,11 @@ import msgspec
 
 DrawingKind = Literal["own", "file", "model"]
 """A picture along the part's own axes or the file's, or a model in three dimensions."""
-SVG, PNG, GLB = "image/svg+xml", "image/png", "model/gltf-binary"
+SVG = "image/svg+xml"
+"""Media type of pictures made of lines."""
+PNG = "image/png"
+"""Media type of pictures made of pixels."""
+GLB = "model/gltf-binary"
 MOST_BYTES = {"own": 64 * 1024, "file": 64 * 1024, "model": 8 * 1024**2}
 """Of one picture or model; a larger one is not kept."""
 

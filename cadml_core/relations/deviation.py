@@ -14,8 +14,8 @@ from cadml_core.relations.surfaces import Surface
 Array = NDArray[np.float64]
 
 _FINENESS = 60
-"""Facets are split until their sides are shorter than this part of the size, so that a hole of the other part in
-the middle of a large facet is seen."""
+"""Facets are split until their sides are shorter than this part of the size: a hole of the other part in the
+middle of a large facet is seen then."""
 _MOST_FACETS = 120_000
 _SAMPLES, _ROUNDS = 2_000, 3
 _COMMON = 0.6

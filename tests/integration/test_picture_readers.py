@@ -107,6 +107,16 @@ def test_a_deed_of_a_maker_costs_the_picture_alone(deed: str, said: str, part: P
     assert counted("failed") == before + 1
 
 
+def test_what_drawing_takes_is_measured(part: Path) -> None:
+    """Once for each file that is drawn, by its format."""
+    samples = ("picture_latency_seconds_count", {"format": "stl"})
+    before = REGISTRY.get_sample_value(*samples) or 0.0
+    with pool("draw") as readers:
+        readers.read(part, draw=readers.draws)
+        readers.read(part)
+    assert REGISTRY.get_sample_value(*samples) == before + 1
+
+
 def test_a_picture_is_stored_with_its_content_and_leaves_with_it(part: Path, catalog: Catalog) -> None:
     """One for each content; the last part with a content takes its picture along."""
     with pool("draw") as readers:
