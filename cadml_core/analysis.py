@@ -236,7 +236,10 @@ class Analyzer:
             status=outcome.status if outcome else "not_stored",
             content=content,
             values=values,
-            warnings=content.document.warnings,
+            warnings=(
+                *content.document.warnings,
+                *(f"there is no picture: {drawn.failure}" for drawn in content.pictures if drawn.failure),
+            ),
             recognised=known.reading is None,
             duplicates=duplicates,
             similar=similar,

@@ -27,6 +27,7 @@ from cadml_core.feature_cache.choice import Limits
 from cadml_core.feature_cache.shared_trail import SharedTrail
 from cadml_core.feature_cache.tuning import SharedTuning
 from cadml_core.intake.cache_control import CacheControl
+from cadml_core.intake.drawings import Drawings
 from cadml_core.intake.intake import Intake
 from cadml_core.migration.migrator import Migrator
 from cadml_core.plugins.loader import LoadedPlugins, extra_versions, load_plugins, require_chosen
@@ -69,6 +70,8 @@ class Runtime:
     intake: Intake
     """The one way in for files."""
     analyzer: Analyzer
+    drawings: Drawings
+    """Pictures and models of stored parts."""
     batches: BatchSimilarity
     cache: CacheControl
     """The feature cache of this process, and what operators do with all of them."""
@@ -138,6 +141,8 @@ def build_runtime(
                 registry.features,
                 limits=read_limits(settings),
                 workers=settings.worker_count,
+                pictures=registry.pictures,
+                draws=("own",) if settings.pictures else (),
             )
         )
         blobs = BlobStore(settings.data_path / "uploads", catalog.readers_of)
@@ -172,6 +177,7 @@ def build_runtime(
             blobs=blobs,
             intake=intake,
             analyzer=Analyzer(intake, search, models.registry, feature, extra_versions(registry, settings)),
+            drawings=Drawings(intake),
             batches=BatchSimilarity(search, _batch_policy(settings), trail.note_batch),
             cache=cache,
             resources=opened.pop_all(),

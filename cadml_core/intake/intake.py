@@ -92,9 +92,8 @@ class Intake:
         self.readers = readers
         self.formats = dict(formats)
         self.features = dict(features)
-        self.blobs = blobs
+        self.blobs, self.cache = blobs, cache
         self._refusals = Refusals(catalog)
-        self.cache = cache
         self._remembered = Remembered(cache)
         self._announced: list[Path] = []
 
@@ -277,7 +276,8 @@ class Intake:
             unit = unit or how.unit
         while self._announced:
             self.readers.allow_reading(self._announced.pop())
-        return self.readers.submit(file.path, versions, identity=file.identity, unit=unit)
+        draw = self.readers.draws
+        return self.readers.submit(file.path, versions, identity=file.identity, unit=unit, draw=draw)
 
     def known(self, reading: Reading) -> Known:
         """Return what a reading found, and remember it."""

@@ -22,7 +22,9 @@ from cadml_core.contracts.formats import (
     ReadLimits,
     UnitName,
 )
+from cadml_core.contracts.pictures import PictureMaker
 from cadml_core.documents.document import CadDocument
+from cadml_core.documents.drawn import DrawingKind, Drawn, refusal
 from cadml_core.documents.feature_list import encode_features
 from cadml_core.documents.features import FeatureVector
 from cadml_core.documents.meshes import pack_mesh
@@ -36,6 +38,7 @@ from cadml_core.errors import (
 from cadml_core.isolation.protocol import Fault
 from cadml_core.plugins.registry import named
 from cadml_core.reading.detection import HEAD_BYTES, display, identify, open_input, unreadable
+from cadml_core.reading.drawing import draw_all
 from cadml_core.reading.extraction import extract_all
 from cadml_core.reading.identity import FileIdentity, digest
 
@@ -63,6 +66,8 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     """The feature list, packed; empty where there is none."""
     mesh: bytes = b""
     """The mesh, packed, where the reading was asked for it and there is one."""
+    drawn: tuple[Drawn, ...] = ()
+    """The pictures and models that were asked for, or why there are none."""
     vectors: dict[str, list[float]]
     """Raw values by feature version, in the order of its slots; finite."""
     seconds: float
@@ -71,6 +76,8 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     """The format adapter's share."""
     extract_seconds: dict[str, float]
     """Each feature version's share."""
+    draw_seconds: float = 0.0
+    """The share of pictures and models."""
     unit: UnitName | None = None
     """What the sender has said of a file that states no unit."""
 
@@ -113,6 +120,9 @@ def require_plausible(
         row = np.array([values], dtype=np.float64)
         if row.shape != (1, len(features[name].slots)) or not np.isfinite(row).all():
             raise ValueError(f"its values of {name} cannot be")
+    for drawn in reading.drawn:
+        if reason := refusal(drawn):
+            raise ValueError(f"it has a picture that cannot be kept: {reason}")
     if _DIGEST.fullmatch(reading.sha256) is None:
         raise ValueError("it names no content")
     # A file that changed after it was hashed has another content, and only the reader knows which.
@@ -133,6 +143,8 @@ def read_file(
     mesh: MeshRequest | None = None,
     unit: UnitName | None = None,
     note: Callable[[str], None] = lambda _step: None,
+    draw: Sequence[DrawingKind] = (),
+    pictures: Mapping[str, PictureMaker] | None = None,
 ) -> Reading:
     """Read one file and extract its features, in this process.
 
@@ -150,6 +162,8 @@ def read_file(
         mesh: Return the mesh as well, within these bounds.
         unit: What the sender says of a file that states no unit.
         note: Told what is called next, for those who wait and hear no more.
+        draw: The pictures and models wanted; one that cannot be made costs nothing else.
+        pictures: The picture makers by name.
 
     Raises:
         NotFound: There is no such file, or a wanted feature version or the named adapter is not installed.
@@ -176,9 +190,12 @@ def read_file(
         bounds = for_versions(limits, wanted, stated)
         if mesh is not None:
             bounds = msgspec.structs.replace(bounds, mesh=mesh)
+        if draw:
+            bounds = msgspec.structs.replace(bounds, view=True)
         document, read_seconds = _read(reader, path, bounds)
         _require_unchanged(path, before)
     vectors, extract_seconds = extract_all(document, wanted, note)
+    drawn, draw_seconds = draw_all(document, draw, pictures or {}, note)
     return Reading(
         sha256=sha256,
         size=before.st_size,
@@ -187,10 +204,12 @@ def read_file(
         document=document.without_mesh(),
         features=_packed(reader.name, document),
         mesh=b"" if mesh is None or document.mesh is None else pack_mesh(document.mesh),
+        drawn=drawn,
         vectors=vectors,
         seconds=time.perf_counter() - start,
         read_seconds=read_seconds,
         extract_seconds=extract_seconds,
+        draw_seconds=draw_seconds,
         unit=unit,
     )
 
@@ -272,6 +291,7 @@ def _settled(adapter: str, document: Any, stated: LengthUnit | None) -> CadDocum
         warnings=warnings,
         mesh=document.mesh,
         boundary=document.boundary,
+        view=document.view,
         features=document.features,
     )
 

@@ -1,7 +1,7 @@
 """Which plugin a reader process was working for when it was heard of last.
 
 A process that is killed cannot say what took it so long. So it prints a line before each call of a feature
-version, and what workers print is kept until their next request.
+version or a picture maker, and what workers print is kept until their next request.
 """
 
 from __future__ import annotations
@@ -10,8 +10,10 @@ import os
 import re
 
 _MARK = "cadml-step: "
-_STEP = re.compile(rf"^{_MARK}(extract of the feature version [\w.-]+)$", re.MULTILINE)
+_STEP = re.compile(rf"^{_MARK}(extract of the feature version [\w.-]+|drawing)$", re.MULTILINE)
 _STANDARD_OUTPUT = 1
+DRAW_STEP = "drawing"
+"""What drawing a picture or model is called."""
 
 
 def extract_step(version: str) -> str:

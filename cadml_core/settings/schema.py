@@ -69,6 +69,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             "features.extra",
         ),
     ] = EXTRA_DEFAULT
+    pictures: Annotated[
+        bool,
+        _setting("Draw a picture of each file that is read for the catalogue.", "CADML_PICTURES", "pictures"),
+    ] = True
     feature_cache_capacity: Annotated[
         int,
         _setting(

@@ -16,6 +16,7 @@ CONTRACTS = {
     "formats": ("FormatAdapterContract", "adapter"),
     "features": ("FeatureVersionContract", "version"),
     "policies": ("OpcodePolicyContract", "policy"),
+    "pictures": ("PictureMakerContract", "maker"),
     "vectors": ("VectorBackendContract", "backend"),
 }
 """Field of the registry -> class of the conformance kit, and the fixture that it wants."""

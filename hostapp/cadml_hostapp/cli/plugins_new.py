@@ -8,7 +8,7 @@ import click
 
 from cadml_hostapp.cli.console import escape, json_option, out, print_json, reports_errors
 
-KINDS = ("command", "feature", "format", "policy", "routes", "vector")
+KINDS = ("command", "feature", "format", "picture", "policy", "routes", "vector")
 
 
 @click.command()
