@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -100,7 +101,7 @@ def _sheets() -> Iterator[Fault]:
             ("bodies that touch, as loose faces", "2 solids, volume 2000", touching),
             ("a hollow of loose faces", "volume 936, or a core", hollow),
         ):
-            yield Fault(name, suffix, truth, lambda path, shape=shape, write=write: write(shape, path))
+            yield Fault(name, suffix, truth, partial(write, shape))
     strip = helical_strip(40)
     truth = f"area {40 * 2 * math.pi * 4.0:.6g}"
     yield Fault("a face that winds 40 times", ".step", truth, lambda path: parts.write_step(strip, path))
@@ -121,7 +122,11 @@ def _meshes() -> Iterator[Fault]:
         ("in metres", "perhaps 10 mm", binary(whole / 1000.0)),
         ("in inches", "perhaps 254 mm", binary(cube(5.0))),
     ):
-        yield Fault(name, ".stl", truth, lambda path, content=content: path.write_bytes(content))
+        yield Fault(name, ".stl", truth, partial(_save, content))
+
+
+def _save(content: bytes, path: Path) -> None:
+    path.write_bytes(content)
 
 
 def _ellipse(path: Path) -> None:
