@@ -22,6 +22,17 @@ feature_extraction_latency_seconds = Histogram(
     ["version"],
     buckets=_MICRO_SECONDS,
 )
+picture_latency_seconds = Histogram(
+    "picture_latency_seconds", "Drawing one file, in the worker.", ["format"], buckets=_SECONDS
+)
+pictures_total = Counter(
+    "pictures_total",
+    "Pictures (own, file) and models that were drawn: made or failed.",
+    ["kind", "result"],
+)
+for _kind in ("own", "file", "model"):  # so that the first of each is an increase
+    for _result in ("made", "failed"):
+        pictures_total.labels(kind=_kind, result=_result)
 vector_query_latency_seconds = Histogram(
     "vector_query_latency_seconds", "One call of an index's search.", ["backend"], buckets=_MICRO_SECONDS
 )
@@ -106,6 +117,12 @@ model_prediction_failures_total = Counter(
 model_quarantine_total = Counter(
     "model_quarantine_total", "Models that this process took out of service for their failures."
 )
+stress_memory_growth_ratio = Gauge(
+    "stress_memory_growth_ratio",
+    "Memory during a stress check (peak) and after it (end), over that before it; no server shows it.",
+    ["phase"],
+    multiprocess_mode="livemax",
+)
 analysis_requests_total = Counter(
     "analysis_requests_total",
     "Uploads analysed by the server: success or error. A form that is refused as a whole counts once.",
@@ -167,6 +184,7 @@ def initialise(formats: Iterable[str], versions: Iterable[str], backends: Iterab
     of_files = [spec.code for spec in ERROR_CODES.values() if spec.stage in _READING]
     for name in formats:
         parse_latency_seconds.labels(name)
+        picture_latency_seconds.labels(name)
     for name in (*formats, "unknown"):
         for code in (*of_files, "INTERNAL_ERROR"):
             parse_failures_total.labels(name, code)
@@ -211,9 +229,12 @@ __all__ = [
     "model_security_fail_total",
     "parse_failures_total",
     "parse_latency_seconds",
+    "picture_latency_seconds",
+    "pictures_total",
     "plugin_load_failures_total",
     "refused_connections_total",
     "similarity_degraded_total",
+    "stress_memory_growth_ratio",
     "vector_index_size",
     "vector_migrate_dimension_delta",
     "vector_migrate_total",

@@ -305,6 +305,11 @@ class Catalog:
         found: str = self.database.fetch("SELECT id FROM identity")[0][0]
         return found
 
+    def require_available(self) -> None:
+        """Raise ``CatalogueUnavailable`` where the database does not answer, or its file is another now."""
+        self.last_change()
+        self.database.require_file()
+
     def last_change(self) -> int:
         """Return the newest committed change number; costs a few microseconds on SQLite."""
         found: int = self.database.fetch("SELECT change FROM counters")[0][0]

@@ -64,6 +64,18 @@ feature_lists = Table(
     comment="The exact features of contents; apart, since most questions want a content without them.",
 )
 
+pictures = Table(
+    "pictures",
+    metadata,
+    Column("sha256", Text, ForeignKey("contents.sha256", ondelete="CASCADE"), primary_key=True),
+    Column("kind", Text, primary_key=True, comment="own, file or model."),
+    Column("maker", Text, nullable=False, comment="Name and version."),
+    Column("media_type", Text, nullable=False),
+    Column("data", LargeBinary, nullable=False, comment="Empty where there is none."),
+    Column("failure", Text, nullable=False, comment="Why there is none."),
+    comment="What was drawn of contents, or why nothing could be.",
+)
+
 parts = Table(
     "parts",
     metadata,

@@ -130,7 +130,7 @@ class WorkerProcess:
             self._connection.sendall(frame(request))
             return decoded(self._receive(deadline))
         except TimeoutError:
-            raise TimeLimitExceeded(f"no answer after {seconds:g} s") from None
+            raise TimeLimitExceeded(f"no answer after {seconds:g} s", _tail(self._output)) from None
         except (BrokenPipeError, ConnectionResetError):  # closed with the request unread
             raise self._not_taken() from None
         except (OSError, EOFError):
@@ -142,6 +142,11 @@ class WorkerProcess:
         """End the worker and every child it started; returns at once."""
         for held in (self._connection, self._lifeline, self._output):
             held.close()
+
+    def end(self) -> None:
+        """End it while another thread waits for its answer, which gets ``WorkerDied``."""
+        with contextlib.suppress(OSError):
+            self._lifeline.shutdown(socket.SHUT_WR)
 
     def _receive(self, deadline: float) -> bytes:
         frames = Frames(self._limits.answer_size)

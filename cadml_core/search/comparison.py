@@ -48,14 +48,23 @@ def comparable(intake: Intake, query: str) -> Comparable:
     if path.is_file():
         content = intake.take(path, ()).content
         return _comparable(intake, path.name, content, path_to_text(path.absolute()))
-    part = intake.catalog.parts_by_id([query]).get(query)
-    if part is None:
+    if not intake.catalog.parts_by_id([query]):
         raise NotFound(f"{query!r} is neither a file nor the id of a part", stage="compare", id=query)
+    return stored(intake, query)
+
+
+def stored(intake: Intake, part_id: str) -> Comparable:
+    """Take the part with this id.
+
+    Raises:
+        NotFound: There is none, or it was registered without a file.
+    """
+    part = intake.catalog.part(part_id)
     if part.sha256 is None:
         raise NotFound(
-            f"part {query!r} was registered without a file, so there is nothing to compare",
+            f"part {part_id!r} was registered without a file, so there is nothing to compare",
             stage="compare",
-            id=query,
+            id=part_id,
         )
     return _comparable(intake, part.name, intake.catalog.contents([part.sha256])[part.sha256], part.path)
 
@@ -101,14 +110,14 @@ def compare(intake: Intake, a: Comparable, b: Comparable, *, check_meshes: bool 
     return verify(found, a.subject, b.subject, first, second)
 
 
-def mesh_of(intake: Intake, part: Comparable) -> TriangleMesh | str:
+def mesh_of(intake: Intake, part: Comparable, request: MeshRequest = MESH) -> TriangleMesh | str:
     """Read a mesh from its file again; or say why there is none, in words that follow a part's name."""
     original = part.originals[0]
     located = locate(part.originals, intake.blobs, intake.formats)
     if isinstance(located, str):
         return located
     try:
-        reading = intake.readers.read(located, (), adapter=original.format, unit=part.unit, mesh=MESH)
+        reading = intake.readers.read(located, (), adapter=original.format, unit=part.unit, mesh=request)
     except CadmlError as error:
         return f"its file cannot be read again ({error.code}): {error.message}"
     if reading.sha256 != original.sha256:

@@ -35,6 +35,7 @@ from cadml_hostapp.routes.index import handlers as index
 from cadml_hostapp.routes.migration import handlers as migration
 from cadml_hostapp.routes.model import handlers as model
 from cadml_hostapp.routes.parts import handlers as parts
+from cadml_hostapp.routes.pictures import handlers as pictures
 from cadml_hostapp.routes.plugins import handlers as plugins
 from cadml_hostapp.routes.search import handlers as search
 from cadml_hostapp.routes.vectors import handlers as vectors
@@ -70,6 +71,7 @@ def create_app(source: Settings | Runtime | None = None) -> Litestar:
                     vectors.router,
                     search.router,
                     search.file_router,
+                    pictures.router,
                     features.router,
                     migration.router,
                     duplicates.router,

@@ -34,6 +34,7 @@ COMMANDS = {
     "model": "model",
     "keys": "keys",
     "parts": "parts",
+    "picture": "picture",
     "plugins": "plugins",
     "search": "search",
     "serve": "serve",
