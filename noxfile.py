@@ -126,11 +126,39 @@ def schemathesis(session: nox.Session) -> None:
 
 @nox.session
 def soak(session: nox.Session) -> None:
-    """Kill a server during 200 uploads; watch another's memory over 10,000 requests."""
+    """Kill a server during 200 uploads; watch another under load: nox -s soak -- --minutes 10."""
     session.install("-e", ".", *group("test"))
     killed = ["tests/integration/http/test_live.py", "-k", "killing"]
     session.run("pytest", *killed, env={"CADML_TEST_UPLOADS": "200"})
-    session.run("python", "-m", "tests.integration.http.soak", *session.posargs)
+    session.run("python", "-m", "tests.integration.http.soak")
+    session.run("python", "-m", "tests.integration.http.endurance", *session.posargs)
+
+
+@nox.session
+def fairness(session: nox.Session) -> None:
+    """Fill the readers with files that hang, then send 500 uploads of 5 MB; print how long searches take."""
+    session.install("-e", ".", *group("test"))
+    session.run("python", "-m", "tests.integration.http.fairness", *session.posargs)
+
+
+@nox.session
+def faults(session: nox.Session) -> None:
+    """Fill disks, lock databases, kill PostgreSQL and more; print what was seen, and what was lost."""
+    session.install("-e", ".", *group("test"))
+    session.run("python", "-m", "tests.faults", *session.posargs, env={"CADML_LOG_LEVEL": "error"})
+
+
+@nox.session
+def stress(session: nox.Session) -> None:
+    """Migrate, reload, degrade and repeat under stress; what grows too much in memory fails."""
+    session.install("-e", ".", *group("test"))
+    for check in (
+        ("stress_migration.py", "--vectors", "1000"),
+        ("stress_concurrency_reload.py", "--threads", "10"),
+        ("stress_degradation.py", "--cycles", "50"),
+        ("stress_memory_gc_check.py",),
+    ):
+        session.run("python", f"contrib/scripts/{check[0]}", *check[1:], env={"STRESS_STRICT": "1"})
 
 
 @nox.session

@@ -68,6 +68,12 @@ feature_cache_prewarm_total = Counter(
 )
 for _result in ("success", "skipped", "error"):  # so that the first of each is an increase
     feature_cache_prewarm_total.labels(result=_result)
+duplicate_runs_total = Counter(
+    "duplicate_runs_total", "Searches for duplicates that ended: completed or cancelled.", ["status"]
+)
+duplicate_pairs_total = Counter(
+    "duplicate_pairs_total", "Pairs of contents that searches for duplicates compared."
+)
 batch_similarity_parallel_savings_seconds = Histogram(
     "batch_similarity_parallel_savings_seconds",
     "What threads saved on one batch: the sum of the chunks' own times minus the time that passed.",
@@ -110,6 +116,12 @@ model_prediction_failures_total = Counter(
 )
 model_quarantine_total = Counter(
     "model_quarantine_total", "Models that this process took out of service for their failures."
+)
+stress_memory_growth_ratio = Gauge(
+    "stress_memory_growth_ratio",
+    "Memory during a stress check (peak) and after it (end), over that before it; no server shows it.",
+    ["phase"],
+    multiprocess_mode="livemax",
 )
 analysis_requests_total = Counter(
     "analysis_requests_total",
@@ -199,6 +211,8 @@ __all__ = [
     "analysis_requests_total",
     "batch_similarity_parallel_savings_seconds",
     "degraded_duration_seconds",
+    "duplicate_pairs_total",
+    "duplicate_runs_total",
     "faiss_recovery_attempts_total",
     "feature_cache_evictions_total",
     "feature_cache_hits_total",
@@ -220,6 +234,7 @@ __all__ = [
     "plugin_load_failures_total",
     "refused_connections_total",
     "similarity_degraded_total",
+    "stress_memory_growth_ratio",
     "vector_index_size",
     "vector_migrate_dimension_delta",
     "vector_migrate_total",

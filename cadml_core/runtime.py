@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -20,6 +21,7 @@ from cadml_core.classifier.following import SharedModels
 from cadml_core.classifier.registry import ModelRegistry
 from cadml_core.contracts.features import FeatureVersion, RefinedVersion
 from cadml_core.documents.arrays import FloatMatrix
+from cadml_core.duplicates.finder import DuplicateFinder
 from cadml_core.feature_cache.cache import FeatureCache
 from cadml_core.feature_cache.choice import Limits
 from cadml_core.feature_cache.shared_trail import SharedTrail
@@ -28,13 +30,15 @@ from cadml_core.intake.cache_control import CacheControl
 from cadml_core.intake.drawings import Drawings
 from cadml_core.intake.intake import Intake
 from cadml_core.migration.migrator import Migrator
-from cadml_core.plugins.loader import LoadedPlugins, load_plugins, require_chosen
+from cadml_core.plugins.loader import LoadedPlugins, extra_versions, load_plugins, require_chosen
 from cadml_core.plugins.registry import Registry
 from cadml_core.reading.limits import read_limits
 from cadml_core.reading.pool import ReaderPool
 from cadml_core.search.batch import BatchPolicy, BatchSimilarity
 from cadml_core.search.combined import CombinedSearch
 from cadml_core.search.index.health import RecoveryPolicy
+from cadml_core.search.index.shared import SharedIndexes
+from cadml_core.search.index.sync import BackendChoice, backend_config
 from cadml_core.search.similarity import SimilaritySearch
 from cadml_core.settings import Settings, load_settings
 
@@ -53,11 +57,14 @@ class Runtime:
     """Starts its processes with the first file."""
     search: SimilaritySearch
     """Over the configured feature version; builds its index with the first question."""
+    indexes: SharedIndexes
+    """What operators ask of the index of ``search``, in this process and the others."""
     combined: CombinedSearch
     """With relations, and ranked by the first installed version that refines, where parts have it."""
     models: SharedModels
     """Holds no model until one is reloaded, or until it follows what another process chose."""
     migrator: Migrator
+    duplicates: DuplicateFinder
     blobs: BlobStore
     """The kept uploads."""
     intake: Intake
@@ -80,6 +87,11 @@ class Runtime:
     def feature(self) -> FeatureVersion:
         """The configured feature version."""
         return self.registry.features[self.settings.feature_version]
+
+    @property
+    def extra(self) -> tuple[str, ...]:
+        """The feature versions that new parts get as well, where their files allow it."""
+        return extra_versions(self.registry, self.settings)
 
     def close(self) -> None:
         """Close everything; closing twice is allowed."""
@@ -147,6 +159,8 @@ def build_runtime(
         ranking = [_search(settings, registry, catalog, other) for other in _refining(registry, feature)]
         for other in ranking:
             opened.callback(other.close)
+        indexes = SharedIndexes(OperatorState(catalog), search.indexes, partial(_choice, settings, registry))
+        opened.callback(indexes.close)
         models = _models(settings, registry, catalog)
         opened.callback(models.close)
         return Runtime(
@@ -155,12 +169,14 @@ def build_runtime(
             catalog=catalog,
             readers=readers,
             search=search,
+            indexes=indexes,
             combined=CombinedSearch([*ranking, search]),
             models=models,
             migrator=Migrator(intake),
+            duplicates=DuplicateFinder(intake),
             blobs=blobs,
             intake=intake,
-            analyzer=Analyzer(intake, search, models.registry, feature),
+            analyzer=Analyzer(intake, search, models.registry, feature, extra_versions(registry, settings)),
             drawings=Drawings(intake),
             batches=BatchSimilarity(search, _batch_policy(settings), trail.note_batch),
             cache=cache,
@@ -190,6 +206,11 @@ def _search(
             settings.faiss_recovery_max_backoff,
         ),
     )
+
+
+def _choice(settings: Settings, registry: Registry, name: str) -> BackendChoice:
+    backend = registry.vectors.named(name, stage="vectors")
+    return BackendChoice(backend, backend_config(backend, settings.vector_config.get(name, {})))
 
 
 def _batch_policy(settings: Settings) -> BatchPolicy:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import logging
@@ -13,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 
-from cadml_core.errors import CadmlError
+from cadml_core.errors import CadmlError, CatalogueUnavailable
 from cadml_core.private_files import private_folder
 
 log = logging.getLogger(__name__)
@@ -65,8 +66,13 @@ class Incoming:
         self.size = found
         self._hash.update(data)
         view = memoryview(data)
-        while view:
-            view = view[self._file.write(view) :]
+        with storing(self.path):
+            while view:
+                view = view[self._file.write(view) :]
+
+    def sync(self) -> None:
+        """Wait until what was received is on the disk."""
+        os.fsync(self._file)
 
     def close(self) -> None:
         """Remove the file where it was not kept; closing twice is allowed."""
@@ -97,6 +103,7 @@ class BlobStore:
         self.incoming = folder / "incoming"
         self._locks = folder / "locks"
         self._stored = stored
+        self._made = False
 
     def receive(self, suffix: str, max_bytes: int) -> Incoming:
         """Begin to receive a file.
@@ -104,9 +111,13 @@ class BlobStore:
         Args:
             suffix: What the temporary name ends in, so that format detection sees it.
             max_bytes: The most it may have.
+
+        Raises:
+            CatalogueUnavailable: The disk is full, read-only or failing.
         """
-        self._make_folders()
-        with self._locked("incoming", fcntl.LOCK_SH):
+        with storing(self.incoming):
+            self._make_folders()
+        with storing(self.incoming), self._locked("incoming", fcntl.LOCK_SH):
             return Incoming(self.incoming / (secrets.token_hex(12) + suffix), max_bytes)
 
     def path(self, sha256: str) -> Path:
@@ -117,17 +128,25 @@ class BlobStore:
     def keep(self, incoming: Incoming) -> Iterator[Path]:
         """Put a received file in its place while the body of the ``with`` names it in the catalogue.
 
-        Where the body raises, the file is removed again unless another part has the same content.
-        The operating system writes the file to the disk when it likes: waiting for that would cost
-        several times the reading of a small file. Should the power fail before, the catalogue still
-        has everything that was read from it, and the file heals when it is uploaded again.
+        Where the body raises, the file is removed again unless another part has the same content. The
+        file is on the disk before its name is, and its name before the body: should the power fail, the
+        catalogue names no file that is not whole.
+
+        Raises:
+            CatalogueUnavailable: The disk is full, read-only or failing.
         """
         sha256, path = incoming.sha256, self.path(incoming.sha256)
         try:
             with self._locked(sha256[:2], fcntl.LOCK_SH):
-                if not _holds(path, incoming.size):
-                    path.parent.mkdir(mode=0o700, exist_ok=True)
-                    incoming.path.rename(path)
+                with storing(path):
+                    if not _holds(path, incoming.size):
+                        incoming.sync()
+                        made = not path.parent.is_dir()
+                        path.parent.mkdir(mode=0o700, exist_ok=True)
+                        incoming.path.rename(path)
+                        if made:
+                            _sync_folder(self.folder)
+                    _sync_folder(path.parent)
                 yield path
         except BaseException:
             self.discard([sha256])
@@ -165,7 +184,14 @@ class BlobStore:
         return removed
 
     def _make_folders(self) -> None:
-        """Make what a first upload needs; a catalogue without uploads has no such folders."""
+        """Make what a first upload needs; a catalogue without uploads has no such folders.
+
+        They are made once. Should they go, so did the catalogue beside them, and the reader processes may
+        read in those folders only that were there when they started.
+        """
+        if self._made and not self.incoming.is_dir():
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(self.incoming))
+        self._made = True
         for needed in (self.incoming, self._locks):
             if not needed.is_dir():
                 private_folder(needed)
@@ -178,6 +204,29 @@ class BlobStore:
             yield
         finally:
             os.close(descriptor)
+
+
+@contextmanager
+def storing(path: Path) -> Iterator[None]:
+    """Turn what the disk refuses into ``CatalogueUnavailable``."""
+    try:
+        yield
+    except OSError as error:
+        raise CatalogueUnavailable(
+            f"uploads cannot be stored: {os.strerror(error.errno or 0)}; see that the disk of the data folder"
+            " is there, writable and not full, then try again",
+            path=str(path),
+            reason=os.strerror(error.errno or 0),
+        ) from error
+
+
+def _sync_folder(folder: Path) -> None:
+    """Wait until the names in a folder are on the disk."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _abandoned(path: Path) -> bool:

@@ -79,6 +79,8 @@ class Database:
         self._readers: weakref.WeakSet[_Reader] = weakref.WeakSet()
         self._lock = threading.Lock()
         self._closed = False
+        self._opened_file: tuple[int, int] | None = None
+        """Identity of the SQLite file that is in use; None for another database."""
         try:
             self.engine = self._create(lock_timeout)
         except (ModuleNotFoundError, NoSuchModuleError) as error:
@@ -92,7 +94,7 @@ class Database:
             engine = sa.create_engine(
                 self.url, max_overflow=-1, connect_args={"timeout": lock_timeout, "check_same_thread": False}
             )
-            sa.event.listen(engine, "connect", _sqlite_connect(lock_timeout))
+            sa.event.listen(engine, "connect", self._sqlite_connect(lock_timeout))
             sa.event.listen(engine, "begin", _sqlite_begin)
             return engine
         milliseconds = int(lock_timeout * 1000)
@@ -102,6 +104,21 @@ class Database:
             pool_pre_ping=True,
             connect_args={"connect_timeout": 10, "options": f"-c lock_timeout={milliseconds}"},
         )
+
+    def _sqlite_connect(self, lock_timeout: float) -> Callable[[Any, Any], None]:
+        def connect(connection: Any, _record: Any) -> None:
+            self.require_file()  # before SQLite makes an empty one
+            connection.isolation_level = None  # the driver must not begin transactions of its own
+            for pragma in (
+                f"busy_timeout = {int(lock_timeout * 1000)}",
+                "foreign_keys = ON",
+                "synchronous = FULL",
+            ):
+                connection.execute(f"PRAGMA {pragma}")
+            if self._opened_file is None:
+                self._opened_file = _identity(self.url)
+
+        return connect
 
     @property
     def shown(self) -> str:
@@ -125,6 +142,21 @@ class Database:
             connection.execution_options(**{_WRITE: True})
             with connection.begin():
                 yield connection
+                self.require_file()
+
+    def require_file(self) -> None:
+        """Refuse to go on with a SQLite file that was removed or replaced: what is written to it is lost.
+
+        Raises:
+            CatalogueUnavailable: The file's name means another file now, or none.
+        """
+        if self._opened_file is not None and self._opened_file != _identity(self.url):
+            raise CatalogueUnavailable(
+                f"the catalogue {self.shown} was removed or replaced while it was in use; put it back"
+                " where it was, or start again",
+                database=self.shown,
+                reason="the file is gone",
+            )
 
     def reader(self) -> Any:
         """Return this thread's raw driver connection for the few queries of every search.
@@ -235,17 +267,13 @@ def _make_folder(url: URL) -> None:
         ) from error
 
 
-def _sqlite_connect(lock_timeout: float) -> Callable[[Any, Any], None]:
-    def connect(connection: Any, _record: Any) -> None:
-        connection.isolation_level = None  # the driver must not begin transactions of its own
-        for pragma in (
-            f"busy_timeout = {int(lock_timeout * 1000)}",
-            "foreign_keys = ON",
-            "synchronous = FULL",
-        ):
-            connection.execute(f"PRAGMA {pragma}")
-
-    return connect
+def _identity(url: URL) -> tuple[int, int] | None:
+    """What tells the file from another of its name; None where there is none."""
+    try:
+        found = Path(url.database or "").stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _sqlite_begin(connection: Connection) -> None:

@@ -155,9 +155,13 @@ class Catalog:
         """Return the parts that have these paths, as ``path_to_text`` writes them."""
         return {part.path: part for part in self._parts_in("p.path", paths) if part.path is not None}
 
-    def parts_by_sha256(self, sha256: str) -> list[Part]:
-        """Return every part with this content."""
-        return self._parts("p.sha256 = ?", (sha256,), " ORDER BY p.row")
+    def parts_by_sha256(self, sha256: str, *, limit: int = 1 << 62) -> list[Part]:
+        """Return the parts with this content, oldest first, at most so many."""
+        return self.parts_where("p.sha256 = ?", (sha256,), limit=limit)
+
+    def parts_where(self, condition: str, values: tuple[Any, ...], *, limit: int) -> list[Part]:
+        """Return the first parts that meet a condition, as ``Conditions`` writes them, by row number."""
+        return self._parts(condition, values, f" ORDER BY p.row LIMIT {int(limit)}")
 
     def parts_with_contents(self, hashes: Iterable[str]) -> list[Part]:
         """Return every part with one of these contents, by row number."""
@@ -300,6 +304,11 @@ class Catalog:
         """32 hex digits that no other catalogue has, made up when this one was created."""
         found: str = self.database.fetch("SELECT id FROM identity")[0][0]
         return found
+
+    def require_available(self) -> None:
+        """Raise ``CatalogueUnavailable`` where the database does not answer, or its file is another now."""
+        self.last_change()
+        self.database.require_file()
 
     def last_change(self) -> int:
         """Return the newest committed change number; costs a few microseconds on SQLite."""

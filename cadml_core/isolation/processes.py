@@ -143,6 +143,11 @@ class WorkerProcess:
         for held in (self._connection, self._lifeline, self._output):
             held.close()
 
+    def end(self) -> None:
+        """End it while another thread waits for its answer, which gets ``WorkerDied``."""
+        with contextlib.suppress(OSError):
+            self._lifeline.shutdown(socket.SHUT_WR)
+
     def _receive(self, deadline: float) -> bytes:
         frames = Frames(self._limits.answer_size)
         while True:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 import os
-import queue
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from cadml_core.isolation.ends import (
     Closed,
@@ -18,11 +18,13 @@ from cadml_core.isolation.ends import (
     TimeLimitExceeded,
     WorkerDied,
 )
+from cadml_core.isolation.lanes import Lanes, PutBack, Waiting
 from cadml_core.isolation.processes import ForkServerDied, ForkServerProcess, WorkerProcess, WorkerSpec
 from cadml_core.isolation.protocol import Answer
 
 log = logging.getLogger(__name__)
 
+_RELIEF_SECONDS = 0.1
 ATTEMPTS = 3
 """How often a request is given to a new worker while workers end that had not begun with it."""
 MAX_READABLE = 64
@@ -135,6 +137,13 @@ class Workers:
         if worker is not None:
             worker.close()
 
+    def end(self, number: int) -> None:
+        """Kill a worker, if there is one, while a thread waits for its answer, which gets ``WorkerDied``."""
+        with self._lock:
+            worker = self._workers.get(number)
+        if worker is not None:
+            worker.end()
+
     def close(self) -> None:
         """End all processes; waits until they are gone."""
         with self._lock:
@@ -175,13 +184,23 @@ def _covers(readable: frozenset[str], path: str) -> bool:
 class OwnWorker:
     """The worker of one thread of a pool."""
 
-    def __init__(self, workers: Workers, number: int) -> None:
+    def __init__(self, workers: Workers, number: int, lanes: Lanes) -> None:
         self._workers = workers
         self._number = number
+        self._lanes = lanes
 
     def ask(self, request: bytes, *, reads: str | None = None, seconds: float | None = None) -> Answer:
-        """Have it answer a request, as ``Workers.ask``."""
-        return self._workers.ask(self._number, request, reads=reads, seconds=seconds)
+        """Have it answer a request, as ``Workers.ask``.
+
+        Raises:
+            PutBack: It was taken away, for others that wait.
+        """
+        try:
+            return self._workers.ask(self._number, request, reads=reads, seconds=seconds)
+        except WorkerDied:
+            if self._lanes.is_put_back(self._number):
+                raise PutBack from None
+            raise
 
     def discard(self) -> None:
         """Kill it, if there is one; the next request gets a new one."""
@@ -204,9 +223,7 @@ class WorkerPool:
         self.processes = Workers(spec)
         self.size = max(1, workers)
         self._name = name
-        self._queue: queue.SimpleQueue[tuple[Future[Any], Callable[[OwnWorker], Any]] | None] = (
-            queue.SimpleQueue()
-        )
+        self._lanes = Lanes(self.size)
         self._lock = threading.Lock()
         self._threads: list[threading.Thread] = []
         self._closed = False
@@ -227,8 +244,12 @@ class WorkerPool:
         with self._lock:
             self.require_usable()
             self._ensure_threads()
-            self._queue.put((future, job))
+            self._lanes.put(Waiting(future, job))
         return future
+
+    def share(self, quick_seconds: float) -> None:
+        """Let no job that takes longer keep others waiting; before the first job. See ``Lanes``."""
+        self._lanes.quick_seconds = quick_seconds
 
     def require_usable(self) -> None:
         """Raise RuntimeError where the pool is closed, or was made in another process before a fork."""
@@ -246,28 +267,23 @@ class WorkerPool:
                 return
             self._closed = True
             threads = list(self._threads)
-        self._cancel_queued()
-        for _ in threads:
-            self._queue.put(None)
+        for future, _ in self._lanes.close():
+            if not future.cancel():  # it was running before it was put back
+                future.set_exception(RuntimeError("the pool was closed"))
+            else:
+                future.set_running_or_notify_cancel()
         self.processes.close()
         for thread in threads:
             if thread is not threading.current_thread():
                 thread.join()
 
-    def _cancel_queued(self) -> None:
-        while True:
-            try:
-                item = self._queue.get_nowait()
-            except queue.Empty:
-                return
-            if item is not None:
-                item[0].cancel()
-                item[0].set_running_or_notify_cancel()
-
     def _ensure_threads(self) -> None:
         if self._threads:
             return
-        for number in range(self.size):
+        if self._lanes.quick_seconds is not None:
+            relief = threading.Thread(target=self._relieve, name=f"{self._name}-lanes", daemon=True)
+            relief.start()
+        for number in range(self._lanes.threads):
             name = f"{self._name}-{number}"
             thread = threading.Thread(target=self._serve, args=(number,), name=name, daemon=True)
             self._threads.append(thread)
@@ -275,14 +291,25 @@ class WorkerPool:
 
     def _serve(self, number: int) -> None:
         """Run one job after the other, until the pool is closed."""
-        worker = OwnWorker(self.processes, number)
-        while (item := self._queue.get()) is not None:
-            future, job = item
-            if future.set_running_or_notify_cancel():
-                try:
-                    future.set_result(job(worker))
-                # The caller waits on the future, so it must get every outcome.
-                except BaseException as error:  # noqa: BLE001
-                    future.set_exception(error)
-            del item, future, job  # or the last result would be kept until the next job comes
+        worker = OwnWorker(self.processes, number, self._lanes)
+        while (waiting := self._lanes.take(number)) is not None:
+            future, job = waiting
+            if not (future.running() or future.set_running_or_notify_cancel()):
+                self._lanes.done(number)
+                continue
+            try:
+                future.set_result(job(worker))
+            except PutBack:
+                self._lanes.wait_again(number)
+                continue
+            # The caller waits on the future, so it must get every outcome.
+            except BaseException as error:  # noqa: BLE001
+                future.set_exception(error)
+            self._lanes.done(number)
+            del waiting, future, job  # or the last result would be kept until the next job comes
         worker.discard()
+
+    def _relieve(self) -> None:
+        while not self._closed:
+            time.sleep(_RELIEF_SECONDS)
+            self._lanes.relieve(self.processes.end)

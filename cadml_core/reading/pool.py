@@ -37,6 +37,8 @@ from cadml_core.reading.steps import DRAW_STEP
 log = logging.getLogger(__name__)
 
 _readings = msgspec.msgpack.Decoder(Reading)
+_QUICK_SECONDS = 1.0
+"""Reading that takes longer makes room for others, where readers are shared."""
 _CAUSED_BY_THE_FILE = (TimeLimitExceeded, WorkerDied, ProtocolError)
 """How a worker ends because of its file."""
 
@@ -122,6 +124,10 @@ class ReaderPool:
         Without it they may open only the files that they are given.
         """
         self._pool.processes.allow_reading(os.path.realpath(folder))
+
+    def share(self) -> None:
+        """Let files that take long to read not keep others waiting: for servers, before the first file."""
+        self._pool.share(_QUICK_SECONDS)
 
     def submit(
         self,

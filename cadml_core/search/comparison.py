@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -30,8 +31,8 @@ class Comparable(msgspec.Struct, frozen=True):
 
     name: str
     subject: Subject
-    original: Original
-    """Where its mesh can be read from again."""
+    originals: tuple[Original, ...]
+    """Where its mesh can be read from again; one at least."""
     unit: UnitName | None = None
     """What the sender has said of a file that states no unit."""
 
@@ -69,8 +70,15 @@ def stored(intake: Intake, part_id: str) -> Comparable:
 
 
 def _comparable(intake: Intake, name: str, content: Content, path: str | None) -> Comparable:
-    subject = subject_of(intake.catalog, content)
-    return Comparable(name, subject, Original(content.sha256, content.format, path), content.unit)
+    return comparable_content(name, subject_of(intake.catalog, content), content, [path])
+
+
+def comparable_content(
+    name: str, subject: Subject, content: Content, paths: Sequence[str | None]
+) -> Comparable:
+    """Return a stored content that may be read again at one of these paths, or where uploads are kept."""
+    originals = tuple(Original(content.sha256, content.format, path) for path in paths or [None])
+    return Comparable(name, subject, originals, content.unit)
 
 
 def subject_of(catalog: Catalog, content: Content) -> Subject:
@@ -104,8 +112,8 @@ def compare(intake: Intake, a: Comparable, b: Comparable, *, check_meshes: bool 
 
 def mesh_of(intake: Intake, part: Comparable, request: MeshRequest = MESH) -> TriangleMesh | str:
     """Read a mesh from its file again; or say why there is none, in words that follow a part's name."""
-    original = part.original
-    located = locate([original], intake.blobs, intake.formats)
+    original = part.originals[0]
+    located = locate(part.originals, intake.blobs, intake.formats)
     if isinstance(located, str):
         return located
     try:

@@ -110,14 +110,26 @@ class ExactDistances:
 
     def to(self, position: int) -> FloatVector:
         """Return the distance of every vector to the one at this position, float64 (n,)."""
-        difference = self._points - self._points[position]
-        exact: FloatVector = np.einsum("nd,nd->n", difference, difference)
-        if self._cosine:
-            exact *= 0.5
-            # A vector of zeros has no direction: it is at distance 1 from all but its like.
-            directed: NDArray[np.bool_] = np.asarray(self._points.any(axis=1))
-            exact[directed != directed[position]] = 1.0
-        return exact
+        return _distances(self._points, self._points[position], self._cosine)
+
+
+def exact_distances(space: Space, query: FloatVector, points: FloatMatrix) -> FloatVector:
+    """Return the distances of points (n, dimension) to a query, both in the space already, float64 (n,)."""
+    wide: NDArray[np.float64] = np.vstack([query, points]).astype(np.float64)
+    if space.metric == "cosine":
+        wide = unit_rows(wide)
+    return _distances(wide[1:], wide[0], space.metric == "cosine")
+
+
+def _distances(points: NDArray[np.float64], query: NDArray[np.float64], cosine: bool) -> FloatVector:
+    difference = points - query
+    exact: FloatVector = np.einsum("nd,nd->n", difference, difference)
+    if cosine:
+        exact *= 0.5
+        # A vector of zeros has no direction: it is at distance 1 from all but its like.
+        directed: NDArray[np.bool_] = np.asarray(points.any(axis=1))
+        exact[directed != bool(query.any())] = 1.0
+    return exact
 
 
 def unit_rows(rows: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -14,7 +14,18 @@ from cadml_core.contracts.vectors import Hits, IndexKey, VectorBackend, VectorIn
 from cadml_core.documents.arrays import FloatMatrix, Int64Array
 
 Operation = Literal["open", "upsert", "remove", "search"]
-Fault = Literal["raise", "hang", "wrong ids", "wrong distances", "wrong shape", "forget"]
+Fault = Literal[
+    "raise",
+    "hang",
+    "forget",
+    "wrong ids",
+    "wrong distances",
+    "wrong shape",
+    "reversed ids",
+    "repeated ids",
+    "halved distances",
+    "not the nearest",
+]
 
 
 class FaultPlan:
@@ -76,8 +87,11 @@ class FaultyIndex:
     def search(self, queries: FloatMatrix, k: int, allowed: Int64Array | None = None) -> Hits:
         """Search, and spoil the hits as the plan says."""
         spoil = _SPOILERS.get(self._plan.strike("search") or "")
-        hits = self._index.search(queries, k, allowed)
-        return hits if spoil is None else spoil(hits)
+        if spoil is None:
+            return self._index.search(queries, k, allowed)
+        if spoil is _not_the_nearest:
+            return spoil(self._index.search(queries, k + _LEFT_OUT, allowed))
+        return spoil(self._index.search(queries, k, allowed))
 
     def __len__(self) -> int:
         return len(self._index)
@@ -122,8 +136,36 @@ def _wrong_shape(hits: Hits) -> Hits:
     return Hits(hits.ids[:, :-1], hits.distances[:, :-1])
 
 
+def _reversed_ids(hits: Hits) -> Hits:
+    ids = hits.ids.copy()
+    for line in ids:
+        found = line >= 0
+        line[found] = line[found][::-1]
+    return Hits(ids, hits.distances)
+
+
+def _repeated_ids(hits: Hits) -> Hits:
+    return Hits(np.where(hits.ids < 0, hits.ids, hits.ids[:, :1]), hits.distances)
+
+
+def _halved_distances(hits: Hits) -> Hits:
+    return Hits(hits.ids, hits.distances / np.float32(2.0))
+
+
+_LEFT_OUT = 2
+
+
+def _not_the_nearest(hits: Hits) -> Hits:
+    """Leave the two nearest out, and say the truth of the others."""
+    return Hits(hits.ids[:, _LEFT_OUT:], hits.distances[:, _LEFT_OUT:])
+
+
 _SPOILERS: dict[str, Callable[[Hits], Hits]] = {
     "wrong ids": _wrong_ids,
     "wrong distances": _wrong_distances,
     "wrong shape": _wrong_shape,
+    "reversed ids": _reversed_ids,
+    "repeated ids": _repeated_ids,
+    "halved distances": _halved_distances,
+    "not the nearest": _not_the_nearest,
 }

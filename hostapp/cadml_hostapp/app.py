@@ -28,6 +28,7 @@ from cadml_hostapp.routes import docs
 from cadml_hostapp.routes.analyze import handlers as analyze
 from cadml_hostapp.routes.cache import handlers as cache
 from cadml_hostapp.routes.declare import MAX_JSON_BYTES
+from cadml_hostapp.routes.duplicates import handlers as duplicates
 from cadml_hostapp.routes.features import handlers as features
 from cadml_hostapp.routes.health import handlers as health
 from cadml_hostapp.routes.index import handlers as index
@@ -73,6 +74,8 @@ def create_app(source: Settings | Runtime | None = None) -> Litestar:
                     pictures.router,
                     features.router,
                     migration.router,
+                    duplicates.router,
+                    duplicates.family_router,
                     index.router,
                     cache.router,
                     model.router,

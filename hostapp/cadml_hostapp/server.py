@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import gc
+import os
+import signal
 import socket
+import threading
+import time
 from functools import partial
 from typing import Any, cast
 
@@ -25,6 +29,7 @@ from cadml_hostapp.http.connection_protocol import LimitedProtocol
 from cadml_hostapp.metrics_folder import shared_metrics
 
 _GRACE_SECONDS = 10
+_SUPERVISOR_SECONDS = 1.0
 _HUNG_SECONDS = 60
 """A server process that does not answer its supervisor for this long is replaced; long, for busy machines."""
 
@@ -32,8 +37,17 @@ _HUNG_SECONDS = 60
 def serving_app(settings: Settings) -> Litestar:
     """Return the application of a server process, which others of the same user cannot look into."""
     hide()
+    if settings.server_workers > 1:
+        threading.Thread(target=_end_with, args=(os.getppid(),), name="cadml-supervisor", daemon=True).start()
     logs.configure(settings.log_format, settings.log_level)
     return frozen(create_app(settings))
+
+
+def _end_with(supervisor: int) -> None:
+    """Stop this server process, in order, once its supervisor is gone: nobody could stop it any more."""
+    while os.getppid() == supervisor:
+        time.sleep(_SUPERVISOR_SECONDS)
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def frozen(app: Litestar) -> Litestar:

@@ -14,16 +14,20 @@ from typing import Any, TypeVar
 from litestar.di import NamedDependency
 from litestar.params import SkipValidation
 
+from cadml_core.errors import CadmlError
 from cadml_core.intake.prune import remove_parts
 from cadml_core.isolation.inspection import Layer, inspect
 from cadml_core.runtime import Runtime
 from cadml_hostapp.http.middleware import RequestThreads
 from cadml_hostapp.http.searching import Searcher
+from cadml_hostapp.jobs import DuplicateJobs
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 _READERS, _WRITERS, _LOADERS = 4, 4, 2
+_CHECK_SECONDS = 2.0
+"""Longest wait of a health check for the catalogue."""
 
 
 class Services:
@@ -37,6 +41,9 @@ class Services:
         self.readers = RequestThreads(_READERS, "cadml-read")
         self.writers = RequestThreads(_WRITERS, "cadml-write")
         self.loaders = RequestThreads(_LOADERS, "cadml-load")
+        self.checkers = RequestThreads(1, "cadml-check")
+        self._check: asyncio.Future[str] | None = None
+        self.jobs = DuplicateJobs(runtime)
         self.searcher = Searcher(runtime, self.readers)
         self.started = time.monotonic()
         self._stopping = False
@@ -63,6 +70,25 @@ class Services:
         bound = partial(call, *arguments, **options)
         return await asyncio.get_running_loop().run_in_executor(pool, bound)
 
+    async def catalogue_state(self) -> str:
+        """Return ``ok``, the code of what keeps the catalogue from answering, or that it has not answered.
+
+        There is one question at a time, in a thread of its own, and nobody waits for it for long: a health
+        check must answer when everything else waits for the database.
+        """
+        if self._check is None or self._check.done():
+            loop = asyncio.get_running_loop()
+            self._check = loop.run_in_executor(self.checkers, self._ask_catalogue)
+        done, _ = await asyncio.wait({self._check}, timeout=_CHECK_SECONDS)
+        return done.pop().result() if done else "no answer"
+
+    def _ask_catalogue(self) -> str:
+        try:
+            self.runtime.catalog.require_available()
+        except CadmlError as error:
+            return error.code
+        return "ok"
+
     def remove_part(self, part_id: str) -> None:
         """Delete a part, and its file where no other part has the same content.
 
@@ -75,10 +101,12 @@ class Services:
         """Remove what a killed server left; begin to start the readers and to build the index."""
         self.runtime.blobs.sweep()
         self.runtime.readers.allow_reading(self.runtime.blobs.incoming)
+        self.runtime.readers.share()
         self.runtime.readers.start()
         if self.runtime.settings.server_workers == 1:  # else the supervisor has done so
             self.runtime.cache.tuning.forget_snapshot()
         self.runtime.cache.start_following()
+        self.runtime.indexes.start_following()
         self.readers.submit(self.runtime.models.start_following)
         self.readers.submit(self.warm_up)
         self.readers.submit(self.inspect_sandbox)
@@ -105,7 +133,8 @@ class Services:
     def close(self) -> None:
         """Finish what was begun, but for models, which are ended; then close everything."""
         self.runtime.models.close()
-        for threads in (self.loaders, self.readers, self.writers):
+        self.jobs.close()
+        for threads in (self.loaders, self.readers, self.writers, self.checkers):
             threads.shutdown()
         self.runtime.close()
 

@@ -36,6 +36,7 @@ from cadml_core.errors import (
     UnreadableInput,
 )
 from cadml_core.isolation import processes
+from cadml_core.reading import pool as pool_module
 from cadml_core.reading.identity import identify_file
 from cadml_core.reading.pool import ReaderPool
 from cadml_core.reading.reading import Reading
@@ -695,3 +696,42 @@ def test_a_pool_is_not_shared_over_a_fork(pool: ReaderPool, sample: MakeSample) 
     child.join(10)
     assert "before a fork" in answers.get()
     assert pool.read(sample("good")).format == "good"
+
+
+def test_files_that_hang_let_others_pass(sample: MakeSample, monkeypatch: pytest.MonkeyPatch) -> None:
+    """More hanging files than workers, queued first: all good ones are read before any of those is done."""
+    monkeypatch.setattr(pool_module, "_QUICK_SECONDS", 0.3)
+    for workers in (1, 2):
+        with ReaderPool(FORMATS, FEATURES, limits=LIMITS, workers=workers) as shared:
+            shared.share()
+            shared.start(wait=True)
+            hanging = [shared.submit(sample("hangs", f"h{number}")) for number in range(5)]
+            good_ones = [shared.submit(sample("good", f"g{number}")) for number in range(10)]
+            assert {future.result().format for future in good_ones} == {"good"}
+            assert not [future for future in hanging if future.done()]
+            assert shared.statistics.crashed == shared.statistics.refused == 0
+        for future in hanging:
+            assert future.cancelled() or isinstance(future.exception(), (CadmlError, RuntimeError))
+
+
+def test_a_file_that_was_put_back_is_read(sample: MakeSample, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files that take longer than is quick, with others behind them, are all read, and counted once."""
+    monkeypatch.setattr(pool_module, "_QUICK_SECONDS", 0.1)
+    with ReaderPool(FORMATS, FEATURES, limits=LIMITS, workers=2) as shared:
+        shared.share()
+        shared.start(wait=True)
+        slow = [shared.submit(sample("sleeps", f"s{number}")) for number in range(6)]
+        assert [future.result().format for future in slow] == ["sleeps"] * 6
+        assert shared.statistics.read == 6
+        assert shared.statistics.started > 2
+        assert shared.statistics.crashed == 0
+
+
+def test_files_alone_are_not_put_back(sample: MakeSample, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where nobody waits, a file keeps its worker however long it takes."""
+    monkeypatch.setattr(pool_module, "_QUICK_SECONDS", 0.1)
+    with ReaderPool(FORMATS, FEATURES, limits=LIMITS, workers=2) as shared:
+        shared.share()
+        slow = [shared.submit(sample("sleeps", f"s{number}")) for number in range(2)]
+        assert [future.result().format for future in slow] == ["sleeps"] * 2
+        assert shared.statistics.started == 2

@@ -14,17 +14,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 
+from cadml_core import metrics
 from cadml_core.catalog.store import Catalog
 from cadml_core.clock import Clock, timestamp
 from cadml_core.documents.arrays import FloatMatrix, Int64Array
 from cadml_core.errors import CadmlError, PluginUnavailable
-from cadml_core.metrics import (
-    degraded_duration_seconds,
-    faiss_recovery_attempts_total,
-    similarity_degraded_total,
-)
 from cadml_core.search.index.health import DegradationHistory, IndexHealth, RecoveryPolicy, RecoveryStatus
-from cadml_core.search.index.sync import Answer, BackendChoice, IndexFailed, IndexFollower
+from cadml_core.search.index.recheck import IndexFailed
+from cadml_core.search.index.sync import Answer, BackendChoice, IndexFollower
 from cadml_core.search.index.verification import verify
 from cadml_core.search.spaces import Space, SpaceName
 
@@ -32,7 +29,6 @@ log = logging.getLogger(__name__)
 
 _GAUGE_SECONDS = 5.0
 """How often the gauge of the degraded time is refreshed between health requests."""
-
 
 Followers = Mapping[SpaceName, IndexFollower]
 
@@ -149,8 +145,8 @@ class ResilientIndexes:
             self._degraded_since = self._clock.monotonic()
             self._next_probe = self._degraded_since + self._policy.gap(0)
             self._history.degraded(reason, timestamp(self._clock.now()))
-            similarity_degraded_total.labels(event="degraded").inc()
-            degraded_duration_seconds.set(0.0)
+            metrics.similarity_degraded_total.labels(event="degraded").inc()
+            metrics.degraded_duration_seconds.set(0.0)
             probing = self._probing and not self._closed
         log.warning(
             "the vector backend %s failed and is out of service: %s", self._chosen.backend.name, reason
@@ -247,13 +243,13 @@ class ResilientIndexes:
             for name in self._used:
                 self._verify(fresh[name])
         except IndexFailed:
-            faiss_recovery_attempts_total.labels(result="failure").inc()
+            metrics.faiss_recovery_attempts_total.labels(result="failure").inc()
             raise
         with self._state:
             self._chosen = choice
             self._primary = fresh
             self._stand_in = None
-            faiss_recovery_attempts_total.labels(result="success").inc()
+            metrics.faiss_recovery_attempts_total.labels(result="success").inc()
             if self._history.restored(timestamp(self._clock.now())):
                 self._restored()
 
@@ -272,8 +268,8 @@ class ResilientIndexes:
 
     def _restored(self) -> None:
         self._failures = 0
-        similarity_degraded_total.labels(event="restored").inc()
-        degraded_duration_seconds.set(0.0)
+        metrics.similarity_degraded_total.labels(event="restored").inc()
+        metrics.degraded_duration_seconds.set(0.0)
         self._wake.set()
         log.info("the vector backend %s is back in service", self._chosen.backend.name)
 
@@ -336,7 +332,7 @@ class ResilientIndexes:
 
     def _show_duration(self) -> None:
         if self._primary is None:
-            degraded_duration_seconds.set(self._duration())
+            metrics.degraded_duration_seconds.set(self._duration())
 
     def close(self) -> None:
         """End probing and release the indexes; closing twice is allowed."""

@@ -21,6 +21,7 @@ from cadml_core.documents.arrays import FloatMatrix, Int64Array
 from cadml_core.errors import InvalidSetting
 from cadml_core.metrics import WITHDRAWN, vector_index_size, vector_query_latency_seconds
 from cadml_core.search.index.deadline import call_within
+from cadml_core.search.index.recheck import IndexFailed, Recheck, require_full, require_plausible
 from cadml_core.search.spaces import Space
 
 log = logging.getLogger(__name__)
@@ -30,10 +31,6 @@ SEARCH_SECONDS = 10.0
 """Longest search of an index that lives outside this process."""
 CHANGE_SECONDS = 120.0
 """Longest opening, upsert or removal of such an index."""
-
-
-class IndexFailed(Exception):
-    """The index, not the catalogue and not the question, is at fault."""
 
 
 class Answer(NamedTuple):
@@ -108,6 +105,7 @@ class IndexFollower:
         self.backend = backend
         self._catalog = catalog
         self._config = config
+        self._recheck = Recheck(catalog, space)
         self._lock = threading.Lock()
         self._index: VectorIndex | None = None
         self._closer: weakref.finalize[Any, Any] | None = None
@@ -138,13 +136,15 @@ class IndexFollower:
             IndexFailed: The index raised, did not answer in time, or answered what cannot be.
         """
         index = self.catch_up(change)
-        generation, size = self._generation, self._size
+        generation, size, applied = self._generation, self._size, self._applied
         start = time.perf_counter()
         hits = self._call("search", self._search_seconds, index.search, queries, k, allowed)
         self._latency.observe(time.perf_counter() - start)
-        _require_plausible(hits, len(queries), k, allowed)
-        if allowed is None and generation == self._generation and not generation % 2:
-            _require_full(hits, min(k, size))
+        require_plausible(hits, len(queries), k, allowed)
+        if generation == self._generation and not generation % 2:
+            if allowed is None:
+                require_full(hits, min(k, size))
+            self._recheck.compare(queries, hits, allowed, size, applied)
         return hits
 
     def catch_up(self, change: int | None = None) -> VectorIndex:
@@ -240,6 +240,7 @@ class IndexFollower:
         if self._closer is not None:
             self._closer()
         self._index, self._closer, self._applied, self._size = None, None, 0, 0
+        self._recheck = Recheck(self._catalog, self.space)
 
     def _apply(self, index: VectorIndex, newest: int) -> None:
         """Bring the index to ``newest``.
@@ -289,25 +290,3 @@ def _close(index: VectorIndex, name: str) -> None:
     # Nobody waits for this index any more; how it fails to close concerns only the log.
     except Exception:
         log.warning("the index of %s did not close", name, exc_info=True)
-
-
-def _require_plausible(hits: Hits, queries: int, k: int, allowed: Int64Array | None) -> None:
-    """Refuse what breaks the contract of ``Hits`` in a way that can be seen without the vectors."""
-    ids, distances = hits.ids, hits.distances
-    if ids.shape != (queries, k) or distances.shape != (queries, k):
-        raise IndexFailed(f"search: returned shapes {ids.shape}, {distances.shape}, expected {(queries, k)}")
-    # Of NaN nothing is true, so it is caught here too.
-    if not ((distances[:, 0] >= 0).all() and (distances[:, 1:] >= distances[:, :-1]).all()):
-        raise IndexFailed("search: returned distances that do not ascend from 0")
-    if allowed is not None:
-        found = ids[ids >= 0]
-        position = np.searchsorted(allowed, found)
-        position[position == len(allowed)] = 0
-        if len(found) and not (len(allowed) and bool((allowed[position] == found).all())):
-            raise IndexFailed("search: returned ids that the filter does not allow")
-
-
-def _require_full(hits: Hits, expected: int) -> None:
-    """Refuse fewer hits than the index must have: what it held was lost outside this process."""
-    if expected and hits.ids[:, expected - 1].min(initial=0) < 0:
-        raise IndexFailed(f"search: returned fewer than {expected} hits, but it was given as many vectors")

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from cadml_core.catalog.engine import PART
 from cadml_core.catalog.store import Catalog
-from cadml_core.documents.arrays import FloatMatrix, FloatVector, Int64Array
-from cadml_core.search.index.sync import IndexFailed, IndexFollower
-from cadml_core.search.spaces import ExactDistances
+from cadml_core.documents.arrays import FloatMatrix, Int64Array
+from cadml_core.search.index.recheck import LEAST_RECALL, IndexFailed, Known, require_true
+from cadml_core.search.index.sync import IndexFollower
+from cadml_core.search.spaces import exact_distances
 
 SAMPLE = 8
 NEIGHBOURS = 10
-LEAST_RECALL = 0.9
-"""Share of neighbours that must be as near as the true ones; an approximate index may miss a few."""
 
 
 def verify(follower: IndexFollower, catalog: Catalog) -> None:
@@ -45,27 +43,17 @@ def _verify_searches(
     follower: IndexFollower, rows: Int64Array, raw: FloatMatrix, picked: Int64Array, moving: Int64Array
 ) -> None:
     k = min(NEIGHBOURS, len(rows))
-    hits = follower.search(follower.space.project(raw[picked]), k)
-    distances = ExactDistances(follower.space, raw)
+    space = follower.space
+    known = Known(rows, space.project(raw))
+    queries = known.points[picked]
+    hits = follower.search(queries, k)
     near = wanted = 0
-    for ids, claimed, position in zip(hits.ids, hits.distances, picked, strict=True):
+    for query, ids, claimed in zip(queries, hits.ids, hits.distances, strict=True):
         compared = ~np.isin(ids, moving)
-        exact = distances.to(int(position))
-        near += _count_near(ids[compared], claimed[compared], rows, exact, k)
+        points = known.points[known.positions(ids[compared], "verification")]
+        true = require_true(space, query, points, claimed[compared], "verification")
+        kth = np.partition(exact_distances(space, query, known.points), k - 1)[k - 1]
+        near += int((true <= kth * (1.0 + 1e-3) + 1e-5).sum())
         wanted += int(compared.sum())
     if near < LEAST_RECALL * wanted:
         raise IndexFailed(f"verification: only {near} of {wanted} neighbours are as near as the nearest")
-
-
-def _count_near(
-    ids: Int64Array, claimed: NDArray[np.float32], rows: Int64Array, exact: FloatVector, k: int
-) -> int:
-    """Check what one query found; returns how many of the hits are as near as the k nearest."""
-    position = np.minimum(np.searchsorted(rows, ids), len(rows) - 1)
-    if not bool((rows[position] == ids).all()) or len(np.unique(ids)) != len(ids):
-        raise IndexFailed(f"verification: found ids that are not in the catalogue, or twice: {ids.tolist()}")
-    true = exact[position]
-    if not np.allclose(true, claimed, rtol=1e-3, atol=1e-5):
-        raise IndexFailed("verification: the distances of the hits are not those of their vectors")
-    kth = np.partition(exact, k - 1)[k - 1]
-    return int((true <= kth * (1.0 + 1e-3) + 1e-5).sum())

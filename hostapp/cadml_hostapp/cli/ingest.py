@@ -87,7 +87,7 @@ def ingest(
         required = dict.fromkeys((runtime.settings.feature_version, *versions))
         wanted = IngestOptions(
             versions=tuple(required),
-            optional=runtime.settings.feature_versions_extra,
+            optional=runtime.extra,
             label_from=label_from,
             material=material,
             project=project,

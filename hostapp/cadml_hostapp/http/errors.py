@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 from litestar import Request, Response
-from litestar.exceptions import HTTPException
+from litestar.exceptions import ClientException, HTTPException, InternalServerException
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.types import ExceptionHandlersMap
 
@@ -114,6 +114,8 @@ def _on_cadml_error(data_folder: Path, _: Request[Any, Any, Any], error: CadmlEr
 def _on_http_exception(
     data_folder: Path, request: Request[Any, Any, Any], error: HTTPException
 ) -> Response[bytes]:
+    if isinstance(error, InternalServerException) and "disconnected" in error.detail:
+        error = ClientException("the client closed the connection in the middle of the body")
     if error.status_code >= 500:
         return respond(internal(error, _stage(request)).problem())
     code = _CODE_OF_STATUS.get(error.status_code, "INPUT_VALIDATION_FAILED")

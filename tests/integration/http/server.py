@@ -41,6 +41,7 @@ def settings_for(folder: Path, **named: Any) -> Settings:
         "plugins_disable": WITHOUT_KERNEL,
         "parse_workers": 2,
         "opcode_audit_persist_interval": 0.0,
+        "feature_versions_extra": ("none",),
     }
     return load_settings({**defaults, **named}, environ={})
 
@@ -68,7 +69,7 @@ def environment(folder: Path, **more: str) -> dict[str, str]:
         "CADML_PLUGINS_DISABLE": ",".join(WITHOUT_KERNEL),
         "PARSE_WORKERS": "2",
         "OPCODE_AUDIT_PERSIST_INTERVAL": "0",
-        "CADML_LOG_LEVEL": "warning",
+        "CADML_LOG_LEVEL": os.environ.get("CADML_LOG_LEVEL", "warning"),
         **more,
     }
 

@@ -28,8 +28,12 @@ from hypothesis.stateful import (
 from litestar.testing import TestClient
 from prometheus_client import REGISTRY
 
+from cadml_core.catalog.state import OperatorState
+from cadml_core.errors import NotFound
 from cadml_core.runtime import build_runtime
 from cadml_core.search.index.health import HISTORY
+from cadml_core.search.index.shared import SharedIndexes
+from cadml_core.search.index.sync import BackendChoice
 from cadml_core.search.similarity import SimilaritySearch
 from cadml_core.testing.faults import FaultPlan, FaultyBackend
 from cadml_hostapp.app import create_app
@@ -41,6 +45,16 @@ from tests.integration.http.server import ADMIN_HEADERS, HEADERS, settings_for
 SCHEDULES = int(os.environ.get("CADML_FAULT_SCHEDULES", "15"))
 API = "/api/v1"
 
+WRONG = {
+    "wrong ids",
+    "wrong distances",
+    "wrong shape",
+    "reversed ids",
+    "repeated ids",
+    "halved distances",
+    "not the nearest",
+}
+"""What an answer may be."""
 OPERATIONS = st.sampled_from(["open", "upsert", "remove", "search"])
 NAMES = st.integers(0, 12).map(lambda number: f"part{number}")
 WIDTHS = st.integers(0, 8).map(float)
@@ -78,8 +92,13 @@ class Server:
             probing=False,
         )
         runtime.search.close()
-        self.client = TestClient(create_app(dataclasses.replace(runtime, search=self.search)))
+        self.indexes = SharedIndexes(OperatorState(runtime.catalog), self.search.indexes, self._no_other)
+        served = dataclasses.replace(runtime, search=self.search, indexes=self.indexes)
+        self.client = TestClient(create_app(served))
         self.client.headers.update(HEADERS)
+
+    def _no_other(self, name: str) -> BackendChoice:
+        raise NotFound(f"no backend {name}", stage="vectors")
 
     def call(self, method: str, path: str, body: Any = None, *, admin: bool = False) -> Any:
         """Ask the server; a failure of the server itself fails the test."""
@@ -96,6 +115,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     made = Server(tmp_path_factory.mktemp("faults"))
     with made.client:
         yield made
+        made.indexes.close()
     made.search.close()  # the runtime closes the one that it was built with
 
 
@@ -167,7 +187,7 @@ class Schedule(RuleBasedStateMachine):
         """From its n-th call on, something raises."""
         self.server.plan.fail(operation, at=at)
 
-    @rule(fault=st.sampled_from(["wrong ids", "wrong distances", "wrong shape"]), at=st.integers(1, 3))
+    @rule(fault=st.sampled_from(sorted(WRONG)), at=st.integers(1, 3))
     def corrupt(self, fault: Any, at: int) -> None:
         """From the n-th search on, the answers of the index cannot be right."""
         self.server.plan.fail("search", fault, at=at)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import signal
@@ -9,10 +10,12 @@ import subprocess
 import sys
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from cadml_core.catalog.blobs import BlobStore, UploadTooLarge
+from cadml_core.errors import CatalogueUnavailable
 
 SHA_OF_ABC = hashlib.sha256(b"abc").hexdigest()
 
@@ -139,3 +142,56 @@ def test_sweeping_spares_what_is_being_received(blobs: BlobStore, names: Names, 
     orphan.write_bytes(b"abc")
     assert blobs.sweep() == 2
     assert files(tmp_path) == []
+
+
+def test_a_file_is_on_the_disk_before_its_name(blobs: BlobStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file, then the folders that name it, and only then does the catalogue name it."""
+    done: list[str] = []
+    sync, rename = os.fsync, Path.rename
+
+    def note_sync(file: Any) -> None:
+        done.append(f"sync {Path(f'/proc/self/fd/{_number(file)}').readlink().name}")
+        sync(file)
+
+    def note_rename(path: Path, target: Path) -> Path:
+        done.append("rename")
+        return rename(path, target)
+
+    monkeypatch.setattr(os, "fsync", note_sync)
+    monkeypatch.setattr(Path, "rename", note_rename)
+    with blobs.receive(".stl", 10) as incoming:
+        incoming.write(b"abc")
+        temporary = incoming.path.name
+        with blobs.keep(incoming):
+            done.append("row")
+    assert done == [
+        f"sync {temporary}",
+        "rename",
+        f"sync {blobs.folder.name}",
+        f"sync {SHA_OF_ABC[:2]}",
+        "row",
+    ]
+
+
+def _number(file: Any) -> int:
+    return file if isinstance(file, int) else int(file.fileno())
+
+
+def test_a_disk_that_refuses_is_an_error_with_a_code(
+    blobs: BlobStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A full disk is told as such, and leaves no file behind."""
+
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, "no space")
+
+    with blobs.receive(".stl", 10) as incoming:
+        incoming.write(b"abc")
+        monkeypatch.setattr(os, "fsync", full)
+        with pytest.raises(CatalogueUnavailable, match="No space left on device"), blobs.keep(incoming):
+            pytest.fail("the catalogue was asked to name a file that is not there")
+    assert files(blobs.folder) == []
+    blobs.incoming.rmdir()
+    blobs.incoming.write_text("no folder")
+    with pytest.raises(CatalogueUnavailable, match="uploads cannot be stored"):
+        blobs.receive(".stl", 10)

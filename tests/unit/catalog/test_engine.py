@@ -187,3 +187,22 @@ def test_readers_end_with_their_threads(sqlite_url: str) -> None:
     assert open_databases() <= before + 1
     catalog.close()
     assert open_databases() == 0
+
+
+def test_a_removed_file_takes_no_more_writes(tmp_path: Path) -> None:
+    """What is written to a file without a name would be lost at the end of the process: it is refused."""
+    path = tmp_path / "folder" / "c.sqlite3"
+    with Catalog.open(f"sqlite:///{path}") as catalog:
+        catalog.require_available()
+        catalog.add([NewPart(id="before")])
+        elsewhere = path.with_name("kept.sqlite3")
+        path.rename(elsewhere)
+        with pytest.raises(CatalogueUnavailable, match="removed or replaced"):
+            catalog.add([NewPart(id="lost")])
+        with pytest.raises(CatalogueUnavailable, match="removed or replaced"):
+            catalog.require_available()
+        assert not path.exists()
+        elsewhere.rename(path)
+        catalog.require_available()
+        catalog.add([NewPart(id="after")])
+        assert {part.id for part in catalog.parts()} == {"before", "after"}

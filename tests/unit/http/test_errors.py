@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from litestar.exceptions import HTTPException, InternalServerException
 
 from cadml_core.errors import CadmlError, NotFound
 from cadml_hostapp.http import errors as http_errors
@@ -55,3 +59,13 @@ def test_an_error_does_not_tell_which_folders_exist(tmp_path: Path) -> None:
         for folder in ("/etc", "/usr", "/nonexistent", "/tmp")
     }
     assert told == {"there is no part.stl"}
+
+
+def test_a_client_that_goes_away_is_no_server_error() -> None:
+    """What Litestar raises when the body ends early is told as the client's doing, and not logged as ours."""
+    handler = http_errors.handlers(Path("/data"))[HTTPException]
+    request: Any = SimpleNamespace(scope={"method": "POST", "path": "/x"})
+    gone = handler(request, InternalServerException("client disconnected prematurely"))
+    assert (gone.status_code, json.loads(gone.content)["code"]) == (422, "INPUT_VALIDATION_FAILED")
+    other = handler(request, InternalServerException("something else"))
+    assert (other.status_code, json.loads(other.content)["code"]) == (500, "INTERNAL_ERROR")

@@ -18,10 +18,13 @@ from cadml_hostapp.services import Services, ServicesDependency
 STAGE = "health"
 
 
-def _health(services: Services) -> HealthAnswer:
+async def _health(services: Services) -> HealthAnswer:
     settings = services.runtime.settings
+    catalogue = await services.catalogue_state()
+    degraded = services.runtime.search.indexes.health().degraded
     return HealthAnswer(
-        status="degraded" if services.runtime.search.indexes.health().degraded else "ok",
+        status="unavailable" if catalogue != "ok" else "degraded" if degraded else "ok",
+        catalogue=catalogue,
         version=version("cadml"),
         feature_version=settings.feature_version,
         vector_backend=settings.vector_store_backend,
@@ -43,33 +46,25 @@ def _model(services: Services) -> ModelHealth:
 
 @route("GET", "/health", stage=STAGE, public=True, operation_id="health")
 async def health(services: ServicesDependency) -> HealthAnswer:
-    """Report that the process runs, and what it is configured for."""
-    return _health(services)
+    """Report that the process runs, whether it reaches its catalogue, and what it is configured for."""
+    return await _health(services)
 
 
 @route("GET", "/health", stage=STAGE, public=True, operation_id="apiHealth", tags=["health"])
 async def api_health(services: ServicesDependency) -> HealthAnswer:
-    """Report that the process runs, and what it is configured for."""
-    return _health(services)
+    """Report that the process runs, whether it reaches its catalogue, and what it is configured for."""
+    return await _health(services)
 
 
 @route("GET", "/ready", "NOT_READY", stage=STAGE, public=True)
 async def ready(services: ServicesDependency) -> ReadyAnswer:
     """Report whether the server can work: the catalogue answers and the index is built."""
-    checks = {"catalogue": await services.read(_catalogue, services)}
+    checks = {"catalogue": await services.catalogue_state()}
     checks["index"] = "ok" if services.warm else "is being built"
     if any(found != "ok" for found in checks.values()):
         told = ", ".join(f"{name}: {found}" for name, found in checks.items() if found != "ok")
         raise CadmlError(f"not ready; {told}", code="NOT_READY", **checks)
     return ReadyAnswer(ready=True, checks=checks)
-
-
-def _catalogue(services: Services) -> str:
-    try:
-        services.runtime.catalog.last_change()
-    except CadmlError as error:
-        return error.code
-    return "ok"
 
 
 @get(SCRAPE, include_in_schema=False, sync_to_thread=True)

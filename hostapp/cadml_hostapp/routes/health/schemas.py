@@ -23,7 +23,10 @@ class ModelHealth(msgspec.Struct, frozen=True, kw_only=True):
 class HealthAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """Whether the process works."""
 
-    status: Literal["ok", "degraded"]
+    status: Literal["ok", "degraded", "unavailable"]
+    """``degraded``: a stand-in answers for the index. ``unavailable``: the catalogue does not answer."""
+    catalogue: str
+    """``ok``, or the code of the error, or that there is no answer yet."""
     version: str
     feature_version: str
     vector_backend: str

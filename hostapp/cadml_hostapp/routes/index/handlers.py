@@ -7,11 +7,10 @@ from typing import Any
 from litestar import Request, Router
 
 from cadml_core.search.index.health import IndexHealth
-from cadml_core.search.index.sync import BackendChoice, backend_config
 from cadml_hostapp.http.auth import for_admin
 from cadml_hostapp.routes.declare import json_body, route
 from cadml_hostapp.routes.index.schemas import BackendRequest, IndexHealthForAdmin
-from cadml_hostapp.services import Services, ServicesDependency
+from cadml_hostapp.services import ServicesDependency
 
 STAGE = "faiss_recovery"
 
@@ -32,8 +31,11 @@ async def faiss_health(services: ServicesDependency) -> IndexHealth:
     status_code=200,
 )
 async def recover(request: Request[Any, Any, Any], services: ServicesDependency) -> IndexHealthForAdmin:
-    """Rebuild the chosen index from the catalogue, verify it, and switch to it."""
-    health = await services.write(services.runtime.search.indexes.recover)
+    """Rebuild the chosen index from the catalogue, verify it, and switch to it.
+
+    The other server processes do the same within seconds.
+    """
+    health = await services.write(services.runtime.indexes.recover)
     return for_admin(request, IndexHealthForAdmin, health)
 
 
@@ -51,19 +53,13 @@ async def recover(request: Request[Any, Any, Any], services: ServicesDependency)
 async def reload_backend(
     request: Request[Any, Any, Any], services: ServicesDependency
 ) -> IndexHealthForAdmin:
-    """Switch to another vector backend until the next start, or rebuild the one in use."""
+    """Switch to another vector backend until the next start, or rebuild the one in use.
+
+    The other server processes do the same within seconds.
+    """
     body = await json_body(request, BackendRequest)
-    health = await services.write(_switch, services, body.backend)
+    health = await services.write(services.runtime.indexes.recover, body.backend)
     return for_admin(request, IndexHealthForAdmin, health)
-
-
-def _switch(services: Services, name: str | None) -> IndexHealth:
-    runtime = services.runtime
-    if name is None:
-        return runtime.search.indexes.recover()
-    backend = runtime.registry.vectors.named(name, stage="vectors")
-    config = backend_config(backend, runtime.settings.vector_config.get(name, {}))
-    return runtime.search.indexes.recover(BackendChoice(backend, config))
 
 
 router = Router("/health/faiss", route_handlers=[faiss_health, recover], tags=["health"])
