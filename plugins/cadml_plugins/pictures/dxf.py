@@ -40,6 +40,8 @@ class DrawingPictures:
         Raises:
             UnsupportedContent: It has neither faces nor curves.
         """
+        if document.bounding_box is None:
+            raise UnsupportedContent("the drawing holds no geometry", stage="picture")
         view = document.view
         if view is None:
             raise UnsupportedContent("the drawing is too large or too irregular to be drawn", stage="picture")
