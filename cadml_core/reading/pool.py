@@ -17,7 +17,7 @@ from cadml_core import metrics
 from cadml_core.contracts.features import FeatureVersion
 from cadml_core.contracts.formats import FormatAdapter, MeshRequest, ReadLimits, UnitName
 from cadml_core.contracts.pictures import PictureMaker
-from cadml_core.documents.drawn import DrawingKind, Drawn
+from cadml_core.documents.drawn import DrawingKind
 from cadml_core.errors import CadmlError, ReaderTimeout
 from cadml_core.isolation.ends import ProtocolError, SandboxError, StartFailed, TimeLimitExceeded, WorkerDied
 from cadml_core.isolation.limits import MIB, Limits
