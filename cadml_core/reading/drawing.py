@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -29,6 +29,16 @@ def maker_text(makers: Mapping[str, PictureMaker], format_name: str, kind: Drawi
         return MODEL_MAKER
     maker = maker_of(makers, format_name)
     return "" if maker is None else f"{maker.name} {maker.version}"
+
+
+def undrawn(
+    kinds: Iterable[DrawingKind], makers: Mapping[str, PictureMaker], format_name: str, reason: str
+) -> tuple[Drawn, ...]:
+    """Return what is kept of drawings that ended their process, so that these makers do not try again."""
+    failure = printable(reason[:500])
+    return tuple(
+        Drawn(kind=kind, maker=maker_text(makers, format_name, kind), failure=failure) for kind in kinds
+    )
 
 
 def draw_all(

@@ -17,7 +17,7 @@ from cadml_core import metrics
 from cadml_core.contracts.features import FeatureVersion
 from cadml_core.contracts.formats import FormatAdapter, MeshRequest, ReadLimits, UnitName
 from cadml_core.contracts.pictures import PictureMaker
-from cadml_core.documents.drawn import DrawingKind, Drawn
+from cadml_core.documents.drawn import DrawingKind
 from cadml_core.errors import CadmlError, ReaderTimeout
 from cadml_core.isolation.ends import ProtocolError, SandboxError, StartFailed, TimeLimitExceeded, WorkerDied
 from cadml_core.isolation.limits import MIB, Limits
@@ -26,7 +26,7 @@ from cadml_core.isolation.protocol import error_of
 from cadml_core.isolation.workers import OwnWorker, WorkerPool
 from cadml_core.plugins.pickling import pickled
 from cadml_core.reading.detection import detect
-from cadml_core.reading.drawing import maker_text
+from cadml_core.reading.drawing import undrawn
 from cadml_core.reading.failures import cannot_start, failure, out_of_memory
 from cadml_core.reading.identity import FileIdentity
 from cadml_core.reading.program import ReaderProgram, Task
@@ -306,15 +306,8 @@ class ReaderPool:
         """Read a file again without drawing it, as a reader process ended while it drew."""
         log.warning("%s has no picture: %s", task.name, error.message)
         reading = self._read(worker, msgspec.structs.replace(task, draw=()))
-        failed = [
-            Drawn(
-                kind=kind,
-                maker=maker_text(self.pictures, reading.format, kind),
-                failure=error.message[:500],
-            )
-            for kind in task.draw
-        ]
-        return msgspec.structs.replace(reading, drawn=tuple(failed))
+        drawn = undrawn(task.draw, self.pictures, reading.format, error.message)
+        return msgspec.structs.replace(reading, drawn=drawn)
 
     def _decoded(self, body: bytes, task: Task) -> Reading:
         """Return what a worker, which its file may have taken over, says it has read."""

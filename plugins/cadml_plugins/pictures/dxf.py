@@ -40,6 +40,8 @@ class DrawingPictures:
         Raises:
             UnsupportedContent: It has neither faces nor curves.
         """
+        if document.bounding_box is None:
+            raise UnsupportedContent("the drawing holds no geometry", stage="picture")
         view = document.view
         if view is None:
             raise UnsupportedContent("the drawing is too large or too irregular to be drawn", stage="picture")
@@ -49,7 +51,8 @@ class DrawingPictures:
         curves = view.curves()
         if not curves:
             raise UnsupportedContent(
-                "the drawing holds only texts, hatches or solids, which are not drawn", stage="picture"
+                "the drawing holds only what is not drawn: texts, hatches, solids, blocks that cannot be placed",
+                stage="picture",
             )
         flat = [curve[:, :2] for curve in curves]
         if any(float(np.ptp(curve[:, 2])) > 0.0 for curve in curves):

@@ -64,11 +64,8 @@ class DrawingView:
         return found
 
     def _curves(self) -> Iterator[FloatMatrix]:
-        shown = (entity for entity in self._document.modelspace() if entity.dxftype() not in _NOT_DRAWN)
         sagitta = max(self._size * _SAGITTA, 1e-9)
-        for entity in islice(recursive_decompose(shown), _MOST_ENTITIES):
-            if entity.dxftype() in _NOT_DRAWN:
-                continue
+        for entity in islice(self._entities(), _MOST_ENTITIES):
             with suppress(*PARSER_FAILURES):
                 primitive = make_primitive(entity, max_flattening_distance=sagitta)
                 if primitive.is_empty or primitive.path is None:
@@ -77,3 +74,12 @@ class DrawingView:
                     points = np.array([point.xyz for point in path.flattening(sagitta, segments=2)])
                     if len(points) > 1 and np.isfinite(points).all():
                         yield points
+
+    def _entities(self) -> Iterator[Any]:
+        """Yield what is drawn, blocks placed; of one that cannot be placed, what came before the fault."""
+        for entity in self._document.modelspace():
+            if entity.dxftype() not in _NOT_DRAWN:
+                with suppress(*PARSER_FAILURES):
+                    yield from (
+                        part for part in recursive_decompose([entity]) if part.dxftype() not in _NOT_DRAWN
+                    )
