@@ -329,7 +329,7 @@ def _neighbours() -> Made:
         yield f"{title}: alone", dump(model._tree, 4)
     scaled = DATA.fit(
         neighbors.KNeighborsClassifier(
-            algorithm="ball_tree", metric="seuclidean", metric_params={"V": np.ones(6)}
+            algorithm="ball_tree", metric="seuclidean", metric_params={"V": np.ones(DATA.rows.shape[1])}
         )
     )
     metric = type(scaled._tree.dist_metric).__name__ if hasattr(scaled._tree, "dist_metric") else ""
