@@ -163,7 +163,7 @@ def stress(session: nox.Session) -> None:
 
 @nox.session
 def hostile_live(session: nox.Session) -> None:
-    """Serve models that die, hang, eat memory and flood under load; then load every family of hostile state."""
+    """Serve models that die, hang and flood under load; then load every family of hostile state."""
     session.install("-e", ".", *group("test"))
     session.run("python", "-m", "tests.integration.http.hostile_live", *session.posargs)
     session.run("python", "-m", "tests.integration.http.families_live")
