@@ -95,10 +95,10 @@ class FacetQuality(msgspec.Struct, frozen=True):
     """Facets with the same three vertices as an earlier one."""
     watertight: bool
     """Every edge has exactly two facets that run through it in opposite directions."""
-    area_error: float = 0.0
+    area_error: float | None = None
     """How far the area may be from that of the curved surfaces which the facets stand for, over the area: an
-    estimate by the angles between the facets, 0 where all are flat."""
-    volume_error: float = 0.0
+    estimate by the angles between the facets, 0 where all are flat. None where it was not made."""
+    volume_error: float | None = None
     """Likewise of the volume."""
 
 

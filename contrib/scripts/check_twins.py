@@ -86,9 +86,9 @@ def compare(exact: CadDocument, other: CadDocument, path: Path) -> Twin | None:
         other.format,
         exact.mass.reliable and other.mass.reliable,
         abs(other.mass.volume / exact.mass.volume - 1.0),
-        floor + (quality.volume_error if quality else 0.0),
+        floor + ((quality and quality.volume_error) or 0.0),
         abs(other.area / exact.area - 1.0),
-        floor + (quality.area_error if quality else 0.0),
+        floor + ((quality and quality.area_error) or 0.0),
     )
 
 

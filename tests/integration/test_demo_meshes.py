@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 from stl import Mode
@@ -61,7 +62,13 @@ def test_what_numpy_stl_writes(tmp_path: Path, mode: Mode) -> None:
     mesh.save(str(second), mode=mode)
     one, other = read(first), read(second)
     assert other.properties["encoding"] == mode.name.lower()
-    assert other.facet_quality == one.facet_quality
+    assert one.facet_quality is not None
+    assert other.facet_quality is not None
+    before, after = map(msgspec.structs.asdict, (one.facet_quality, other.facet_quality))
+    # Estimates change with the last digit of a corner, which text may lack.
+    for name in ("area_error", "volume_error"):
+        assert after.pop(name) == pytest.approx(before.pop(name), rel=1e-2)
+    assert after == before
     assert other.entity_counts == one.entity_counts
     assert_agreement(other, mesh)
 

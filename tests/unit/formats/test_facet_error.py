@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from cadml_core import FacetQuality, MeshRequest, ReadLimits
+from cadml_core import MeshRequest, ReadLimits
 from cadml_plugins.formats.kernel import _tessellation
 from cadml_plugins.formats.stl.adapter import StlAdapter
 from tests.unit.formats import kernel_parts as parts
@@ -18,8 +19,15 @@ from tests.unit.formats.test_kernel_truth import mass_of, measured
 Facets = NDArray[np.float32]
 
 
-def read(path: Path, facets: Facets) -> tuple[float, float, FacetQuality]:
-    """Write a binary STL; return its area, its volume and its quality."""
+class Errors(NamedTuple):
+    """What a mesh reports to miss."""
+
+    area_error: float
+    volume_error: float
+
+
+def read(path: Path, facets: Facets) -> tuple[float, float, Errors]:
+    """Write a binary STL; return its area, its volume and what it may miss."""
     record = np.zeros(len(facets), np.dtype([("n", "<f4", 3), ("v", "<f4", (3, 3)), ("a", "<u2")]))
     record["v"] = facets
     path.write_bytes(bytes(80) + len(facets).to_bytes(4, "little") + record.tobytes())
@@ -27,7 +35,10 @@ def read(path: Path, facets: Facets) -> tuple[float, float, FacetQuality]:
     assert document.area is not None
     assert document.mass is not None
     assert document.facet_quality is not None
-    return document.area, document.mass.volume, document.facet_quality
+    quality = document.facet_quality
+    assert quality.area_error is not None
+    assert quality.volume_error is not None
+    return document.area, document.mass.volume, Errors(quality.area_error, quality.volume_error)
 
 
 def tessellated(shape: parts.Shape, deflection: float) -> Facets:

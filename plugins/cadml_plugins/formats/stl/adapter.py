@@ -26,7 +26,7 @@ class StlAdapter:
     """Reads STL with numpy alone, a chunk at a time."""
 
     name = "stl"
-    version = "3"
+    version = "4"
     suffixes: tuple[str, ...] = (".stl", ".stla", ".stlb")
     media_types: tuple[str, ...] = ("model/stl", "model/x.stl-ascii", "model/x.stl-binary", "application/sla")
 
