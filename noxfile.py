@@ -171,9 +171,10 @@ def hostile_live(session: nox.Session) -> None:
 
 @nox.session
 def monitoring(session: nox.Session) -> None:
-    """Run every query of rules and dashboard in a real Prometheus that scrapes a server; fire an alert."""
+    """Run every query of rules and dashboard in a real Prometheus that scrapes a server; fire every alert."""
     session.install("-e", ".", *group("test"))
     session.run("python", "-m", "tests.integration.http.monitoring_live")
+    session.run("python", "-m", "tests.integration.http.alerts_live", *session.posargs)
 
 
 @nox.session

@@ -36,7 +36,7 @@ PACKAGES = tuple(
 # rows from the catalogue.
 # Both write or read raw values, by the packing that the catalogue and migrations share.
 # An upload passes the feature cache, and the module by which the intake uses it.
-# A file that is read, and a model that is asked, pass the lanes of the queue, which keep long ones from holding up short ones.
+# A file that is read, and a model that is asked, pass the lanes of the queue, which let short jobs pass.
 # Every search passes the check of what the index answered.
 LIMITS = {"upload": 35, "search": 15, "ingest": 9, "reload": 44}
 """Most files of each journey: an upload with similarity, a search by id, an ingest of an unchanged file, and
