@@ -97,6 +97,13 @@ def contrib(session: nox.Session) -> None:
 
 
 @nox.session
+def authors(session: nox.Session) -> None:
+    """Write, install and test a plugin of each kind with the published commands alone."""
+    session.install(".[testing]", "hatchling", "editables", "pip")
+    session.run("python", "contrib/scripts/play_author.py")
+
+
+@nox.session
 def fuzz(session: nox.Session) -> None:
     """Damage good files of every format and read them; options go to tests/fuzz/fuzz_readers.py."""
     session.install("-e", ".", *group("test"))

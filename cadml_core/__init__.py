@@ -3,6 +3,7 @@
 from cadml_core.contracts.features import LARGEST_VALUE, FeatureVersion, Metric, RefinedVersion
 from cadml_core.contracts.formats import FormatAdapter, LengthUnit, MeshRequest, ReadLimits
 from cadml_core.contracts.host import HostCommand, HostRoutes
+from cadml_core.contracts.pictures import PictureMaker, PictureRequest
 from cadml_core.contracts.policies import (
     Call,
     ConfigurablePolicy,
@@ -18,9 +19,11 @@ from cadml_core.contracts.vectors import DurableIndex, Hits, IndexKey, VectorBac
 from cadml_core.documents.arrays import FloatMatrix, FloatVector, Int64Array
 from cadml_core.documents.boundary import CURVE_KINDS, SURFACE_KINDS, Boundary
 from cadml_core.documents.document import BoundingBox, CadDocument, FacetQuality, MassProperties, TriangleMesh
+from cadml_core.documents.drawn import PNG, SVG, Picture
 from cadml_core.documents.feature_list import EDGE_CODES, FACE_CODES, MOST_FEATURES, VERTEX, FeatureList
 from cadml_core.documents.features import FeatureSlot, FeatureVector, convert_by_name
 from cadml_core.documents.invariants import MOST_BODIES, BodyInvariants, Invariants, chirality
+from cadml_core.documents.view import View
 from cadml_core.errors import (
     CadmlError,
     DimensionMismatch,
@@ -42,7 +45,9 @@ __all__ = [
     "LARGEST_VALUE",
     "MOST_BODIES",
     "MOST_FEATURES",
+    "PNG",
     "SURFACE_KINDS",
+    "SVG",
     "VERTEX",
     "BodyInvariants",
     "Boundary",
@@ -81,6 +86,9 @@ __all__ = [
     "Metric",
     "OpcodePolicy",
     "PickleScan",
+    "Picture",
+    "PictureMaker",
+    "PictureRequest",
     "ReadLimits",
     "RefinedVersion",
     "Shape",
@@ -90,6 +98,7 @@ __all__ = [
     "VectorBackend",
     "VectorIndex",
     "Verdict",
+    "View",
     "chirality",
     "convert_by_name",
     "hookimpl",

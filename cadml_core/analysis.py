@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import time
+from collections.abc import Sequence
 from concurrent.futures import Future
 from typing import Literal
 
@@ -18,7 +19,9 @@ from cadml_core.documents.arrays import FloatVector
 from cadml_core.errors import CadmlError, EmptyDocument, ModelUnavailable
 from cadml_core.intake.intake import Intake, SourceFile
 from cadml_core.intake.remembered import Known
-from cadml_core.reading.reading import Reading, extract_values
+from cadml_core.intake.versions import attempts
+from cadml_core.reading.extraction import extract_values
+from cadml_core.reading.reading import Reading
 from cadml_core.search.questions import Hit
 from cadml_core.search.similarity import SimilaritySearch
 
@@ -142,41 +145,51 @@ class Analyzer:
     """
 
     def __init__(
-        self, intake: Intake, search: SimilaritySearch, models: ModelRegistry, feature: FeatureVersion
+        self,
+        intake: Intake,
+        search: SimilaritySearch,
+        models: ModelRegistry,
+        feature: FeatureVersion,
+        extra: Sequence[str] = (),
     ) -> None:
         self._intake = intake
         self._catalog = intake.catalog
         self._search = search
         self._models = models
         self._feature = feature
+        self._extra = tuple(extra)
 
     def surely_new(self, file: SourceFile) -> bool:
         """Tell whether this content was never seen before, as with most uploads. Two quick queries."""
         return self._intake.surely_new(file)
 
-    def recognise(self, file: SourceFile) -> Known | None:
+    def attempts(self) -> tuple[tuple[str, ...], ...]:
+        """Return the feature versions to ask of a file: all; and where it does not allow them, fewer."""
+        return attempts(self._versions(), self._extra)
+
+    def recognise(self, file: SourceFile, versions: Sequence[str]) -> Known | None:
         """Return what is known of a file's content; None where it must be read.
 
         Raises:
             FormatMismatch, UnsupportedContent: The content is known, but its name claims another format.
             CadmlError: Whatever refused the content when it was read before.
         """
-        [known] = self._intake.recognise([file], [self._versions()])
+        [known] = self._intake.recognise([file], [versions])
         if isinstance(known, CadmlError):
             raise known
         return known
 
-    def read(self, file: SourceFile) -> Future[Reading]:
+    def read(self, file: SourceFile, versions: Sequence[str]) -> Future[Reading]:
         """Have a file read."""
-        return self._intake.submit(file, self._versions())
+        return self._intake.submit(file, versions)
 
     def known(self, reading: Reading) -> Known:
         """Return what a reading found, and remember it."""
         return self._intake.known(reading)
 
-    def refused(self, file: SourceFile, error: CadmlError) -> None:
+    def refused(self, file: SourceFile, versions: Sequence[str], error: CadmlError) -> None:
         """Remember that a file could not be read, where its content is to blame."""
-        self._intake.refused(file, self._versions(), error)
+        self._intake.refused(file, versions, error)
 
     def retry(self, file: SourceFile) -> None:
         """Forget that a content could not be read."""
@@ -223,7 +236,10 @@ class Analyzer:
             status=outcome.status if outcome else "not_stored",
             content=content,
             values=values,
-            warnings=content.document.warnings,
+            warnings=(
+                *content.document.warnings,
+                *(f"there is no picture: {drawn.failure}" for drawn in content.pictures if drawn.failure),
+            ),
             recognised=known.reading is None,
             duplicates=duplicates,
             similar=similar,

@@ -107,6 +107,10 @@ ERROR_CODES: Mapping[str, ErrorSpec] = {
         ),
         ErrorSpec("FAISS_RECOVERY_CONFLICT", "faiss_recovery", 409, "A recovery is already running."),
         ErrorSpec("MIGRATION_CONFLICT", "migration", 409, "A migration is already running."),
+        ErrorSpec("DUPLICATES_CONFLICT", "duplicates", 409, "A search for duplicates is already running."),
+        ErrorSpec(
+            "DECISION_CONFLICT", "duplicates", 409, "Somebody else has decided otherwise; context names who."
+        ),
         ErrorSpec("PLUGIN_UNAVAILABLE", "plugins", 503, "The chosen plugin failed, is disabled or missing."),
         ErrorSpec("SETTING_INVALID", "settings", 500, "A setting is impossible; context names it."),
         ErrorSpec(

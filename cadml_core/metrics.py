@@ -22,6 +22,17 @@ feature_extraction_latency_seconds = Histogram(
     ["version"],
     buckets=_MICRO_SECONDS,
 )
+picture_latency_seconds = Histogram(
+    "picture_latency_seconds", "Drawing one file, in the worker.", ["format"], buckets=_SECONDS
+)
+pictures_total = Counter(
+    "pictures_total",
+    "Pictures (own, file) and models that were drawn: made or failed.",
+    ["kind", "result"],
+)
+for _kind in ("own", "file", "model"):  # so that the first of each is an increase
+    for _result in ("made", "failed"):
+        pictures_total.labels(kind=_kind, result=_result)
 vector_query_latency_seconds = Histogram(
     "vector_query_latency_seconds", "One call of an index's search.", ["backend"], buckets=_MICRO_SECONDS
 )
@@ -57,6 +68,12 @@ feature_cache_prewarm_total = Counter(
 )
 for _result in ("success", "skipped", "error"):  # so that the first of each is an increase
     feature_cache_prewarm_total.labels(result=_result)
+duplicate_runs_total = Counter(
+    "duplicate_runs_total", "Searches for duplicates that ended: completed or cancelled.", ["status"]
+)
+duplicate_pairs_total = Counter(
+    "duplicate_pairs_total", "Pairs of contents that searches for duplicates compared."
+)
 batch_similarity_parallel_savings_seconds = Histogram(
     "batch_similarity_parallel_savings_seconds",
     "What threads saved on one batch: the sum of the chunks' own times minus the time that passed.",
@@ -167,6 +184,7 @@ def initialise(formats: Iterable[str], versions: Iterable[str], backends: Iterab
     of_files = [spec.code for spec in ERROR_CODES.values() if spec.stage in _READING]
     for name in formats:
         parse_latency_seconds.labels(name)
+        picture_latency_seconds.labels(name)
     for name in (*formats, "unknown"):
         for code in (*of_files, "INTERNAL_ERROR"):
             parse_failures_total.labels(name, code)
@@ -193,6 +211,8 @@ __all__ = [
     "analysis_requests_total",
     "batch_similarity_parallel_savings_seconds",
     "degraded_duration_seconds",
+    "duplicate_pairs_total",
+    "duplicate_runs_total",
     "faiss_recovery_attempts_total",
     "feature_cache_evictions_total",
     "feature_cache_hits_total",
@@ -209,6 +229,8 @@ __all__ = [
     "model_security_fail_total",
     "parse_failures_total",
     "parse_latency_seconds",
+    "picture_latency_seconds",
+    "pictures_total",
     "plugin_load_failures_total",
     "refused_connections_total",
     "similarity_degraded_total",

@@ -21,14 +21,16 @@ from cadml_core.classifier.following import SharedModels
 from cadml_core.classifier.registry import ModelRegistry
 from cadml_core.contracts.features import FeatureVersion, RefinedVersion
 from cadml_core.documents.arrays import FloatMatrix
+from cadml_core.duplicates.finder import DuplicateFinder
 from cadml_core.feature_cache.cache import FeatureCache
 from cadml_core.feature_cache.choice import Limits
 from cadml_core.feature_cache.shared_trail import SharedTrail
 from cadml_core.feature_cache.tuning import SharedTuning
 from cadml_core.intake.cache_control import CacheControl
+from cadml_core.intake.drawings import Drawings
 from cadml_core.intake.intake import Intake
 from cadml_core.migration.migrator import Migrator
-from cadml_core.plugins.loader import LoadedPlugins, load_plugins, require_chosen
+from cadml_core.plugins.loader import LoadedPlugins, extra_versions, load_plugins, require_chosen
 from cadml_core.plugins.registry import Registry
 from cadml_core.reading.limits import read_limits
 from cadml_core.reading.pool import ReaderPool
@@ -62,11 +64,14 @@ class Runtime:
     models: SharedModels
     """Holds no model until one is reloaded, or until it follows what another process chose."""
     migrator: Migrator
+    duplicates: DuplicateFinder
     blobs: BlobStore
     """The kept uploads."""
     intake: Intake
     """The one way in for files."""
     analyzer: Analyzer
+    drawings: Drawings
+    """Pictures and models of stored parts."""
     batches: BatchSimilarity
     cache: CacheControl
     """The feature cache of this process, and what operators do with all of them."""
@@ -82,6 +87,11 @@ class Runtime:
     def feature(self) -> FeatureVersion:
         """The configured feature version."""
         return self.registry.features[self.settings.feature_version]
+
+    @property
+    def extra(self) -> tuple[str, ...]:
+        """The feature versions that new parts get as well, where their files allow it."""
+        return extra_versions(self.registry, self.settings)
 
     def close(self) -> None:
         """Close everything; closing twice is allowed."""
@@ -131,6 +141,8 @@ def build_runtime(
                 registry.features,
                 limits=read_limits(settings),
                 workers=settings.worker_count,
+                pictures=registry.pictures,
+                draws=("own",) if settings.pictures else (),
             )
         )
         blobs = BlobStore(settings.data_path / "uploads", catalog.readers_of)
@@ -161,9 +173,11 @@ def build_runtime(
             combined=CombinedSearch([*ranking, search]),
             models=models,
             migrator=Migrator(intake),
+            duplicates=DuplicateFinder(intake),
             blobs=blobs,
             intake=intake,
-            analyzer=Analyzer(intake, search, models.registry, feature),
+            analyzer=Analyzer(intake, search, models.registry, feature, extra_versions(registry, settings)),
+            drawings=Drawings(intake),
             batches=BatchSimilarity(search, _batch_policy(settings), trail.note_batch),
             cache=cache,
             resources=opened.pop_all(),

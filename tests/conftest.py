@@ -18,6 +18,9 @@ import sqlalchemy as sa
 # be said before the first library that uses OpenMP is loaded.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
+# Most tests are about parts with one vector, which is quicker as well; those of the others say so.
+os.environ["FEATURE_VERSIONS_EXTRA"] = "none"
+
 
 def pytest_collection_finish() -> None:
     """Spare the garbage collector what was imported: a CAD kernel and more, all of it to the end."""

@@ -33,3 +33,9 @@ def invariants_of(catalog: Catalog, rows: Iterable[int] | None = None) -> dict[s
         query = f"{_QUERY} JOIN parts p ON p.sha256 = c.sha256 WHERE p.row IN"
         found = catalog.database.fetch_in(query, map(int, rows))
     return {sha256: _decode(summary).invariants for sha256, summary in found}
+
+
+def invariants_among(catalog: Catalog, hashes: Iterable[str]) -> dict[str, Invariants | None]:
+    """Return the invariants of these contents, as ``invariants_of``; those that are gone are left out."""
+    found = catalog.database.fetch_in(f"{_QUERY} WHERE c.sha256 IN", hashes)
+    return {sha256: _decode(summary).invariants for sha256, summary in found}

@@ -10,6 +10,7 @@ import msgspec
 from cadml_core.contracts.formats import UnitName
 from cadml_core.documents.arrays import FloatVector
 from cadml_core.documents.document import CadDocument
+from cadml_core.documents.drawn import Drawn
 
 VectorSource = Literal["extracted", "registered", "migrated"]
 """Read from a file, given by a caller, or moved by name from another feature version."""
@@ -32,6 +33,9 @@ class Content(msgspec.Struct, frozen=True, kw_only=True):
     features: bytes = b""
     """Its packed feature list, empty where it has none. Written with the content; ``Catalog.contents``
     leaves it out, ``cadml_core.catalog.feature_lists`` reads it."""
+    pictures: tuple[Drawn, ...] = ()
+    """What was drawn of it, written with the content; ``Catalog.contents`` leaves it out,
+    ``cadml_core.catalog.pictures`` reads it."""
     unit: UnitName | None = None
     """What the sender has said of a file that states no unit; it holds for every part with this content."""
 

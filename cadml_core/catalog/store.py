@@ -155,9 +155,13 @@ class Catalog:
         """Return the parts that have these paths, as ``path_to_text`` writes them."""
         return {part.path: part for part in self._parts_in("p.path", paths) if part.path is not None}
 
-    def parts_by_sha256(self, sha256: str) -> list[Part]:
-        """Return every part with this content."""
-        return self._parts("p.sha256 = ?", (sha256,), " ORDER BY p.row")
+    def parts_by_sha256(self, sha256: str, *, limit: int = 1 << 62) -> list[Part]:
+        """Return the parts with this content, oldest first, at most so many."""
+        return self.parts_where("p.sha256 = ?", (sha256,), limit=limit)
+
+    def parts_where(self, condition: str, values: tuple[Any, ...], *, limit: int) -> list[Part]:
+        """Return the first parts that meet a condition, as ``Conditions`` writes them, by row number."""
+        return self._parts(condition, values, f" ORDER BY p.row LIMIT {int(limit)}")
 
     def parts_with_contents(self, hashes: Iterable[str]) -> list[Part]:
         """Return every part with one of these contents, by row number."""
@@ -298,8 +302,7 @@ class Catalog:
     @cached_property
     def identity(self) -> str:
         """32 hex digits that no other catalogue has, made up when this one was created."""
-        found: str = self.database.fetch("SELECT id FROM identity")[0][0]
-        return found
+        return str(self.database.fetch("SELECT id FROM identity")[0][0])
 
     def require_available(self) -> None:
         """Raise ``CatalogueUnavailable`` where the database does not answer, or its file is another now."""
@@ -308,8 +311,7 @@ class Catalog:
 
     def last_change(self) -> int:
         """Return the newest committed change number; costs a few microseconds on SQLite."""
-        found: int = self.database.fetch("SELECT change FROM counters")[0][0]
-        return found
+        return int(self.database.fetch("SELECT change FROM counters")[0][0])
 
     def changes_since(self, sequence: int, kind: str | None = None) -> list[Change]:
         """Return the changes above this number, oldest first: of each thing its latest only."""
@@ -319,11 +321,10 @@ class Catalog:
         )
         return [Change(*record) for record in self.database.fetch(query, (sequence, kind))]
 
-    # Helpers of the above
-
     def _parts(self, condition: str, values: tuple[Any, ...], tail: str = "") -> list[Part]:
-        records = self.database.fetch(f"{_PART_SQL} WHERE {condition}{tail}", values)
-        return [_part(record) for record in records]
+        return [
+            _part(record) for record in self.database.fetch(f"{_PART_SQL} WHERE {condition}{tail}", values)
+        ]
 
     def _parts_in(self, column: str, values: Iterable[Any]) -> list[Part]:
         return [_part(record) for record in self.database.fetch_in(f"{_PART_SQL} WHERE {column} IN", values)]

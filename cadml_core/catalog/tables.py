@@ -64,6 +64,18 @@ feature_lists = Table(
     comment="The exact features of contents; apart, since most questions want a content without them.",
 )
 
+pictures = Table(
+    "pictures",
+    metadata,
+    Column("sha256", Text, ForeignKey("contents.sha256", ondelete="CASCADE"), primary_key=True),
+    Column("kind", Text, primary_key=True, comment="own, file or model."),
+    Column("maker", Text, nullable=False, comment="Name and version."),
+    Column("media_type", Text, nullable=False),
+    Column("data", LargeBinary, nullable=False, comment="Empty where there is none."),
+    Column("failure", Text, nullable=False, comment="Why there is none."),
+    comment="What was drawn of contents, or why nothing could be.",
+)
+
 parts = Table(
     "parts",
     metadata,
@@ -145,6 +157,85 @@ operator_state = Table(
     Column("name", Text, primary_key=True),
     Column("value", Text, nullable=False, comment="JSON."),
     comment="What operators chose for every process on this catalogue.",
+)
+
+compared = Table(
+    "compared",
+    metadata,
+    Column("sha256", Text, primary_key=True),
+    Column("basis", Text, nullable=False, comment="Rules, adapter and unit by which it was compared."),
+    Column("exact", Integer, nullable=False, comment="1 for surfaces, 0 for facets or nothing solid."),
+    Column("placed", Integer, nullable=False, comment="Bodies in the file; 0 where it encloses no volume."),
+    Column("role", Integer, nullable=False, comment="Which later contents are compared with it."),
+    Column("unread", Integer, nullable=False, comment="Pairs whose meshes were not wanted."),
+    Column("keys", LargeBinary, nullable=False, comment="float64 (1 + bodies, 5): volume, area, moments."),
+    comment="Contents that were compared with every other of this table.",
+)
+
+links = Table(
+    "links",
+    metadata,
+    Column("a", Text, primary_key=True),
+    Column("b", Text, primary_key=True),
+    Column("relation", Text, nullable=False, comment="JSON: what b is to a."),
+    Index("ix_links_b", "b"),
+    comment="What compared contents, by sha256, are to one another; nothing of pairs that are unlike.",
+)
+
+decisions = Table(
+    "decisions",
+    metadata,
+    Column("a", Text, primary_key=True),
+    Column("b", Text, primary_key=True, comment="sha256, not below a; equal for copies of one file."),
+    Column("verdict", Text, nullable=False),
+    Column("note", Text, nullable=False),
+    Column("author", Text, nullable=False),
+    Column("at", Text, nullable=False, comment="ISO 8601, UTC."),
+    comment="What people decided of two contents, whether or not a part has them now.",
+)
+
+leads = Table(
+    "leads",
+    metadata,
+    Column("sha256", Text, primary_key=True),
+    Column("part", Text, nullable=False, comment="Id of the part among those of this content."),
+    Column("author", Text, nullable=False),
+    Column("at", Text, nullable=False, comment="ISO 8601, UTC."),
+    comment="Contents that people chose to lead their groups.",
+)
+
+duplicate_runs = Table(
+    "duplicate_runs",
+    metadata,
+    Column("id", BigInteger, primary_key=True, autoincrement=False),
+    Column("status", Text, nullable=False),
+    Column("total", BigInteger, nullable=False),
+    Column("done", BigInteger, nullable=False),
+    Column("pairs", BigInteger, nullable=False),
+    Column("links", BigInteger, nullable=False),
+    Column("meshes", Integer, nullable=False),
+    Column("rules", Integer, nullable=False),
+    Column("change", BigInteger, nullable=False, comment="Changes up to this one are covered."),
+    Column("cancelled", Integer, nullable=False, comment="1 once somebody asked it to stop."),
+    Column("started", Text, nullable=False, comment="ISO 8601, UTC."),
+    Column("updated", Text, nullable=False),
+    Column("finished", Text),
+    comment="What was compared when; the last ten are kept.",
+)
+
+family_names = Table(
+    "family_names",
+    metadata,
+    Column("family", BigInteger, primary_key=True, autoincrement=False),
+    Column("name", Text, nullable=False),
+    comment="Families of the last clustering; a number is never given to another.",
+)
+
+family_members = Table(
+    "family_members",
+    metadata,
+    Column("part", Text, primary_key=True, comment="Id of the part."),
+    Column("family", BigInteger, nullable=False, index=True),
 )
 
 identity = Table(

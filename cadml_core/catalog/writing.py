@@ -17,9 +17,10 @@ from cadml_core.catalog.packing import pack
 from cadml_core.catalog.paths import text_to_path
 from cadml_core.catalog.records import Content, NewPart, Outcome, ReadBy, Status, Vector
 from cadml_core.catalog.removal import delete_orphans
-from cadml_core.catalog.tables import contents, feature_lists, parts, refusals, vectors
+from cadml_core.catalog.tables import contents, feature_lists, parts, pictures, refusals, vectors
 from cadml_core.catalog.text import write_texts
 from cadml_core.documents.document import encode_summary
+from cadml_core.documents.drawn import Drawn
 from cadml_core.errors import InvalidInput
 
 _TEXTS = ("name", "path", "material", "project", "label")
@@ -42,6 +43,7 @@ _READERS = sa.select(contents.c.sha256, contents.c.format, contents.c.adapter_ve
 )
 _FORGET_REFUSALS = refusals.delete().where(among(refusals.c.sha256))
 _DROP_VECTORS = vectors.delete().where(among(vectors.c.part))
+_DROP_PICTURES = pictures.delete().where(among(pictures.c.sha256))
 _DROP_FEATURES = feature_lists.delete().where(among(feature_lists.c.sha256))
 
 
@@ -287,6 +289,10 @@ class BatchWriter:
         listed = [(content.sha256, content.features) for content in fresh if content.features]
         if listed:
             upsert(self._connection, feature_lists, listed)
+        drawn = [row for content in fresh for row in picture_rows(content)]
+        delete_among(self._connection, _DROP_PICTURES, self._new_contents)
+        if drawn:
+            upsert(self._connection, pictures, drawn)
         bare = {content.sha256 for content in fresh if not content.features}
         delete_among(self._connection, _DROP_FEATURES, bare)
 
@@ -295,6 +301,16 @@ class BatchWriter:
         rows = [(version, row, source, raw) for (row, version), (raw, source) in self._new_vectors.items()]
         if rows:
             upsert(self._connection, vectors, rows)
+
+
+def picture_rows(content: Content) -> list[tuple[Any, ...]]:
+    """Return the rows of what was drawn of a content."""
+    return [picture_row(content.sha256, drawn) for drawn in content.pictures]
+
+
+def picture_row(sha256: str, drawn: Drawn) -> tuple[Any, ...]:
+    """Return the row of one picture or model."""
+    return sha256, drawn.kind, drawn.maker, drawn.media_type, drawn.data, drawn.failure
 
 
 def _content_row(content: Content) -> tuple[Any, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,13 +13,16 @@ import numpy as np
 
 from cadml_core.classifier.audit import AuditStore
 from cadml_core.classifier.files import InputKind, ModelFile, ModelMetadata, read_metadata, read_model
-from cadml_core.contracts.features import FeatureVersion
+from cadml_core.contracts.faults import broken, raised
+from cadml_core.contracts.features import FeatureVersion, embedded
 from cadml_core.contracts.policies import ConfigurablePolicy, Finding, OpcodePolicy, PickleScan, Verdict
 from cadml_core.errors import DimensionMismatch, InvalidSetting, ModelRejected, PluginUnavailable
 from cadml_core.pickles.grammar import magic_problem
 from cadml_core.pickles.loader import scanned_globals
 from cadml_core.pickles.scan import scan_pickle
 from cadml_core.settings import Settings
+
+log = logging.getLogger(__name__)
 
 _STAGE = "model_reload"
 _SHA256 = re.compile(r"[0-9a-f]{64}\Z")
@@ -70,11 +74,28 @@ class Gate:
     def report(self, data: bytes) -> GateReport:
         """Scan and judge. Never raises, whatever the bytes are."""
         scan = scan_pickle(data)
-        verdict = self._policies[self.mode].judge(scan)
+        verdict = _judged(self._policies[self.mode], scan)
         others: tuple[Verdict, ...] = ()
         if verdict.advisory:
-            others = tuple(policy.judge(scan) for name, policy in self._policies.items() if name != self.mode)
+            others = tuple(
+                _judged(policy, scan) for name, policy in self._policies.items() if name != self.mode
+            )
         return GateReport(self.mode, scan, verdict, others)
+
+
+def _judged(policy: OpcodePolicy, scan: PickleScan) -> Verdict:
+    """Return the verdict; a policy that gives none refuses, and the finding says what is wrong with it."""
+    try:
+        verdict: Any = policy.judge(scan)
+        if isinstance(verdict, Verdict):
+            return verdict
+        fault = f"returned {type(verdict).__name__}, not a Verdict"
+    # Third-party code may raise anything.
+    except Exception as error:  # noqa: BLE001
+        fault = raised(error)
+    told = broken("opcode policy", policy, "judge", fault, stage="security").message
+    log.warning("%s", told)
+    return Verdict(policy.name, allowed=False, findings=(Finding("policy-fault", told, "(none)", 0),))
 
 
 def refusal(report: GateReport) -> ModelRejected | None:
@@ -247,7 +268,7 @@ class ModelFiles:
         feature = self._features[version]
         if kind == "raw":
             return len(feature.slots)
-        return int(feature.embed(np.zeros((1, len(feature.slots)))).shape[1])
+        return int(embedded(feature, np.zeros((1, len(feature.slots)))).shape[1])
 
     def _version_of(self, dimension: int) -> str | None:
         """Return the only feature version of that many slots, the default first."""

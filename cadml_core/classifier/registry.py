@@ -25,7 +25,7 @@ from cadml_core.classifier.process import COMPLETED, NOT_STARTED, process_limits
 from cadml_core.classifier.serving import ServingModels
 from cadml_core.classifier.starting import ModelStarter, Samples
 from cadml_core.clock import timestamp
-from cadml_core.contracts.features import FeatureVersion
+from cadml_core.contracts.features import FeatureVersion, embedded
 from cadml_core.contracts.policies import OpcodePolicy
 from cadml_core.documents.arrays import FloatMatrix, FloatVector
 from cadml_core.errors import (
@@ -193,7 +193,7 @@ class ModelRegistry:
         info = serving.info
         row: FloatMatrix = np.asarray(values, dtype=np.float64).reshape(1, -1)
         if info.input == "embedding" and info.feature_version is not None:
-            row = self._features[info.feature_version].embed(row).astype(np.float64)
+            row = embedded(self._features[info.feature_version], row).astype(np.float64)
         if row.shape[1] != info.dimension:
             raise DimensionMismatch(expected=info.dimension, found=row.shape[1], stage="classify")
         return serving.process.predict(row, lambda answer: _told(answer, info))

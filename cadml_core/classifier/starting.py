@@ -13,7 +13,7 @@ from cadml_core.classifier.messages import Loaded, LoadJob, row_bytes
 from cadml_core.classifier.process import NOT_STARTED, ModelProcess, ProcessLimits
 from cadml_core.classifier.rows import trial_rows
 from cadml_core.classifier.serving import Serving
-from cadml_core.contracts.features import FeatureVersion
+from cadml_core.contracts.features import FeatureVersion, embedded
 from cadml_core.documents.arrays import FloatMatrix
 from cadml_core.errors import ModelRejected
 
@@ -97,7 +97,7 @@ class ModelStarter:
         stored = self._samples(checked.input_version)
         if stored is None or checked.metadata is None or checked.metadata.input == "raw":
             return stored
-        return self._features[checked.input_version].embed(stored).astype(np.float64)
+        return embedded(self._features[checked.input_version], stored).astype(np.float64)
 
     def _described(self, checked: CheckedFile, loaded: Loaded) -> ModelInfo:
         file, metadata = checked.file, checked.metadata

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cadml_core.contracts.faults import broken, raised
 from cadml_core.documents.arrays import FloatMatrix, FloatVector
 from cadml_core.documents.document import CadDocument
 from cadml_core.documents.features import FeatureSlot
+from cadml_core.errors import CadmlError
 
 Metric = Literal["l2", "cosine"]
 """How an index compares embeddings: Euclidean distance, or cosine of the angle."""
@@ -70,6 +72,26 @@ class RefinedVersion(FeatureVersion, Protocol):
         """
 
 
+def embedded(feature: FeatureVersion, values: FloatMatrix) -> FloatMatrix:
+    """Return the embedding of raw values, (n, e), checked against the contract of feature versions.
+
+    Raises:
+        CadmlError: With INTERNAL_ERROR: ``embed`` raised what it must not, or returned another shape.
+    """
+    try:
+        points: NDArray[Any] = np.asarray(feature.embed(values))
+    except (CadmlError, MemoryError):
+        raise
+    # Third-party code may raise anything.
+    except Exception as error:
+        raise broken("feature version", feature, "embed", raised(error), stage="features") from error
+    if points.ndim != 2 or len(points) != len(values) or points.dtype.kind != "f":
+        fault = f"returned {points.dtype} {points.shape}, expected float32 ({len(values)}, any)"
+        raise broken("feature version", feature, "embed", fault, stage="features")
+    checked: FloatMatrix = points
+    return checked
+
+
 def comparable(feature: FeatureVersion, values: FloatMatrix) -> NDArray[np.bool_]:
     """Tell which rows of raw values, (n, len(slots)), every index can hold and compare: bool (n,).
 
@@ -77,7 +99,7 @@ def comparable(feature: FeatureVersion, values: FloatMatrix) -> NDArray[np.bool_
     infinite. Others would not find wrong neighbours, but make the index itself fail.
     """
     with np.errstate(over="ignore", invalid="ignore"):
-        embedded = np.abs(np.asarray(feature.embed(values), dtype=np.float64))
+        points = np.abs(embedded(feature, values).astype(np.float64))
         # Of NaN nothing is true, so it is caught here too.
         storable = np.all(np.abs(values) <= _LARGEST_RAW, axis=1)
-        return np.asarray(storable & np.all(embedded <= LARGEST_VALUE, axis=1))
+        return np.asarray(storable & np.all(points <= LARGEST_VALUE, axis=1))

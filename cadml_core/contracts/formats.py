@@ -60,6 +60,9 @@ class ReadLimits(msgspec.Struct, frozen=True):
     """Memory that a reading may take in its worker process."""
     mesh: MeshRequest | None = None
     """None: do not tessellate."""
+    view: bool = False
+    """Give the document a ``view``, so that it can be drawn. An adapter need not; its files have no picture
+    then, unless they have a mesh."""
     unit: LengthUnit | None = None
     """What the sender says of a file that states no unit itself: an adapter for such files converts by it,
     and names it in the document. None: nothing is known, and the adapter assumes one with a warning."""

@@ -1,13 +1,14 @@
 """What a reader learned of one file: counts, extents, measures and, on request, a mesh.
 
-Everything but the mesh, the boundary and the feature list is the *document summary*: small, JSON, kept in the
-catalogue, and rich enough to compute every built-in feature version again without the file, but for those
-that need a mesh.
+Everything but the mesh, the boundary, the feature list and the view is the *document summary*: small, JSON,
+kept in the catalogue, and rich enough to compute every built-in feature version again without the file, but
+for those that need a mesh.
 """
 
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
@@ -16,6 +17,11 @@ from numpy.typing import NDArray
 from cadml_core.documents.boundary import Boundary
 from cadml_core.documents.feature_list import FeatureList
 from cadml_core.documents.invariants import Invariants
+
+if TYPE_CHECKING:
+    from cadml_core.documents.view import View
+else:
+    View = Any
 
 Vector3 = tuple[float, float, float]
 
@@ -142,6 +148,8 @@ class CadDocument(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     """Only where ``ReadLimits.mesh`` asked for one."""
     boundary: Boundary | None = None
     """Beside the mesh, where the file has exact faces and no more than the reader describes."""
+    view: View | None = None
+    """What can be drawn of it, where ``ReadLimits.view`` asked for that; it never leaves its process."""
 
     @property
     def entity_count(self) -> int:
@@ -171,10 +179,10 @@ class CadDocument(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
         )
 
     def without_mesh(self) -> CadDocument:
-        """Return the summary: the same document without its mesh, its boundary and its feature list."""
-        if self.mesh is None and self.boundary is None and self.features is None:
+        """Return the summary: the same document without its mesh, boundary, feature list and view."""
+        if self.mesh is None and self.boundary is None and self.features is None and self.view is None:
             return self
-        return msgspec.structs.replace(self, mesh=None, boundary=None, features=None)
+        return msgspec.structs.replace(self, mesh=None, boundary=None, features=None, view=None)
 
 
 def _times(vector: Vector3, factor: float) -> Vector3:

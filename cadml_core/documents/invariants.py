@@ -13,6 +13,11 @@ Vector3 = tuple[float, float, float]
 MOST_BODIES = 64
 """So many distinct bodies of a file have rows of their own."""
 
+_PERMUTATION = np.zeros((3, 3, 3))
+_PERMUTATION[(0, 1, 2), (1, 2, 0), (2, 0, 1)] = 1.0
+_PERMUTATION[(0, 2, 1), (2, 1, 0), (1, 0, 2)] = -1.0
+"""Of three vectors, the determinant is the sum of all products of components times these signs."""
+
 
 class BodyInvariants(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One body, or all bodies of a file together. Lengths are millimetres."""
@@ -98,9 +103,13 @@ def chirality(
         return (0.0, 0.0, 0.0, 0.0)
     places, shares = (points - centre) / size, areas / total
     height = np.einsum("ij,ij->i", places, normals)
-    spread = (normals * shares[:, None]).T @ normals
-    numbers = []
-    for tensor in (covariance / size**2, spread):
-        twist = np.einsum("ij,ij->i", np.cross(normals @ tensor, places), normals)
-        numbers += [float(twist @ shares), float((twist * height) @ shares)]
-    return tuple(numbers)
+    weighed = normals * shares[:, None]
+    # The determinant is linear in x and in the products of the components of n: it needs their sums only.
+    rows, columns = np.triu_indices(3)
+    products = weighed[:, rows] * normals[:, columns]
+    sums = np.empty((2, 3, 3, 3))
+    for moments, factors in zip(sums, (places, places * height[:, None]), strict=True):
+        moments[:, rows, columns] = moments[:, columns, rows] = factors.T @ products
+    matrices = np.stack([covariance / size**2, weighed.T @ normals])
+    numbers = np.einsum("ijk,mil,sjlk->ms", _PERMUTATION, matrices, sums)
+    return tuple(numbers.ravel().tolist())

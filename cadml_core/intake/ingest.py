@@ -21,12 +21,13 @@ import msgspec
 from cadml_core.catalog.paths import path_to_text, text_to_path
 from cadml_core.catalog.records import NewPart, Part, ReadBy, Status
 from cadml_core.catalog.unread import UnreadFiles
-from cadml_core.errors import CadmlError, InvalidInput, MalformedFile, PluginUnavailable
+from cadml_core.errors import CadmlError, InvalidInput, PluginUnavailable
 from cadml_core.intake.folders import count_skipped, find_files
 from cadml_core.intake.ingest_report import IngestFailure, IngestOptions, IngestProgress, IngestSummary
 from cadml_core.intake.intake import Intake, SourceFile, source_file
 from cadml_core.intake.remembered import Known
 from cadml_core.intake.siblings import Size, size_of, unit_doubts
+from cadml_core.intake.versions import allows_less
 from cadml_core.reading.detection import display
 from cadml_core.reading.reading import Reading
 
@@ -257,7 +258,7 @@ class _Run:
         """Leave out the optional versions where a file does not allow them: it holds no surface, say."""
         optional = set(self._options.optional).difference(self._options.versions)
         least = tuple(version for version in job.versions if version not in optional)
-        less = not isinstance(error, MalformedFile) and len(least) < len(job.versions)
+        less = len(least) < len(job.versions) and allows_less(error)
         if less:
             job.versions = least
         return less

@@ -28,9 +28,11 @@ from cadml_core.intake.originals import Original, locate
 from cadml_core.intake.refusals import depends_on_content, reader_text, recall, refusal_of
 from cadml_core.intake.remembered import Known, Remembered, known_from
 from cadml_core.reading.detection import HEAD_BYTES, display, identify
+from cadml_core.reading.extraction import extract_values
 from cadml_core.reading.identity import FileIdentity, identify_file
 from cadml_core.reading.pool import ReaderPool
-from cadml_core.reading.reading import Reading, extract_values, feature_version, for_versions
+from cadml_core.reading.reading import Reading, feature_version, for_versions
+from cadml_core.reading.steps import extract_step
 
 log = logging.getLogger(__name__)
 
@@ -90,9 +92,8 @@ class Intake:
         self.readers = readers
         self.formats = dict(formats)
         self.features = dict(features)
-        self.blobs = blobs
+        self.blobs, self.cache = blobs, cache
         self._refusals = Refusals(catalog)
-        self.cache = cache
         self._remembered = Remembered(cache)
         self._announced: list[Path] = []
 
@@ -152,6 +153,8 @@ class Intake:
             return
         try:
             reader = self._reader_text(identify(file.path, file.head, self.formats), file, versions)
+            if step := error.context.get("during"):
+                reader = f"{reader} {step}"  # the file can be read; only this version is not to be had
             sha256, path = file.identity.sha256, display(file.path)
             self._refusals.remember(refusal_of(error, sha256, path, reader))
         except CadmlError as reason:  # the caller has an error to tell already, which says more
@@ -222,7 +225,9 @@ class Intake:
                 found = {version: Vector(values) for version, values in vectors.items() if values is not None}
                 if len(found) == len(vectors):
                     return self._remembered.keep(Known(content, found))
-            return recall(refusals, self._reader_text(adapter, file, versions), display(file.path))
+            reader = self._reader_text(adapter, file, versions)
+            ways = {reader, *(f"{reader} {extract_step(version)}" for version in versions)}
+            return recall(refusals, ways, display(file.path))
         except CadmlError as error:
             return error
 
@@ -271,7 +276,8 @@ class Intake:
             unit = unit or how.unit
         while self._announced:
             self.readers.allow_reading(self._announced.pop())
-        return self.readers.submit(file.path, versions, identity=file.identity, unit=unit)
+        draw = self.readers.draws
+        return self.readers.submit(file.path, versions, identity=file.identity, unit=unit, draw=draw)
 
     def known(self, reading: Reading) -> Known:
         """Return what a reading found, and remember it."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import UTC, datetime
 
 import msgspec
@@ -41,10 +41,10 @@ def refusal_of(error: CadmlError, sha256: str, path: str, reader: str) -> Refusa
     return Refusal(sha256, reader, path, text, timestamp(datetime.now(UTC)))
 
 
-def recall(refusals: Iterable[Refusal], reader: str, path: str) -> CadmlError | None:
-    """Return the error that this reader met with a content before, None where it never tried."""
+def recall(refusals: Iterable[Refusal], ways: Collection[str], path: str) -> CadmlError | None:
+    """Return the error that one of these ways to read a content met before, None where none was tried."""
     for refusal in refusals:
-        if refusal.reader == reader:
+        if refusal.reader in ways:
             error = error_of(msgspec.json.decode(refusal.error, type=Failure))
             told = error.message.replace(refusal.path, path)
             error.message = (

@@ -36,6 +36,7 @@ def known_from(reading: Reading) -> Known:
         adapter_version=reading.adapter_version,
         document=reading.document,
         features=reading.features,
+        pictures=reading.drawn,
         unit=reading.unit,
     )
     vectors = {name: Vector(np.array(values)) for name, values in reading.vectors.items()}
@@ -69,8 +70,8 @@ class Remembered:
         """Remember a content with its vectors; return it."""
         content = known.content
         whole = known.reading is not None and len(content.features) <= _MOST_BYTES
-        if not whole and content.features:
-            content = msgspec.structs.replace(content, features=b"")
+        if not whole and (content.features or content.pictures):
+            content = msgspec.structs.replace(content, features=b"", pictures=())
         how = (content.format, content.adapter_version, content.unit)
         for version, vector in known.vectors.items():
             entry = Entry(content, _read_only(vector.values), whole)

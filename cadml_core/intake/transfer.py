@@ -16,7 +16,7 @@ import numpy as np
 
 from cadml_core.catalog.records import NewPart, Part, Vector
 from cadml_core.catalog.store import Catalog
-from cadml_core.contracts.features import FeatureVersion, comparable
+from cadml_core.contracts.features import FeatureVersion, comparable, embedded
 from cadml_core.documents.arrays import FloatMatrix
 from cadml_core.errors import InvalidInput, NotFound, UnreadableInput
 from cadml_core.intake.intake import Intake
@@ -66,7 +66,7 @@ def collect(
     chosen = [parts[row] for row in found.rows.tolist()]
     facts = {fact: [_text(part, fact) for part in chosen] for fact in FACTS}
     slots = tuple(slot.name for slot in feature.slots)
-    table = VectorTable(feature.name, slots, facts, found.values, feature.embed(found.values))
+    table = VectorTable(feature.name, slots, facts, found.values, embedded(feature, found.values))
     return table, found.missing
 
 

@@ -13,7 +13,7 @@ from cadml_core.documents.arrays import FloatMatrix, FloatVector, Int64Array
 from cadml_core.errors import CadmlError
 from cadml_core.intake.intake import Intake
 from cadml_core.intake.originals import Original
-from cadml_core.reading.reading import extract_values
+from cadml_core.reading.extraction import extract_values
 
 
 class PartValues(msgspec.Struct, frozen=True):

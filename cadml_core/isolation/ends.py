@@ -20,6 +20,11 @@ class Closed(SandboxError):
 class TimeLimitExceeded(SandboxError):
     """The worker did not answer in time."""
 
+    def __init__(self, message: str, output: str = "") -> None:
+        super().__init__(message)
+        self.output = output
+        """The end of what it has printed."""
+
 
 class ProtocolError(SandboxError):
     """The worker sent something that is not an answer."""

@@ -22,7 +22,7 @@ from pathlib import Path
 
 import msgspec
 
-from cadml_core.isolation.limits import Limits, MemoryUse
+from cadml_core.isolation.limits import MAX_THREADS, Limits, MemoryUse
 from cadml_core.isolation.program import Program
 from cadml_core.isolation.protocol import EXIT, Ready, Start, message, receive
 from cadml_core.isolation.sandbox.installation import installation
@@ -31,6 +31,8 @@ from cadml_core.isolation.worker import serve
 
 READY_TIMEOUT = 120
 """Seconds to become ready: importing a CAD kernel from a cold disk takes long."""
+LOOK_SECONDS = 0.1
+"""How often the workers' threads are counted."""
 FORK = b"F"
 """The request for a worker; the file descriptors of connection, lifeline and output come with it."""
 
@@ -84,25 +86,27 @@ class ForkServer:
         self._lifelines: dict[int, socket.socket] = {}
         """By the process id of the worker."""
         self._selector = selectors.DefaultSelector()
+        self._wake, self._woken = socket.socketpair()
+        """The second end is written to when a worker ends."""
 
     def run(self) -> None:
         """Serve until the host closes the control socket or dies."""
-        wake, woken = socket.socketpair()
-        woken.setblocking(False)
-        signal.set_wakeup_fd(woken.fileno(), warn_on_full_buffer=False)
+        self._woken.setblocking(False)
+        signal.set_wakeup_fd(self._woken.fileno(), warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda *_: None)  # without a handler nothing is written to ``woken``
         self._selector.register(self._control, selectors.EVENT_READ)
-        self._selector.register(wake, selectors.EVENT_READ)
+        self._selector.register(self._wake, selectors.EVENT_READ)
         while True:
-            for key, _ in self._selector.select():
-                if key.fileobj is wake:
-                    wake.recv(4096)
+            for key, _ in self._selector.select(LOOK_SECONDS if self._lifelines else None):
+                if key.fileobj is self._wake:
+                    self._wake.recv(4096)
                     self._reap()
                 elif key.fileobj is not self._control:
                     self._kill(key)
                 elif not self._fork():
                     self._end_all()
                     return
+            self._end_greedy()
 
     def _fork(self) -> bool:
         """Fork one worker; False where the host is gone."""
@@ -130,7 +134,7 @@ class ForkServer:
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             self._selector.close()
-            for other in (self._control, lifeline, *self._lifelines.values()):
+            for other in (self._control, self._wake, self._woken, lifeline, *self._lifelines.values()):
                 other.close()
             folder = self._worker_folder(os.getpid())
             serve(connection, output, self._program, self._limits, self._installed, folder, parent)
@@ -149,6 +153,16 @@ class ForkServer:
         if self._lifelines.get(key.data) is key.fileobj:
             self._selector.unregister(key.fileobj)
             _kill_group(key.data)
+
+    def _end_greedy(self) -> None:
+        """Kill workers with so many threads that other processes of the machine would find none left.
+
+        The kernel's own limit (RLIMIT_NPROC) counts all processes of the user, and does not hold for root.
+        """
+        for pid in self._lifelines:
+            with contextlib.suppress(OSError):  # it has ended, or there is no /proc
+                if os.stat(f"/proc/{pid}/task").st_nlink - 2 > MAX_THREADS:  # noqa: PTH116 (several a second)
+                    _kill_group(pid)
 
     def _reap(self) -> None:
         """Report every worker that ended, and end what it left running.

@@ -54,6 +54,7 @@ class InspectionProgram:
         deeds: dict[str, Callable[[], Any]] = {
             "files": lambda: Path(path).read_bytes(),
             "writing": lambda: Path(path).write_bytes(b"x"),
+            "attributes": lambda: Path(path).chmod(0o600),
             "network": lambda: socket.socket().close(),
             "processes": _start_process,
             "signals": lambda: os.kill(host, 0),
@@ -114,6 +115,7 @@ def inspect() -> tuple[Layer, ...]:
 LAYERS = {
     "files": ("landlock",),
     "writing": ("landlock",),
+    "attributes": ("seccomp",),
     "parent": ("landlock", "privileges"),
     "network": ("seccomp",),
     "processes": ("seccomp",),
@@ -125,6 +127,7 @@ LAYERS = {
 _MEANS = {
     "files": "reading of other files",
     "writing": "writing of other files",
+    "attributes": "changing of modes, owners and times of other files",
     "parent": "view of the server's environment",
     "network": "network",
     "processes": "new processes and programs",

@@ -20,6 +20,8 @@ MAX_ANSWER = 64 * MIB
 """A document summary is a few kilobytes."""
 MAX_FILE = 4096 * MIB
 MAX_OPEN_FILES = 512
+MAX_THREADS = 512
+"""A library starts one for each core. Those of one process together are counted ten times a second."""
 GROWTH_ALLOWED = 256 * MIB
 """A worker that holds this much more than at its start gives it back by retiring."""
 _PR_SET_PDEATHSIG = 1

@@ -130,7 +130,7 @@ class WorkerProcess:
             self._connection.sendall(frame(request))
             return decoded(self._receive(deadline))
         except TimeoutError:
-            raise TimeLimitExceeded(f"no answer after {seconds:g} s") from None
+            raise TimeLimitExceeded(f"no answer after {seconds:g} s", _tail(self._output)) from None
         except (BrokenPipeError, ConnectionResetError):  # closed with the request unread
             raise self._not_taken() from None
         except (OSError, EOFError):

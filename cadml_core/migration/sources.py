@@ -19,7 +19,7 @@ from cadml_core.documents.features import convert_by_name
 from cadml_core.errors import CadmlError
 from cadml_core.intake.intake import Intake
 from cadml_core.intake.originals import Original
-from cadml_core.reading.reading import extract_values
+from cadml_core.reading.extraction import extract_values
 
 Method = Literal["recomputed", "by_name", "failed"]
 """From the document summary; moved slot by slot from another version, for want of a document; or not

@@ -9,6 +9,7 @@ import pluggy
 from cadml_core.contracts.features import FeatureVersion
 from cadml_core.contracts.formats import FormatAdapter
 from cadml_core.contracts.host import HostCommand, HostRoutes
+from cadml_core.contracts.pictures import PictureMaker
 from cadml_core.contracts.policies import OpcodePolicy
 from cadml_core.contracts.vectors import VectorBackend
 
@@ -39,6 +40,11 @@ def cadml_opcode_policies() -> Iterable[OpcodePolicy]:  # type: ignore[empty-bod
 @hookspec
 def cadml_vector_backends() -> Iterable[VectorBackend]:  # type: ignore[empty-body]
     """Return the vector backends that this plugin adds."""
+
+
+@hookspec
+def cadml_pictures() -> Iterable[PictureMaker]:  # type: ignore[empty-body]
+    """Return the picture makers that this plugin adds."""
 
 
 @hookspec

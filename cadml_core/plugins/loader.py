@@ -21,6 +21,7 @@ from cadml_core.plugins.records import PluginRecord
 from cadml_core.plugins.registration import PluginError, register
 from cadml_core.plugins.registry import Contribution, Registry, Table, build_registry
 from cadml_core.settings import Settings
+from cadml_core.settings.schema import EXTRA_DEFAULT, NO_EXTRA
 
 log = logging.getLogger(__name__)
 
@@ -79,11 +80,19 @@ def require_chosen(registry: Registry, settings: Settings) -> None:
         (registry.vectors, settings.vector_store_backend, "VECTOR_STORE_BACKEND"),
         (registry.policies, settings.model_opcode_mode, "MODEL_OPCODE_MODE"),
     )
-    for table, name, variable in chosen:
+    further = [name for name in settings.feature_versions_extra if name not in (*EXTRA_DEFAULT, NO_EXTRA)]
+    more = ((registry.features, name, "FEATURE_VERSIONS_EXTRA") for name in further)
+    for table, name, variable in (*chosen, *more):
         try:
             table[name]
         except PluginUnavailable as error:
             raise PluginUnavailable(f"{variable}={name}: {error.message}", **error.context) from None
+
+
+def extra_versions(registry: Registry, settings: Settings) -> tuple[str, ...]:
+    """Return the feature versions that new parts get beside the configured one, where files allow them."""
+    wanted = dict.fromkeys(settings.feature_versions_extra)
+    return tuple(name for name in wanted if name in registry.features and name != settings.feature_version)
 
 
 def _claims(names: Iterable[Iterable[tuple[str, str]]]) -> dict[tuple[str, str], list[int]]:

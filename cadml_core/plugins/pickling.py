@@ -11,19 +11,29 @@ from typing import Any
 
 from cadml_core.contracts.features import FeatureVersion
 from cadml_core.contracts.formats import FormatAdapter
+from cadml_core.contracts.pictures import PictureMaker
 from cadml_core.errors import PluginUnavailable
 
 
-def pickled(formats: Mapping[str, FormatAdapter], features: Mapping[str, FeatureVersion]) -> bytes:
+def pickled(
+    formats: Mapping[str, FormatAdapter],
+    features: Mapping[str, FeatureVersion],
+    pictures: Mapping[str, PictureMaker] | None = None,
+) -> bytes:
     """Pickle the plugins for the fork server: classes and functions by name, modules too.
 
     Raises:
         PluginUnavailable: One of them cannot be found by name from another process.
     """
-    for kind, items in (("format adapter", formats), ("feature version", features)):
+    kinds: dict[str, Mapping[str, object]] = {
+        "format adapter": formats,
+        "feature version": features,
+        "picture maker": pictures or {},
+    }
+    for kind, items in kinds.items():
         for name, item in items.items():
             _pickle(item, f"the {kind} {name}")
-    return _pickle((dict(formats), dict(features)), "the plugins")
+    return _pickle((dict(formats), dict(features), dict(pictures or {})), "the plugins")
 
 
 class _Pickler(pickle.Pickler):

@@ -49,6 +49,11 @@ def _contributions(manager: pluggy.PluginManager, plugin: object) -> list[Contri
         for implementation in caller.get_hookimpls():
             if implementation.plugin is plugin:
                 returned: Any = implementation.function()
+                if not isinstance(returned, Iterable):
+                    raise PluginError(
+                        f"{caller.name} returned {type(returned).__name__}, expected an iterable, such as a"
+                        f" list, of objects of the kind {KINDS[caller.name].name}"
+                    )
                 items += [_checked(KINDS[caller.name], item) for item in returned]
     _refuse_repeated(items)
     return items

@@ -11,6 +11,7 @@ import msgspec
 from cadml_core.contracts.features import FeatureVersion
 from cadml_core.contracts.formats import FormatAdapter
 from cadml_core.contracts.host import HostCommand, HostRoutes
+from cadml_core.contracts.pictures import PictureMaker
 from cadml_core.contracts.policies import OpcodePolicy
 from cadml_core.contracts.vectors import VectorBackend
 from cadml_core.errors import NotFound, PluginUnavailable
@@ -90,6 +91,7 @@ class Registry(msgspec.Struct, frozen=True, kw_only=True):
     features: Table[FeatureVersion]
     policies: Table[OpcodePolicy]
     vectors: Table[VectorBackend]
+    pictures: Table[PictureMaker]
     routes: Table[HostRoutes]
     commands: Table[HostCommand]
 
@@ -116,6 +118,7 @@ KINDS: Mapping[str, Kind] = {
         Kind("cadml_feature_versions", "feature version", FeatureVersion, "features", travels=True),
         Kind("cadml_opcode_policies", "opcode policy", OpcodePolicy, "policies"),
         Kind("cadml_vector_backends", "vector backend", VectorBackend, "vectors"),
+        Kind("cadml_pictures", "picture maker", PictureMaker, "pictures", travels=True),
         Kind("cadml_routes", "routes", HostRoutes, "routes"),
         Kind("cadml_commands", "command", HostCommand, "commands"),
     )

@@ -10,6 +10,7 @@ from cadml_core.errors import CadmlError, PluginUnavailable, ReaderCrashed, Read
 from cadml_core.isolation.ends import ProtocolError, SandboxError, StartFailed, TimeLimitExceeded, WorkerDied
 from cadml_core.isolation.limits import MIB
 from cadml_core.reading.program import Task
+from cadml_core.reading.steps import last_step
 
 log = logging.getLogger(__name__)
 
@@ -21,7 +22,20 @@ to blame is the last one."""
 
 
 def failure(task: Task, error: SandboxError, limits: ReadLimits) -> CadmlError:
-    """Return what the caller is told where the sandbox gave no answer."""
+    """Return what the caller is told where the sandbox gave no answer.
+
+    Where it happened while a feature version computed its values, that is said too, and is ``during``.
+    """
+    told = _failure(task, error, limits)
+    step = last_step(error.output) if isinstance(error, TimeLimitExceeded | WorkerDied) else None
+    if step is not None:
+        told.message += f". It was read by then; this was {step}"
+        told.args = (told.message,)
+        told.context["during"] = step
+    return told
+
+
+def _failure(task: Task, error: SandboxError, limits: ReadLimits) -> CadmlError:
     if isinstance(error, TimeLimitExceeded):
         return ReaderTimeout(
             f"reading {task.name} took longer than {limits.max_seconds:g} s on the clock and was ended; raise"

@@ -10,13 +10,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextvars import copy_context
 from pathlib import Path
-from types import TracebackType
 
 import msgspec
 
 from cadml_core import metrics
 from cadml_core.contracts.features import FeatureVersion
 from cadml_core.contracts.formats import FormatAdapter, MeshRequest, ReadLimits, UnitName
+from cadml_core.contracts.pictures import PictureMaker
+from cadml_core.documents.drawn import DrawingKind, Drawn
 from cadml_core.errors import CadmlError, ReaderTimeout
 from cadml_core.isolation.ends import ProtocolError, SandboxError, StartFailed, TimeLimitExceeded, WorkerDied
 from cadml_core.isolation.limits import MIB, Limits
@@ -25,10 +26,13 @@ from cadml_core.isolation.protocol import error_of
 from cadml_core.isolation.workers import OwnWorker, WorkerPool
 from cadml_core.plugins.pickling import pickled
 from cadml_core.reading.detection import detect
+from cadml_core.reading.drawing import maker_text
 from cadml_core.reading.failures import cannot_start, failure, out_of_memory
 from cadml_core.reading.identity import FileIdentity
 from cadml_core.reading.program import ReaderProgram, Task
 from cadml_core.reading.reading import Reading, feature_version, require_plausible
+from cadml_core.reading.recording import PoolStatistics, record
+from cadml_core.reading.steps import DRAW_STEP
 
 log = logging.getLogger(__name__)
 
@@ -37,25 +41,6 @@ _QUICK_SECONDS = 1.0
 """Reading that takes longer makes room for others, where readers are shared."""
 _CAUSED_BY_THE_FILE = (TimeLimitExceeded, WorkerDied, ProtocolError)
 """How a worker ends because of its file."""
-
-
-class PoolStatistics(msgspec.Struct, frozen=True):
-    """What a pool has done so far."""
-
-    workers: int
-    """How many it may keep."""
-    alive: int
-    """How many it keeps now."""
-    started: int
-    crashed: int
-    """Workers that died by themselves: signals, exits, memory."""
-    timed_out: int
-    retired: int
-    """Workers that ended after an answer, to give back memory."""
-    read: int
-    refused: int
-    server_pid: int | None
-    """The fork server's process id, None where there is none."""
 
 
 class ReaderPool:
@@ -74,6 +59,8 @@ class ReaderPool:
         features: The feature versions by name, ``registry.features``.
         limits: What one file may cost.
         workers: How many files are read at the same time; at least 1.
+        pictures: The picture makers by name, ``registry.pictures``.
+        draws: What is drawn of every file that comes in; callers pass it on as ``draw``.
 
     Raises:
         PluginUnavailable: A plugin cannot be sent to another process.
@@ -86,11 +73,15 @@ class ReaderPool:
         *,
         limits: ReadLimits,
         workers: int,
+        pictures: Mapping[str, PictureMaker] | None = None,
+        draws: Sequence[DrawingKind] = (),
     ) -> None:
         self.limits = limits
         self._formats = formats
         self._features = features
-        program = ReaderProgram(pickled(formats, features), limits)
+        self.pictures = pictures or {}
+        self.draws = tuple(draws)
+        program = ReaderProgram(pickled(formats, features, pictures), limits)
         allowed = Limits(
             seconds=limits.max_seconds,
             memory=limits.max_memory_mb * MIB,
@@ -106,12 +97,7 @@ class ReaderPool:
     def __enter__(self) -> ReaderPool:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     def start(self, *, wait: bool = False) -> None:
@@ -152,6 +138,7 @@ class ReaderPool:
         adapter: str | None = None,
         mesh: MeshRequest | None = None,
         unit: UnitName | None = None,
+        draw: Sequence[DrawingKind] = (),
     ) -> Future[Reading]:
         """Queue one file.
 
@@ -162,6 +149,7 @@ class ReaderPool:
             adapter: The name of the format adapter, where it is known: content and suffix are not asked.
             mesh: Return the mesh as well, within these bounds.
             unit: What the sender says of a file that states no unit.
+            draw: The pictures and models wanted; one that cannot be made costs nothing else.
 
         Returns:
             A future that fails with a ``CadmlError`` only. It can be cancelled until a worker takes
@@ -178,6 +166,7 @@ class ReaderPool:
             adapter=adapter,
             mesh=mesh,
             unit=unit,
+            draw=tuple(draw),
         )
         if not all(name in self._features for name in versions):
             return self._refused(versions)
@@ -193,6 +182,7 @@ class ReaderPool:
         adapter: str | None = None,
         mesh: MeshRequest | None = None,
         unit: UnitName | None = None,
+        draw: Sequence[DrawingKind] = (),
     ) -> Reading:
         """Read one file and wait for it; the arguments are those of ``submit``.
 
@@ -200,7 +190,9 @@ class ReaderPool:
             CadmlError: As ``read_file``, and PARSE_TIMEOUT, PARSE_CRASHED for the limits that only a
                 process of its own can enforce.
         """
-        future = self.submit(path, versions, identity=identity, adapter=adapter, mesh=mesh, unit=unit)
+        future = self.submit(
+            path, versions, identity=identity, adapter=adapter, mesh=mesh, unit=unit, draw=draw
+        )
         return future.result()
 
     def map(
@@ -268,7 +260,7 @@ class ReaderPool:
         return future
 
     def _recorded(self, worker: OwnWorker, task: Task) -> Reading:
-        """Read a file, in a thread of the pool; metrics and counts are recorded here and nowhere else."""
+        """Read a file, in a thread of the pool, and record how that went."""
         try:
             reading = self._read(worker, task)
         except CadmlError as error:
@@ -284,9 +276,7 @@ class ReaderPool:
                 f"reading {task.name} failed: {type(error).__name__}: {error}", stage="parse"
             ) from error
         self._count("read")
-        metrics.parse_latency_seconds.labels(format=reading.format).observe(reading.read_seconds)
-        for version, seconds in reading.extract_seconds.items():
-            metrics.feature_extraction_latency_seconds.labels(version=version).observe(seconds)
+        record(reading)
         return reading
 
     def _read(self, worker: OwnWorker, task: Task) -> Reading:
@@ -303,12 +293,28 @@ class ReaderPool:
                 raise told from error
             worker.discard()  # one that sent an invalid reading still runs
             self._count("timed_out" if isinstance(told, ReaderTimeout) else "crashed")
+            if told.context.get("during") == DRAW_STEP:
+                return self._undrawn(worker, task, told)
             raise self._named(task, told) from None
         if answer.failure is None:
             raise self._named(task, out_of_memory(task, self.limits))
         if answer.failure.traceback:
             log.warning("reading %s: %s", task.name, answer.failure.traceback)
         raise error_of(answer.failure)
+
+    def _undrawn(self, worker: OwnWorker, task: Task, error: CadmlError) -> Reading:
+        """Read a file again without drawing it, as a reader process ended while it drew."""
+        log.warning("%s has no picture: %s", task.name, error.message)
+        reading = self._read(worker, msgspec.structs.replace(task, draw=()))
+        failed = [
+            Drawn(
+                kind=kind,
+                maker=maker_text(self.pictures, reading.format, kind),
+                failure=error.message[:500],
+            )
+            for kind in task.draw
+        ]
+        return msgspec.structs.replace(reading, drawn=tuple(failed))
 
     def _decoded(self, body: bytes, task: Task) -> Reading:
         """Return what a worker, which its file may have taken over, says it has read."""
@@ -333,15 +339,12 @@ class ReaderPool:
     def _named(self, task: Task, error: CadmlError) -> CadmlError:
         """Add the format, which the worker can no longer tell."""
         with contextlib.suppress(CadmlError):
-            path = Path(os.fsdecode(task.path))
-            error.context["format"] = task.adapter or detect(path, self._formats).name
+            error.context["format"] = task.adapter or detect(Path(os.fsdecode(task.path)), self._formats).name
         return error
 
 
 def _outcome(future: Future[Reading]) -> Reading | CadmlError:
-    error = future.exception()
-    if error is None:
+    try:
         return future.result()
-    if isinstance(error, CadmlError):
+    except CadmlError as error:
         return error
-    raise error

@@ -12,10 +12,17 @@ import msgspec
 
 from cadml_core.contracts.features import FeatureVersion
 from cadml_core.contracts.formats import FormatAdapter, MeshRequest, ReadLimits, UnitName
+from cadml_core.contracts.pictures import PictureMaker
+from cadml_core.documents.drawn import DrawingKind
 from cadml_core.errors import CadmlError
+from cadml_core.isolation.limits import allow_cpu
 from cadml_core.reading.detection import display
 from cadml_core.reading.identity import FileIdentity
 from cadml_core.reading.reading import AdapterFault, read_file
+from cadml_core.reading.steps import DRAW_STEP, note_step
+
+DRAW_SECONDS = 4.0
+"""Processor time for one picture or model; what takes longer has none."""
 
 
 class Task(msgspec.Struct, frozen=True):
@@ -31,6 +38,8 @@ class Task(msgspec.Struct, frozen=True):
     """Return the mesh as well."""
     unit: UnitName | None = None
     """What the sender says of a file that states no unit."""
+    draw: tuple[DrawingKind, ...] = ()
+    """What is to be drawn of it."""
 
     @property
     def name(self) -> str:
@@ -51,10 +60,11 @@ class ReaderProgram:
         self._limits = limits
         self._formats: Mapping[str, FormatAdapter] = {}
         self._features: Mapping[str, FeatureVersion] = {}
+        self._pictures: Mapping[str, PictureMaker] = {}
 
     def prepare(self) -> list[str]:
         """Import the plugins, and what their adapters want imported once for all workers."""
-        self._formats, self._features = pickle.loads(self._plugins)
+        self._formats, self._features, self._pictures = pickle.loads(self._plugins)
         warnings = []
         for adapter in self._formats.values():
             for module in getattr(adapter, "preload", ()):
@@ -81,6 +91,9 @@ class ReaderProgram:
                 adapter=task.adapter,
                 mesh=task.mesh,
                 unit=task.unit,
+                note=_note,
+                draw=task.draw,
+                pictures=self._pictures,
             )
         except (CadmlError, MemoryError):
             raise
@@ -91,3 +104,10 @@ class ReaderProgram:
                 exception=type(error).__name__,
             ) from error
         return msgspec.msgpack.encode(reading)
+
+
+def _note(step: str) -> None:
+    """Say what comes next; drawing has a time of its own, after which the process ends."""
+    note_step(step)
+    if step == DRAW_STEP:
+        allow_cpu(DRAW_SECONDS)

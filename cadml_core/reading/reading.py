@@ -6,14 +6,14 @@ import math
 import os
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import numpy as np
 
-from cadml_core.contracts.features import FeatureVersion, comparable
+from cadml_core.contracts.features import FeatureVersion
 from cadml_core.contracts.formats import (
     LENGTH_UNITS,
     FormatAdapter,
@@ -22,8 +22,9 @@ from cadml_core.contracts.formats import (
     ReadLimits,
     UnitName,
 )
-from cadml_core.documents.arrays import FloatVector
+from cadml_core.contracts.pictures import PictureMaker
 from cadml_core.documents.document import CadDocument
+from cadml_core.documents.drawn import DrawingKind, Drawn, refusal
 from cadml_core.documents.feature_list import encode_features
 from cadml_core.documents.features import FeatureVector
 from cadml_core.documents.meshes import pack_mesh
@@ -37,6 +38,8 @@ from cadml_core.errors import (
 from cadml_core.isolation.protocol import Fault
 from cadml_core.plugins.registry import named
 from cadml_core.reading.detection import HEAD_BYTES, display, identify, open_input, unreadable
+from cadml_core.reading.drawing import draw_all
+from cadml_core.reading.extraction import extract_all
 from cadml_core.reading.identity import FileIdentity, digest
 
 _DIGEST = re.compile("[0-9a-f]{64}")
@@ -63,6 +66,8 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     """The feature list, packed; empty where there is none."""
     mesh: bytes = b""
     """The mesh, packed, where the reading was asked for it and there is one."""
+    drawn: tuple[Drawn, ...] = ()
+    """The pictures and models that were asked for, or why there are none."""
     vectors: dict[str, list[float]]
     """Raw values by feature version, in the order of its slots; finite."""
     seconds: float
@@ -71,6 +76,8 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     """The format adapter's share."""
     extract_seconds: dict[str, float]
     """Each feature version's share."""
+    draw_seconds: float = 0.0
+    """The share of pictures and models."""
     unit: UnitName | None = None
     """What the sender has said of a file that states no unit."""
 
@@ -113,6 +120,9 @@ def require_plausible(
         row = np.array([values], dtype=np.float64)
         if row.shape != (1, len(features[name].slots)) or not np.isfinite(row).all():
             raise ValueError(f"its values of {name} cannot be")
+    for drawn in reading.drawn:
+        if reason := refusal(drawn):
+            raise ValueError(f"it has a picture that cannot be kept: {reason}")
     if _DIGEST.fullmatch(reading.sha256) is None:
         raise ValueError("it names no content")
     # A file that changed after it was hashed has another content, and only the reader knows which.
@@ -132,6 +142,9 @@ def read_file(
     adapter: str | None = None,
     mesh: MeshRequest | None = None,
     unit: UnitName | None = None,
+    note: Callable[[str], None] = lambda _step: None,
+    draw: Sequence[DrawingKind] = (),
+    pictures: Mapping[str, PictureMaker] | None = None,
 ) -> Reading:
     """Read one file and extract its features, in this process.
 
@@ -148,6 +161,9 @@ def read_file(
         adapter: The name of the format adapter, where it is known: content and suffix are not asked.
         mesh: Return the mesh as well, within these bounds.
         unit: What the sender says of a file that states no unit.
+        note: Told what is called next, for those who wait and hear no more.
+        draw: The pictures and models wanted; one that cannot be made costs nothing else.
+        pictures: The picture makers by name.
 
     Raises:
         NotFound: There is no such file, or a wanted feature version or the named adapter is not installed.
@@ -174,9 +190,12 @@ def read_file(
         bounds = for_versions(limits, wanted, stated)
         if mesh is not None:
             bounds = msgspec.structs.replace(bounds, mesh=mesh)
+        if draw:
+            bounds = msgspec.structs.replace(bounds, view=True)
         document, read_seconds = _read(reader, path, bounds)
         _require_unchanged(path, before)
-    vectors, extract_seconds = _extract(document, wanted)
+    vectors, extract_seconds = extract_all(document, wanted, note)
+    drawn, draw_seconds = draw_all(document, draw, pictures or {}, note)
     return Reading(
         sha256=sha256,
         size=before.st_size,
@@ -185,10 +204,12 @@ def read_file(
         document=document.without_mesh(),
         features=_packed(reader.name, document),
         mesh=b"" if mesh is None or document.mesh is None else pack_mesh(document.mesh),
+        drawn=drawn,
         vectors=vectors,
         seconds=time.perf_counter() - start,
         read_seconds=read_seconds,
         extract_seconds=extract_seconds,
+        draw_seconds=draw_seconds,
         unit=unit,
     )
 
@@ -270,6 +291,7 @@ def _settled(adapter: str, document: Any, stated: LengthUnit | None) -> CadDocum
         warnings=warnings,
         mesh=document.mesh,
         boundary=document.boundary,
+        view=document.view,
         features=document.features,
     )
 
@@ -301,48 +323,3 @@ def _clean(value: Any, where: str) -> Any:
     if isinstance(value, list | tuple):
         return [_clean(item, where) for item in value]
     return value
-
-
-def _extract(
-    document: CadDocument, wanted: Sequence[FeatureVersion]
-) -> tuple[dict[str, list[float]], dict[str, float]]:
-    vectors, seconds = {}, {}
-    for version in wanted:
-        start = time.perf_counter()
-        vectors[version.name] = extract_values(version, document).tolist()
-        seconds[version.name] = time.perf_counter() - start
-    return vectors, seconds
-
-
-def extract_values(version: FeatureVersion, document: CadDocument) -> FloatVector:
-    """Return the raw values of a document, checked against the contract of feature versions.
-
-    Returns:
-        float64 (number of slots,), finite; a copy, whatever the feature version keeps.
-
-    Raises:
-        CadmlError: With INTERNAL_ERROR: the feature version broke its promise.
-    """
-    try:
-        values = np.array(version.extract(document), dtype=np.float64)
-    except (CadmlError, MemoryError):
-        raise
-    # The same boundary as for adapters: third-party code may raise anything.
-    except Exception as error:
-        raise _broken(version, f"raised {type(error).__name__}: {error}") from error
-    if values.shape != (len(version.slots),):
-        raise _broken(version, f"returned shape {values.shape}, expected ({len(version.slots)},)")
-    if not np.isfinite(values).all():
-        slots = [version.slots[index].name for index in np.flatnonzero(~np.isfinite(values))]
-        raise _broken(version, f"returned values that are not finite: {', '.join(slots)}")
-    if not comparable(version, values[np.newaxis, :])[0]:
-        raise _broken(version, "returned values that are too large to be compared")
-    return values
-
-
-def _broken(version: FeatureVersion, fault: str) -> CadmlError:
-    return CadmlError(
-        f"the feature version {version.name} {fault}; report this to its authors",
-        stage="features",
-        version=version.name,
-    )

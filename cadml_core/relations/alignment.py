@@ -35,13 +35,15 @@ def align(a: Surface, b: Surface, *, improper: bool) -> tuple[Array, float]:
     step = -(-len(a.mesh.vertices) // _CORNERS)
     # Corners lie on the surface whatever the chord error of the facets.
     source = a.mesh.vertices[::step]
+    judged = np.concatenate([source, samples])
     best, least = np.eye(4), math.inf
     for index in np.argsort(scores, kind="stable")[:_KEPT].tolist():
         motion = np.eye(4)
         motion[:3, :3] = rotations[index]
         motion[:3, 3] = b.moments[1] - motion[:3, :3] @ a.moments[1]
-        motion = _refined(source, b, motion)
-        error = float(b.nearest(source @ motion[:3, :3].T + motion[:3, 3])[0].max())
+        motion = refined(source, b, motion)
+        # Places between corners as well: turned over, the corners of a hole may lie on a plane face.
+        error = float(b.nearest(judged @ motion[:3, :3].T + motion[:3, 3])[0].max())
         if error < least:
             best, least = motion, error
     return best, least
@@ -110,7 +112,7 @@ def _frame(first: Array, second: Array) -> Array:
     return np.column_stack([first, np.cross(z, first), z])
 
 
-def _refined(source: Array, b: Surface, motion: Array) -> Array:
+def refined(source: Array, b: Surface, motion: Array) -> Array:
     """Move closer by the distances to the nearest facets' planes, after Chen and Medioni (1992)."""
     unit = b.length
     for _ in range(_ROUNDS):

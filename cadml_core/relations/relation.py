@@ -9,6 +9,8 @@ import msgspec
 from cadml_core.documents.document import CadDocument
 from cadml_core.documents.feature_list import FeatureList
 
+RULES = 1
+"""Raised when two parts may be judged otherwise than before, so that remembered pairs are judged again."""
 Kind = Literal[
     "identical",
     "same",

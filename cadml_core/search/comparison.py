@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -30,8 +31,8 @@ class Comparable(msgspec.Struct, frozen=True):
 
     name: str
     subject: Subject
-    original: Original
-    """Where its mesh can be read from again."""
+    originals: tuple[Original, ...]
+    """Where its mesh can be read from again; one at least."""
     unit: UnitName | None = None
     """What the sender has said of a file that states no unit."""
 
@@ -47,21 +48,37 @@ def comparable(intake: Intake, query: str) -> Comparable:
     if path.is_file():
         content = intake.take(path, ()).content
         return _comparable(intake, path.name, content, path_to_text(path.absolute()))
-    part = intake.catalog.parts_by_id([query]).get(query)
-    if part is None:
+    if not intake.catalog.parts_by_id([query]):
         raise NotFound(f"{query!r} is neither a file nor the id of a part", stage="compare", id=query)
+    return stored(intake, query)
+
+
+def stored(intake: Intake, part_id: str) -> Comparable:
+    """Take the part with this id.
+
+    Raises:
+        NotFound: There is none, or it was registered without a file.
+    """
+    part = intake.catalog.part(part_id)
     if part.sha256 is None:
         raise NotFound(
-            f"part {query!r} was registered without a file, so there is nothing to compare",
+            f"part {part_id!r} was registered without a file, so there is nothing to compare",
             stage="compare",
-            id=query,
+            id=part_id,
         )
     return _comparable(intake, part.name, intake.catalog.contents([part.sha256])[part.sha256], part.path)
 
 
 def _comparable(intake: Intake, name: str, content: Content, path: str | None) -> Comparable:
-    subject = subject_of(intake.catalog, content)
-    return Comparable(name, subject, Original(content.sha256, content.format, path), content.unit)
+    return comparable_content(name, subject_of(intake.catalog, content), content, [path])
+
+
+def comparable_content(
+    name: str, subject: Subject, content: Content, paths: Sequence[str | None]
+) -> Comparable:
+    """Return a stored content that may be read again at one of these paths, or where uploads are kept."""
+    originals = tuple(Original(content.sha256, content.format, path) for path in paths or [None])
+    return Comparable(name, subject, originals, content.unit)
 
 
 def subject_of(catalog: Catalog, content: Content) -> Subject:
@@ -84,7 +101,7 @@ def compare(intake: Intake, a: Comparable, b: Comparable, *, check_meshes: bool 
     found = relate(a.subject, b.subject)
     if not check_meshes or not needs_meshes(found):
         return found
-    first, second = (_mesh(intake, part) for part in (a, b))
+    first, second = (mesh_of(intake, part) for part in (a, b))
     for part, mesh in ((a, first), (b, second)):
         if isinstance(mesh, str):
             return msgspec.structs.replace(found, reason=f"{found.reason}; {part.name}: {mesh}")
@@ -93,14 +110,14 @@ def compare(intake: Intake, a: Comparable, b: Comparable, *, check_meshes: bool 
     return verify(found, a.subject, b.subject, first, second)
 
 
-def _mesh(intake: Intake, part: Comparable) -> TriangleMesh | str:
+def mesh_of(intake: Intake, part: Comparable, request: MeshRequest = MESH) -> TriangleMesh | str:
     """Read a mesh from its file again; or say why there is none, in words that follow a part's name."""
-    original = part.original
-    located = locate([original], intake.blobs, intake.formats)
+    original = part.originals[0]
+    located = locate(part.originals, intake.blobs, intake.formats)
     if isinstance(located, str):
         return located
     try:
-        reading = intake.readers.read(located, (), adapter=original.format, unit=part.unit, mesh=MESH)
+        reading = intake.readers.read(located, (), adapter=original.format, unit=part.unit, mesh=request)
     except CadmlError as error:
         return f"its file cannot be read again ({error.code}): {error.message}"
     if reading.sha256 != original.sha256:

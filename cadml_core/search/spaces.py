@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from cadml_core.contracts.features import LARGEST_VALUE, FeatureVersion, Metric
+from cadml_core.contracts.features import LARGEST_VALUE, FeatureVersion, Metric, embedded
 from cadml_core.documents.arrays import FloatMatrix, FloatVector
 from cadml_core.errors import InvalidInput
 
@@ -41,7 +41,7 @@ class Space:
         Values beyond what an index holds are brought to its limit: stored ones that nobody checked (of an
         older release, or of another program) must not take the index of all parts out of service.
         """
-        points = self.feature.embed(raw) if self.name == "scaled" else raw
+        points = embedded(self.feature, raw) if self.name == "scaled" else raw
         if self.metric == "cosine" or np.abs(points).max(initial=0.0) <= LARGEST_VALUE:
             return points
         finite: FloatMatrix = np.nan_to_num(points, nan=LARGEST_VALUE).clip(-LARGEST_VALUE, LARGEST_VALUE)

@@ -17,6 +17,11 @@ def _setting(description: str, env: str, key: str, *, secret: bool = False, **bo
     return Meta(description=description, extra={"env": env, "key": key, "secret": secret}, **bounds)
 
 
+EXTRA_DEFAULT = ("shape",)
+"""Further feature versions of new parts where the settings say nothing of them."""
+NO_EXTRA = "none"
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Every setting with its type, bounds, environment name and key in ``cadml.toml``."""
 
@@ -57,12 +62,17 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     feature_versions_extra: Annotated[
         tuple[str, ...],
         _setting(
-            "Feature versions that `cadml ingest` computes as well, of files that allow it: `shape` is what"
-            " the combined search ranks by.",
+            "Feature versions that new parts get as well, where their files allow it: `shape` is what the"
+            " combined search ranks by, and is left out where its plugin is not installed; `none`: no"
+            " others.",
             "FEATURE_VERSIONS_EXTRA",
             "features.extra",
         ),
-    ] = ()
+    ] = EXTRA_DEFAULT
+    pictures: Annotated[
+        bool,
+        _setting("Draw a picture of each file that is read for the catalogue.", "CADML_PICTURES", "pictures"),
+    ] = True
     feature_cache_capacity: Annotated[
         int,
         _setting(

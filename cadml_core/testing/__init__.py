@@ -19,6 +19,7 @@ pytest.register_assert_rewrite(
     "cadml_core.testing.feature_versions",
     "cadml_core.testing.format_adapters",
     "cadml_core.testing.opcode_policies",
+    "cadml_core.testing.picture_makers",
     "cadml_core.testing.vector_backends",
 )
 
@@ -26,6 +27,7 @@ from cadml_core.testing.durable_indexes import DurableIndexContract  # noqa: E40
 from cadml_core.testing.feature_versions import FeatureVersionContract  # noqa: E402
 from cadml_core.testing.format_adapters import FormatAdapterContract  # noqa: E402
 from cadml_core.testing.opcode_policies import OpcodePolicyContract  # noqa: E402
+from cadml_core.testing.picture_makers import PictureMakerContract  # noqa: E402
 from cadml_core.testing.vector_backends import VectorBackendContract  # noqa: E402
 
 __all__ = [
@@ -33,5 +35,6 @@ __all__ = [
     "FeatureVersionContract",
     "FormatAdapterContract",
     "OpcodePolicyContract",
+    "PictureMakerContract",
     "VectorBackendContract",
 ]

@@ -59,13 +59,17 @@ def errors() -> str:
     )
 
 
+def _default(value: object) -> str:
+    return f"`{','.join(value)}`" if isinstance(value, tuple) else f"`{value}`"
+
+
 def settings() -> str:
     """Return the page of settings."""
     rows = [
         (
             f"`{spec.key}`",
             f"`{spec.env}`",
-            "" if spec.field == "data_dir" or spec.default in ("", (), {}) else f"`{spec.default}`",
+            "" if spec.field == "data_dir" or spec.default in ("", (), {}) else _default(spec.default),
             spec.allowed,
             spec.description + (" Secret." if spec.secret else ""),
         )

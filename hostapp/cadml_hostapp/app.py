@@ -28,12 +28,14 @@ from cadml_hostapp.routes import docs
 from cadml_hostapp.routes.analyze import handlers as analyze
 from cadml_hostapp.routes.cache import handlers as cache
 from cadml_hostapp.routes.declare import MAX_JSON_BYTES
+from cadml_hostapp.routes.duplicates import handlers as duplicates
 from cadml_hostapp.routes.features import handlers as features
 from cadml_hostapp.routes.health import handlers as health
 from cadml_hostapp.routes.index import handlers as index
 from cadml_hostapp.routes.migration import handlers as migration
 from cadml_hostapp.routes.model import handlers as model
 from cadml_hostapp.routes.parts import handlers as parts
+from cadml_hostapp.routes.pictures import handlers as pictures
 from cadml_hostapp.routes.plugins import handlers as plugins
 from cadml_hostapp.routes.search import handlers as search
 from cadml_hostapp.routes.vectors import handlers as vectors
@@ -69,8 +71,11 @@ def create_app(source: Settings | Runtime | None = None) -> Litestar:
                     vectors.router,
                     search.router,
                     search.file_router,
+                    pictures.router,
                     features.router,
                     migration.router,
+                    duplicates.router,
+                    duplicates.family_router,
                     index.router,
                     cache.router,
                     model.router,

@@ -20,6 +20,7 @@ from cadml_core.isolation.inspection import Layer, inspect
 from cadml_core.runtime import Runtime
 from cadml_hostapp.http.middleware import RequestThreads
 from cadml_hostapp.http.searching import Searcher
+from cadml_hostapp.jobs import DuplicateJobs
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -42,6 +43,7 @@ class Services:
         self.loaders = RequestThreads(_LOADERS, "cadml-load")
         self.checkers = RequestThreads(1, "cadml-check")
         self._check: asyncio.Future[str] | None = None
+        self.jobs = DuplicateJobs(runtime)
         self.searcher = Searcher(runtime, self.readers)
         self.started = time.monotonic()
         self._stopping = False
@@ -131,6 +133,7 @@ class Services:
     def close(self) -> None:
         """Finish what was begun, but for models, which are ended; then close everything."""
         self.runtime.models.close()
+        self.jobs.close()
         for threads in (self.loaders, self.readers, self.writers, self.checkers):
             threads.shutdown()
         self.runtime.close()

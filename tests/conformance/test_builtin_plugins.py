@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from cadml_core import FeatureVersion, OpcodePolicy, VectorBackend
+from cadml_core import FeatureVersion, OpcodePolicy, PictureMaker, VectorBackend
 from cadml_core.plugins.loader import load_plugins
 from cadml_core.settings import Settings
-from cadml_core.testing import FeatureVersionContract, OpcodePolicyContract, VectorBackendContract
+from cadml_core.testing import (
+    FeatureVersionContract,
+    OpcodePolicyContract,
+    PictureMakerContract,
+    VectorBackendContract,
+)
 
 REGISTRY = load_plugins(Settings(safe_mode=True)).registry
 
@@ -42,8 +47,19 @@ class TestOpcodePolicies(OpcodePolicyContract):
         return REGISTRY.policies[name]
 
 
+@pytest.mark.parametrize("name", REGISTRY.pictures)
+class TestPictureMakers(PictureMakerContract):
+    """step, iges, stl, dxf and any."""
+
+    @pytest.fixture
+    def maker(self, name: str) -> PictureMaker:
+        """The maker of that name."""
+        return REGISTRY.pictures[name]
+
+
 def test_there_is_something_to_check() -> None:
     """An empty registry would make every test above vanish."""
     assert set(REGISTRY.features) == {"v1", "v2", "v3", "v4", "identity", "shape"}
     assert set(REGISTRY.vectors) == {"faiss", "memory"}
+    assert set(REGISTRY.pictures) == {"any", "dxf", "iges", "step", "stl"}
     assert set(REGISTRY.policies) == {"audit", "blacklist", "whitelist"}

@@ -32,8 +32,9 @@ from cadml_core.contracts.formats import LENGTH_UNITS, ReadLimits, UnitName
 from cadml_core.errors import ERROR_CODES, CadmlError
 from cadml_core.plugins.loader import load_plugins
 from cadml_core.plugins.registry import Registry
-from cadml_core.reading.pool import PoolStatistics, ReaderPool
+from cadml_core.reading.pool import ReaderPool
 from cadml_core.reading.reading import Reading
+from cadml_core.reading.recording import PoolStatistics
 from cadml_core.settings import Settings
 from tests.fuzz.mutations import mutate
 from tests.fuzz.samples import FORMATS, write_samples

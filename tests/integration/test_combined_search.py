@@ -179,11 +179,11 @@ def test_the_terminal_shows_a_hit_in_two_lines(stock: Stock) -> None:
 
 
 def test_extra_versions_are_computed_where_a_file_allows_them(tmp_path: Path) -> None:
-    """A solid gets ``shape`` where that is set; a drawing goes without, once; the search takes both."""
+    """A solid gets ``shape`` with no setting; what has no surface goes without, once; both are searched."""
     environ = {
         "CADML_DATA_DIR": str(tmp_path / "data"),
         "PARSE_WORKERS": "1",
-        "FEATURE_VERSIONS_EXTRA": "shape",
+        "FEATURE_VERSIONS_EXTRA": "",
     }
     folder = tmp_path / "parts"
     folder.mkdir()

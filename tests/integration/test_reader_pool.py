@@ -332,7 +332,9 @@ def test_refusals_of_the_input_come_back_as_such(
 
 def test_a_broken_feature_version_is_an_internal_error(pool: ReaderPool, sample: MakeSample) -> None:
     """NaN is blamed on the version that made it."""
-    with pytest.raises(CadmlError, match="feature version nan returned values that are not finite") as caught:
+    with pytest.raises(
+        CadmlError, match=r"feature version nan \(\w+\): extract returned values that are not finite"
+    ) as caught:
         pool.read(sample("good"), ["nan"])
     assert caught.value.code == "INTERNAL_ERROR"
 

@@ -151,6 +151,17 @@ def test_a_plugin_without_hooks_fails(site: Path) -> None:
     assert "implements no hook" in (record.error or "")
 
 
+@pytest.mark.parametrize(("answer", "found"), [("None", "NoneType"), ("object()", "object")])
+def test_a_hook_that_returns_no_list_is_named(site: Path, answer: str, found: str) -> None:
+    """Nothing, or one bare object, in place of a list of them."""
+    source = f"from cadml_core import hookimpl\n@hookimpl\ndef cadml_format_adapters(): return {answer}\n"
+    record = by_name(load_plugins(settings(), [install(site, "bare", source, dist="their-bare")]))["bare"]
+    assert record.error == (
+        f"cadml_format_adapters returned {found}, expected an iterable, such as a list, of objects of the"
+        " kind format adapter"
+    )
+
+
 def test_an_object_that_lacks_members_fails(site: Path) -> None:
     """What is not an adapter is refused at registration, with what it lacks."""
     source = (

@@ -17,13 +17,18 @@ from cadml_core.isolation.sandbox.libc import LINUX, prctl
 
 _PR_GET_SECCOMP, _PR_SET_SECCOMP, _MODE_FILTER = 21, 22, 2
 _KILL, _ERRNO, _ALLOW = 0x80000000, 0x00050000, 0x7FFF0000
-_LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
+_LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _AND, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x54, 0x06
 _NUMBER, _ARCHITECTURE = 0, 4
 _X32 = 0x40000000
 _CLONE_THREAD = 0x00010000
 _PR_SET_PDEATHSIG = 1
-_TIOCSTI, _TIOCLINUX = 0x5412, 0x541C
-"""What puts text into another's terminal."""
+_DENIED_IOCTLS = (0x5412, 0x541C, 0x8901, 0x8902)
+"""What puts text into another's terminal (TIOCSTI, TIOCLINUX), and what has files send signals (below)."""
+_DENIED_FCNTLS = (8, 10, 15, 1026)
+"""F_SETOWN, F_SETSIG, F_SETOWN_EX: a file then sends any signal to any process of the same user, whoever
+may not be killed. F_NOTIFY tells of files in a folder."""
+_SHARED_ANONYMOUS = 0x21
+"""MAP_SHARED with MAP_ANONYMOUS: memory that no limit of the process counts."""
 _Code = tuple[int, int, int, int]
 _FAIL: _Code = (_RETURN, 0, 0, _ERRNO | errno.EPERM)
 _PASS: _Code = (_RETURN, 0, 0, _ALLOW)
@@ -92,10 +97,21 @@ def _by_argument(column: int, pid: int) -> Iterable[_Code]:
         yield from _where(own[column], 0, [(_EQUAL, 0, 1, pid), _PASS, _FAIL])
     for own in (syscalls.PRLIMIT64, syscalls.SCHED_SETAFFINITY):
         yield from _where(own[column], 0, [(_EQUAL, 1, 0, 0), (_EQUAL, 0, 1, pid), _PASS, _FAIL])
-    yield from _where(syscalls.PRCTL[column], 0, [(_EQUAL, 0, 1, _PR_SET_PDEATHSIG), _FAIL, _PASS])
-    yield from _where(
-        syscalls.IOCTL[column], 1, [(_EQUAL, 1, 0, _TIOCSTI), (_EQUAL, 0, 1, _TIOCLINUX), _FAIL, _PASS]
-    )
+    yield from _unless(syscalls.PRCTL[column], 0, (_PR_SET_PDEATHSIG,))
+    yield from _unless(syscalls.IOCTL[column], 1, _DENIED_IOCTLS)
+    yield from _unless(syscalls.FCNTL[column], 1, _DENIED_FCNTLS)
+    shared = [(_AND, 0, 0, _SHARED_ANONYMOUS), (_EQUAL, 0, 1, _SHARED_ANONYMOUS), _FAIL, _PASS]
+    yield from _where(syscalls.MMAP[column], 3, shared)
+    # Where a socket is at hand, an address would send from it to others.
+    upper = (_LOAD, 0, 0, 16 + 8 * 4 + 4)
+    yield from _where(syscalls.SENDTO[column], 4, [(_EQUAL, 0, 3, 0), upper, (_EQUAL, 0, 1, 0), _PASS, _FAIL])
+
+
+def _unless(number: int, argument: int, denied: tuple[int, ...]) -> Iterable[_Code]:
+    """Allow one call but with these values of an argument."""
+    last = len(denied) - 1
+    tests = [(_EQUAL, last - index, 1 if index == last else 0, value) for index, value in enumerate(denied)]
+    yield from _where(number, argument, [*tests, _FAIL, _PASS])
 
 
 def _where(number: int, argument: int, rest: list[_Code]) -> Iterable[_Code]:

@@ -14,7 +14,7 @@ NEWEST = 450
 
 DENIED: Mapping[str, str] = {
     "network": "socket:41:198 connect:42:203 bind:49:200 listen:50:201 accept:43:202 accept4:288:242"
-    " sendmsg:46:211 recvmsg:47:212 sendmmsg:307:269 recvmmsg:299:243",
+    " socketpair:53:199 sendmsg:46:211 recvmsg:47:212 sendmmsg:307:269 recvmmsg:299:243",
     "processes": "fork:57: vfork:58: execve:59:221 execveat:322:281 unshare:272:97 setns:308:268"
     " setsid:112:157 setpgid:109:154",
     "other processes": "ptrace:101:117 process_vm_readv:310:270 process_vm_writev:311:271"
@@ -24,7 +24,11 @@ DENIED: Mapping[str, str] = {
     " sched_setparam:142:118 sched_setattr:314:274 migrate_pages:256:238 move_pages:279:239",
     "shared objects": "shmget:29:194 shmat:30:196 shmctl:31:195 msgget:68:186 msgsnd:69:189 msgrcv:70:188"
     " msgctl:71:187 semget:64:190 semop:65:193 semtimedop:220:192 semctl:66:191 mq_open:240:180"
-    " mq_unlink:241:181 mq_notify:244:184",
+    " mq_unlink:241:181 mq_notify:244:184 memfd_create:319:279 memfd_secret:447:447",
+    "files that it cannot open": "chmod:90: fchmod:91:52 fchmodat:268:53 chown:92: fchown:93:55 lchown:94:"
+    " fchownat:260:54 utime:132: utimes:235: futimesat:261: utimensat:280:88 setxattr:188:5 lsetxattr:189:6"
+    " fsetxattr:190:7 removexattr:197:14 lremovexattr:198:15 fremovexattr:199:16 flock:73:32"
+    " inotify_init:253: inotify_init1:294:26 inotify_add_watch:254:27",
     "kernel surface": "io_uring_setup:425:425 io_uring_enter:426:426 io_uring_register:427:427 keyctl:250:219"
     " add_key:248:217 request_key:249:218 bpf:321:280 perf_event_open:298:241 userfaultfd:323:282"
     " init_module:175:105 finit_module:313:273 delete_module:176:106 kexec_load:246:104"
@@ -49,6 +53,9 @@ PRLIMIT64 = (302, 261)
 SCHED_SETAFFINITY = (203, 122)
 PRCTL = (157, 167)
 IOCTL = (16, 29)
+FCNTL = (72, 25)
+SENDTO = (44, 206)
+MMAP = (9, 222)
 
 
 def denied(column: int) -> tuple[int, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -25,25 +26,39 @@ EVIDENCE = {
 @click.argument("first", metavar="A")
 @click.argument("second", metavar="B")
 @click.option("--meshes/--no-meshes", default=True, help="Read meshes where only they can decide.")
+@click.option(
+    "--glb",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write A as a 3D model, coloured by its distance from B.",
+)
 @json_option
 @click.pass_obj
 @reports_errors
-def compare(options: Options, first: str, second: str, meshes: bool, as_json: bool) -> None:
+def compare(options: Options, first: str, second: str, meshes: bool, glb: Path | None, as_json: bool) -> None:
     """Say what B is to A: the same part, its mirror image, larger, a variant of it. Stores nothing.
 
     A and B are files, or ids of parts in the catalogue. Only what is proved is called the same.
     """
     from cadml_core.relations.words import describe
-    from cadml_core.search import comparison
+    from cadml_core.search import comparison, deviation
 
     with options.runtime(create_catalogue=False) as runtime:
         a, b = (comparison.comparable(runtime.intake, query) for query in (first, second))
-        relation = comparison.compare(runtime.intake, a, b, check_meshes=meshes)
+        if glb is None:
+            relation, largest = comparison.compare(runtime.intake, a, b, check_meshes=meshes), None
+        else:
+            model = deviation.deviation_model(runtime.intake, a, b)
+            relation, largest = model.relation, model.largest_mm
+            glb.write_bytes(model.data)
     if as_json:
-        print_json(_answer(a.name, b.name, relation))
+        print_json(_answer(a.name, b.name, relation) | ({} if largest is None else {"largest_mm": largest}))
     else:
         out.print(f"[bold]{escape(b.name)}[/] to [bold]{escape(a.name)}[/]: {escape(describe(relation))}")
         out.print(f"  evidence: {_evidence(relation)}")
+        if largest is not None:
+            out.print(
+                f"  aligned, the surfaces are up to {largest:.3g} mm apart; {escape(str(glb))} shows where"
+            )
 
 
 def _answer(a: str, b: str, relation: Relation) -> dict[str, Any]:

@@ -70,9 +70,7 @@ def demo(ctx: click.Context, go_on: bool, as_json: bool) -> None:
             samples = write_samples(folder / "parts", update)
         # Also in the version that is configured, which `--serve` and later commands use.
         versions = tuple(dict.fromkeys((settings.feature_version, own.feature_version)))
-        wanted = IngestOptions(
-            versions=versions, optional=settings.feature_versions_extra, label_from="parent"
-        )
+        wanted = IngestOptions(versions=versions, optional=runtime.extra, label_from="parent")
         summary = ingest_command.run(runtime, (samples.folder,), wanted)
         with searching(runtime, samples.folder) as searches, progress_bar("comparing parts") as update:
             findings = look_for(runtime, searches, samples, update)

@@ -45,6 +45,7 @@ _SHOWN_FAILURES = 10
 @click.option("--version", "versions", multiple=True, help="Further feature versions to compute; repeatable.")
 @click.option("--workers", type=int, help="Reader processes; one per core by default.")
 @click.option("--follow-links", is_flag=True, help="Follow links that lead out of a folder.")
+@click.option("--pictures-only", is_flag=True, help="Draw stored parts below PATHS that have no picture yet.")
 @click.option("--strict", is_flag=True, help="Exit 1 where a file could not be read.")
 @unit_option
 @retry_option
@@ -60,6 +61,7 @@ def ingest(
     versions: tuple[str, ...],
     workers: int | None,
     follow_links: bool,
+    pictures_only: bool,
     strict: bool,
     unit: UnitName | None,
     retry: bool,
@@ -79,10 +81,13 @@ def ingest(
     if missing := [str(path) for path in paths if not path.exists()]:
         raise NotFound(f"there is no file or folder {', '.join(missing)}", stage="ingest", paths=missing)
     with options.runtime(parse_workers=workers) as runtime:
+        if pictures_only:
+            _draw(runtime, paths, as_json=as_json)
+            return
         required = dict.fromkeys((runtime.settings.feature_version, *versions))
         wanted = IngestOptions(
             versions=tuple(required),
-            optional=runtime.settings.feature_versions_extra,
+            optional=runtime.extra,
             label_from=label_from,
             material=material,
             project=project,
@@ -109,6 +114,30 @@ def run(runtime: Runtime, paths: tuple[Path, ...], wanted: IngestOptions) -> Ing
             update(step.done, step.total)
 
         return ingest_files(paths, intake=runtime.intake, options=wanted, progress=progress)
+
+
+def _draw(runtime: Runtime, paths: tuple[Path, ...], *, as_json: bool) -> None:
+    from cadml_core.catalog.paths import text_to_path
+
+    roots = [path.resolve() for path in paths]
+    parts = [
+        part
+        for part in runtime.catalog.parts()
+        if part.path and any(text_to_path(part.path).is_relative_to(root) for root in roots)
+    ]
+    with progress_bar("drawing parts") as update:
+        summary = runtime.drawings.complete(parts, update)
+    if as_json:
+        print_json(summary)
+        return
+    out.print(
+        f"{summary.total:,} contents: {summary.made:,} drawn, {summary.current:,} had a picture,"
+        f" {summary.failed:,} without"
+    )
+    for path, reason in summary.failures[:_SHOWN_FAILURES]:
+        err.print(f"  {escape(path)}\n    {escape(reason)}")
+    if len(summary.failures) > _SHOWN_FAILURES:
+        err.print(f"  ... and {len(summary.failures) - _SHOWN_FAILURES} more; --json lists all")
 
 
 def show(summary: IngestSummary) -> None:

@@ -1,4 +1,4 @@
-"""``cadml plugins``: every plugin record, and what is broken."""
+"""``cadml plugins``: every plugin record, what is broken, and help for authors."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ from cadml_hostapp.cli.console import (
     reports_errors,
     table,
 )
+from cadml_hostapp.cli.plugins_new import new
+from cadml_hostapp.cli.plugins_test import test
 
 if TYPE_CHECKING:
     from cadml_core.plugins.records import PluginRecord
@@ -26,7 +28,11 @@ _COLOURS = {"loaded": "green", "failed": "red", "blocked": "yellow", "incompatib
 
 @click.group()
 def plugins() -> None:
-    """List the plugins, or find out why one does not work."""
+    """List the plugins, find out why one does not work, or write one."""
+
+
+plugins.add_command(new)
+plugins.add_command(test)
 
 
 @plugins.command("list")

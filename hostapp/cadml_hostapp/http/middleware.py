@@ -160,7 +160,9 @@ class _Exchange:
                 self._replaced = True
                 return
             self._status = message["status"]
-            headers = [*message.get("headers", ()), *self._outer.headers(self._path)]
+            headers = list(message.get("headers", ()))
+            own = {name.lower() for name, _ in headers}  # a picture may be kept, and has a policy of its own
+            headers += [pair for pair in self._outer.headers(self._path) if pair[0] not in own]
             message["headers"] = [*headers, (b"x-request-id", self._id)]
         await self._send(message)
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import msgspec
-from litestar import Request, delete, get, patch, post
+from litestar import Request, delete, get, patch, post, put
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi.spec import OpenAPIMediaType, Operation, Reference, RequestBody
 
@@ -36,7 +36,7 @@ READ_ERRORS = (
 )
 """The codes of a route that reads a file."""
 
-_METHODS = {"GET": get, "POST": post, "PATCH": patch, "DELETE": delete}
+_METHODS = {"GET": get, "POST": post, "PATCH": patch, "PUT": put, "DELETE": delete}
 _ALWAYS = ("INPUT_VALIDATION_FAILED", "RATE_LIMITED", "CATALOGUE_UNAVAILABLE", "INTERNAL_ERROR")
 _WITH_BODY = ("INPUT_FORMAT_INVALID", "INPUT_SIZE_EXCEEDED", "INPUT_TIMEOUT")
 

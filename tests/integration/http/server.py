@@ -41,6 +41,7 @@ def settings_for(folder: Path, **named: Any) -> Settings:
         "plugins_disable": WITHOUT_KERNEL,
         "parse_workers": 2,
         "opcode_audit_persist_interval": 0.0,
+        "feature_versions_extra": ("none",),
     }
     return load_settings({**defaults, **named}, environ={})
 

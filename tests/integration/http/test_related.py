@@ -12,7 +12,7 @@ from litestar import Litestar
 from litestar.testing import TestClient
 
 from cadml_hostapp.app import create_app
-from tests.integration.http.server import left_on_disk, settings_for, tetrahedron
+from tests.integration.http.server import KEY, left_on_disk, settings_for, tetrahedron
 from tests.unit.formats import kernel_parts as parts
 from tests.unit.relations import solids
 
@@ -136,3 +136,26 @@ def test_refused_files_are_named_as_they_were_sent(client: Client, folder: Path)
     wrong = search_file(client, "a.stl", tetrahedron(), options='{"colour": 1}')
     assert "allowed: " in wrong.json()["message"]
     assert left_on_disk(folder) == before
+
+
+def test_uploads_are_ranked_by_shape_with_no_setting(tmp_path: Path, files: dict[str, bytes]) -> None:
+    """A solid gets ``shape`` beside the configured version; what has no surface is stored without it."""
+    settings = settings_for(tmp_path, plugins_disable=("iges",), feature_versions_extra=None)
+    with TestClient(create_app(settings)) as client:
+        client.headers["X-API-Key"] = KEY
+        for name in ("turned", "mirror"):
+            upload(client, f"{name}.step", files[name], id=name)
+        upload(client, "line.dxf", LINE, id="line")
+        has = {name: client.get(f"/api/v1/parts/{name}").json()["vectors"] for name in ("turned", "line")}
+        assert set(has["turned"]) == {"v3", "shape"}
+        assert "v3" in has["line"]
+        assert search_file(client, "base.step", files["base"]).json()["ranked_by"] == "shape"
+        body = {"id": "turned", "feature_version": "combined"}
+        assert client.post("/api/v1/vectors/search", json=body).json()["ranked_by"] == "shape"
+        drawn = search_file(client, "again.dxf", LINE).json()["hits"][0]
+        assert (drawn["id"], drawn["relation"]["kind"]) == ("line", "identical")
+        plain = client.post("/api/v1/vectors/search", json={"id": "turned"}).json()
+        assert plain["feature_version"] == "v3"
+
+
+LINE = b"0\nSECTION\n2\nENTITIES\n0\nLINE\n8\n0\n10\n0.0\n20\n0.0\n11\n9.0\n21\n5.0\n0\nENDSEC\n0\nEOF\n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import quote
@@ -16,6 +17,7 @@ from cadml_hostapp.app import create_app
 from tests.integration.http.server import ADMIN_HEADERS, HEADERS, settings_for
 
 Client = TestClient[Litestar]
+FILLED = {"part_id": "nobody", "a": "nobody", "b": "no-one", "run": "7", "group": "0123456789ab"}
 Operation = tuple[str, str, dict[str, Any]]
 
 
@@ -24,7 +26,7 @@ def operations(client: Client) -> list[Operation]:
     """Every documented operation: method, path with its parameters filled in, and its description."""
     document = client.get("/docs/openapi.json").json()
     return [
-        (method.upper(), path.replace("{part_id}", "nobody"), operation)
+        (method.upper(), re.sub(r"{(\w+)}", lambda found: FILLED[found[1]], path), operation)
         for path, item in document["paths"].items()
         for method, operation in item.items()
     ]

@@ -44,7 +44,8 @@ def test_health_shows_the_sandbox_and_the_model(tmp_path: Path) -> None:
             time.sleep(0.1)
     assert health["model"] == {"process": "none", "version": None, "failures": 0, "quarantined": 0}
     shown = in_process("doctor", "--json", environ={}).stdout
-    names = {"files", "writing", "parent", "network", "processes", "signals", "system_calls", "privileges"}
+    names = {"files", "writing", "attributes", "parent", "network"}
+    names |= {"processes", "signals", "system_calls", "privileges"}
     assert {layer["name"] for layer in health["sandbox"]} == names
     assert all(f'"{name}"' in shown for name in names)
     assert HEADERS["X-API-Key"] not in str(health)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from cadml_plugins.formats.kernel import (
     _document,
     _doubts,
     _exchange,
+    _geometry,
     _integrals,
     _quadrature,
     _recognition,
@@ -176,7 +178,7 @@ def test_an_invalid_solid_whose_facets_disagree_is_doubted(monkeypatch: pytest.M
     """The reason gives both volumes."""
     estimate = _cross_check.Estimate(5000.0, 10.0)
     monkeypatch.setattr(_topology, "is_valid", lambda shape: False)
-    monkeypatch.setattr(_cross_check, "volume_of_facets", lambda shape: estimate)
+    monkeypatch.setattr(_cross_check, "volume_of_facets", lambda shape, budget: estimate)
     census = measured(parts.box())
     assert not mass_of(census).reliable
     assert any("6000 mm³, is not that of its facets, 5000" in doubt for doubt in census.doubts)
@@ -185,11 +187,30 @@ def test_an_invalid_solid_whose_facets_disagree_is_doubted(monkeypatch: pytest.M
 @pytest.mark.parametrize("part", [parts.box(), parts.drilled_cylinder(), parts.torus(), parts.sphere()])
 def test_the_check_by_facets_bounds_its_error(part: parts.Shape) -> None:
     """The exact volume lies within the error that the facets claim, and one that is 5 % off does not."""
-    estimate = _cross_check.volume_of_facets(part)
+    estimate = _cross_check.volume_of_facets(part, _cross_check.Budget())
     volume = mass_of(measured(part)).volume
-    assert estimate is not None
+    assert isinstance(estimate, _cross_check.Estimate)
     assert estimate.agrees(volume)
     assert not estimate.agrees(volume * 1.05)
+
+
+@pytest.mark.parametrize("seconds", [0.0, 1e-9])
+def test_a_check_that_takes_too_long_is_not_made(seconds: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An invalid solid that there is no time to check is doubted, and the reason is said."""
+    monkeypatch.setattr(_topology, "is_valid", lambda shape: False)
+    monkeypatch.setattr(_cross_check.Budget, "__init__", lambda self: setattr(self, "left", seconds))
+    census = measured(parts.torus())
+    assert not mass_of(census).reliable
+    assert any("was not checked: its facets take too long" in doubt for doubt in census.doubts)
+
+
+@pytest.mark.parametrize("bound", [math.nan, math.inf, 1e30])
+def test_faces_of_no_sensible_size_get_no_facets(bound: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The kernel may never end on the faces of a damaged file."""
+    monkeypatch.setattr(_geometry, "quick_bounds", lambda shape: (0.0, 0.0, 0.0, 1.0, 1.0, bound))
+    monkeypatch.delattr(_cross_check, "_Mesher")
+    answer = _cross_check.volume_of_facets(parts.box(), _cross_check.Budget())
+    assert answer == "its faces have no sensible size"
 
 
 def test_a_root_keeps_its_place(tmp_path: Path) -> None:
@@ -331,6 +352,28 @@ def test_a_face_beyond_the_budget_is_doubted() -> None:
     integrals = _integrals.FaceIntegrals((0.0, 0.0, 0.0), _quadrature.Budget(points=100))
     integrals.add(helical_strip(40), "cylinder")
     assert integrals.inexact == 1
+
+
+def test_free_form_faces_beyond_the_time_are_doubted() -> None:
+    """After the kernel's time, the rest is integrated by fixed order, and that is said."""
+    shape = parts.as_nurbs(parts.sphere())
+    (face, *_) = _topology.distinct(shape, _topology.FACE)
+    areas = []
+    for seconds, inexact in ((_quadrature.MOST_SECONDS, 0), (0.0, 1)):
+        integrals = _integrals.FaceIntegrals((0.0, 0.0, 0.0), _quadrature.Budget(seconds=seconds))
+        areas.append(integrals.add(face, _geometry.surface_kind(face)))
+        assert integrals.inexact == inexact
+    assert areas[0] == pytest.approx(areas[1], rel=1e-2)
+
+
+@pytest.mark.parametrize("bound", [math.nan, math.inf])
+def test_a_face_without_bounds_is_doubted(bound: float) -> None:
+    """A damaged face whose parameters are no numbers is neither integrated nor believed."""
+    geometry = SimpleNamespace(Bounds=lambda: (0.0, bound, 0.0, 1.0))
+    face = helical_strip(1)
+    assert _quadrature.winds(face, geometry, "cylinder")
+    found = _quadrature.integrate(face, geometry, None, "cylinder", (0.0, 0.0, 0.0), _quadrature.Budget())
+    assert found is None
 
 
 @pytest.mark.parametrize(

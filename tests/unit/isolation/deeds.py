@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import ctypes
+import fcntl
+import mmap
 import os
 import resource
 import signal
 import socket
+import stat
 import subprocess
 import sys
 import threading
@@ -74,6 +77,85 @@ def unix_socket(path: str) -> str:
     return "connected"
 
 
+def datagram(path: str) -> str:
+    """Send to a socket in the file system from one that needs no permission to be made."""
+    own, _ = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    own.sendto(b"sent", path)
+    return "sent"
+
+
+def send_from_own(path: str) -> str:
+    """Send to a socket in the file system from whatever socket the process holds."""
+    for descriptor in range(3, 64):
+        made = ctypes.create_string_buffer(b"\x01\x00" + path.encode() + b"\0")
+        if _libc.sendto(descriptor, b"sent", 4, 0, made, len(made)) != -1:
+            return "sent"
+    return _call(-1)
+
+
+def change_unopened(path: str) -> str:
+    """Change mode, times and attributes of a file without opening it."""
+    changes: tuple[Callable[[], object], ...] = (
+        lambda: Path(path).chmod(0o777),
+        lambda: os.utime(path, (1, 1)),
+        lambda: os.chown(path, 1, 1),
+        lambda: os.setxattr(path, "user.x", b"1"),
+        lambda: os.removexattr(path, "user.x"),
+    )
+    for change in changes:
+        try:
+            change()
+        except PermissionError:
+            continue
+        return "changed"
+    raise PermissionError
+
+
+def watch(path: str) -> str:
+    """Be told the names of the files that are made in a folder."""
+    return _call(_libc.inotify_add_watch(_libc.inotify_init1(0), path.encode(), 0xFFF))
+
+
+def signal_by_file(pid: str) -> str:
+    """Have a pipe send SIGKILL to a process when there is something to read."""
+    reader, writer = os.pipe()
+    fcntl.fcntl(reader, fcntl.F_SETOWN, int(pid))
+    fcntl.fcntl(reader, 10, signal.SIGKILL)
+    fcntl.fcntl(reader, fcntl.F_SETFL, os.O_ASYNC | os.O_NONBLOCK)
+    os.write(writer, b"x")
+    return "signalled"
+
+
+def hoard_shared(_: str) -> str:
+    """Take memory that is shared with nobody, and so counted for nobody."""
+    return str(len(mmap.mmap(-1, 2 * 1024**3)))
+
+
+def hoard_file(_: str) -> str:
+    """Take memory as a file without a name."""
+    os.ftruncate(os.memfd_create("hoard"), 2 * 1024**3)
+    return "taken"
+
+
+def threads(count: str) -> str:
+    """Start threads that wait for ever."""
+    threading.stack_size(32768)
+    for _number in range(int(count)):
+        threading.Thread(target=threading.Event().wait, daemon=True).start()
+    return "started"
+
+
+def sockets(_: str) -> str:
+    """Tell how many sockets there are."""
+    found = 0
+    for descriptor in range(3, 64):
+        try:
+            found += stat.S_ISSOCK(os.fstat(descriptor).st_mode)
+        except OSError:
+            continue
+    return str(found)
+
+
 def fork_bomb(_: str) -> str:
     """Start processes that start processes."""
     for _number in range(3):
@@ -85,6 +167,27 @@ def fork_bomb(_: str) -> str:
 def program(_: str) -> str:
     """Run a program."""
     return str(subprocess.run([sys.executable, "-c", "0"], check=True).returncode)
+
+
+def ask_system(command: str) -> str:
+    """Run a command as C programs do."""
+    if os.system(command) != 0:
+        raise PermissionError
+    return "ran"
+
+
+def unpickle(path: str) -> str:
+    """Load another file through joblib."""
+    import joblib
+
+    return str(joblib.load(path))
+
+
+def map_file(path: str) -> str:
+    """Make an array that is a file."""
+    import numpy as np
+
+    return str(np.memmap(path, mode="w+", shape=3))
 
 
 def replace_itself(_: str) -> str:

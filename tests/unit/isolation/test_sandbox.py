@@ -15,6 +15,7 @@ import msgspec
 import pytest
 
 from cadml_core.isolation import inspection
+from cadml_core.isolation.ends import WorkerDied
 from cadml_core.isolation.limits import MIB, Limits
 from cadml_core.isolation.processes import ForkServerProcess, WorkerSpec
 from cadml_core.isolation.sandbox import landlock, seccomp
@@ -109,6 +110,16 @@ def test_it_writes_nothing_outside(do: Do, asked: Path, outside: Path) -> None:
 
 
 @needs_seccomp
+def test_it_changes_nothing_about_a_file_without_opening_it(do: Do, outside: Path) -> None:
+    """Landlock knows nothing of modes, times, owners and attributes; nor of watching a folder."""
+    before = outside.stat()
+    assert do("change_unopened", outside) == (False, "PermissionError")
+    after = outside.stat()
+    assert (after.st_mode, after.st_mtime, after.st_uid) == (before.st_mode, before.st_mtime, before.st_uid)
+    assert do("watch", outside.parent) == (False, "PermissionError")
+
+
+@needs_seccomp
 def test_it_has_no_network(do: Do, tmp_path: Path) -> None:
     """Neither TCP nor a socket in the file system, with a listener that would answer."""
     with socket.create_server(("127.0.0.1", 0)) as listener, socket.socket(socket.AF_UNIX) as other:
@@ -116,6 +127,18 @@ def test_it_has_no_network(do: Do, tmp_path: Path) -> None:
         other.listen()
         assert do("connect", f"127.0.0.1:{listener.getsockname()[1]}") == (False, "PermissionError")
         assert do("unix_socket", tmp_path / "s") == (False, "PermissionError")
+
+
+@needs_seccomp
+@pytest.mark.parametrize("deed", ["datagram", "send_from_own"])
+def test_it_sends_nothing_to_a_socket_without_connecting(do: Do, tmp_path: Path, deed: str) -> None:
+    """The log of the system, for one, takes what is sent to a name."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as other:
+        other.bind(str(tmp_path / "d"))
+        other.setblocking(False)
+        assert do(deed, tmp_path / "d") == (False, "PermissionError")
+        with pytest.raises(BlockingIOError):
+            other.recv(9)
 
 
 @needs_seccomp
@@ -128,7 +151,7 @@ def test_it_starts_no_process(do: Do, deed: str) -> None:
 
 
 @needs_seccomp
-@pytest.mark.parametrize("deed", ["attach", "read_memory", "kill", "renice", "limit_other"])
+@pytest.mark.parametrize("deed", ["attach", "read_memory", "kill", "signal_by_file", "renice", "limit_other"])
 def test_it_does_not_reach_other_processes(do: Do, victim: int, deed: str) -> None:
     """Of the same user neither memory, nor signals, nor limits."""
     assert do(deed, victim) == (False, "PermissionError")
@@ -164,6 +187,26 @@ def test_its_memory_limit_is_hard(do: Do) -> None:
     """It can neither lift the limit nor, by raising it as far as it goes, take 2 GiB of 512 MiB."""
     assert do("raise_limit", "")[0] is False
     assert do("hoard", "") == (False, "MemoryError")
+
+
+@needs_seccomp
+@pytest.mark.parametrize("deed", ["hoard_shared", "hoard_file"])
+def test_it_has_no_memory_that_is_not_counted(do: Do, deed: str) -> None:
+    """Shared memory is not private, and memory behind a descriptor belongs to no process."""
+    assert do(deed, "") == (False, "PermissionError")
+
+
+@needs_linux
+def test_it_ends_where_it_starts_threads_without_end(do: Do) -> None:
+    """Some are a library's; with thousands the machine would have none left for others."""
+    assert do("threads", "200") == (True, "started")
+    with pytest.raises(WorkerDied):
+        do("threads", "20000")
+
+
+def test_it_holds_only_its_own_connection(do: Do) -> None:
+    """Neither another worker's, nor what the fork server is woken by, nor what it is told by."""
+    assert do("sockets", "") == (True, "1")
 
 
 def test_the_inspection_finds_what_the_kernel_enforces() -> None:
@@ -213,7 +256,11 @@ def test_a_process_is_confined_by_the_layers_that_there_are() -> None:
     ("layer", "lost", "reason"),
     [
         ("landlock", {"files", "writing"}, "this kernel was built without Landlock"),
-        ("seccomp", {"network", "processes", "system_calls"}, "this kernel was built without seccomp"),
+        (
+            "seccomp",
+            {"attributes", "network", "processes", "system_calls"},
+            "this kernel was built without seccomp",
+        ),
     ],
 )
 def test_a_kernel_without_a_layer_is_served_and_told_of(layer: str, lost: set[str], reason: str) -> None:

@@ -92,7 +92,7 @@ def test_an_unknown_feature_version_is_refused_before_reading(tmp_path: Path) ->
 )
 def test_a_broken_feature_version_is_blamed_not_the_file(tmp_path: Path, version: str, fault: str) -> None:
     """It is an internal error that names the version and what it did."""
-    with pytest.raises(CadmlError, match=f"feature version {version} {fault}") as caught:
+    with pytest.raises(CadmlError, match=rf"feature version {version} \(\w+\): extract {fault}") as caught:
         read(sample(tmp_path, "good"), version)
     assert (caught.value.code, caught.value.stage) == ("INTERNAL_ERROR", "features")
 

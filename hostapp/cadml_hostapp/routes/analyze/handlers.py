@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any, Literal, NamedTuple
@@ -16,7 +16,9 @@ from cadml_core import metrics
 from cadml_core.analysis import Facts, Stopwatch
 from cadml_core.contracts.formats import LENGTH_UNITS, UnitName
 from cadml_core.errors import CadmlError, InvalidInput
+from cadml_core.intake.intake import SourceFile
 from cadml_core.intake.remembered import Known
+from cadml_core.intake.versions import allows_less
 from cadml_hostapp.http import errors as http_errors
 from cadml_hostapp.http.uploads import Form, FormReader, UploadedFile
 from cadml_hostapp.routes.analyze.schemas import (
@@ -173,25 +175,42 @@ async def _known(services: Services, file: UploadedFile, said: _Said, stopwatch:
         raise file.error
     analyzer = services.runtime.analyzer
     source = file.source(said.unit)
+    if said.options.retry and not _surely_new(services, source):
+        await asyncio.get_running_loop().run_in_executor(services.writers, analyzer.retry, source)
+    *most, least = analyzer.attempts()
+    for versions in most:
+        try:
+            return await _known_with(services, source, versions, stopwatch)
+        except CadmlError as error:
+            if not allows_less(error):
+                raise
+    return await _known_with(services, source, least, stopwatch)
+
+
+async def _known_with(
+    services: Services, source: SourceFile, versions: Sequence[str], stopwatch: Stopwatch
+) -> Known:
+    analyzer = services.runtime.analyzer
     in_thread = partial(asyncio.get_running_loop().run_in_executor, services.writers)
-    # The query takes less time than going to a thread, unless it has to cross a network.
-    new = services.runtime.catalog.local and analyzer.surely_new(source)
     known = None
-    if not new:
-        if said.options.retry:
-            await in_thread(analyzer.retry, source)
-        known = await in_thread(analyzer.recognise, source)
+    if not _surely_new(services, source):
+        known = await in_thread(analyzer.recognise, source, versions)
     stopwatch.lap("recognise")
     if known is None:
         try:
-            reading = await asyncio.wrap_future(analyzer.read(source))
+            reading = await asyncio.wrap_future(analyzer.read(source, versions))
         except CadmlError as error:
-            await in_thread(analyzer.refused, source, error)
+            await in_thread(analyzer.refused, source, versions, error)
             raise
         stopwatch.lap("read_and_extract")
         stopwatch.note("extract", sum(reading.extract_seconds.values()))
         known = analyzer.known(reading)
     return known
+
+
+def _surely_new(services: Services, source: SourceFile) -> bool:
+    """The query takes less time than going to a thread, unless it has to cross a network."""
+    return services.runtime.catalog.local and services.runtime.analyzer.surely_new(source)
 
 
 async def _item(services: Services, file: UploadedFile, said: _Said) -> BatchItem:

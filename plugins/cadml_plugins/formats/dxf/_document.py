@@ -35,6 +35,7 @@ from cadml_plugins.formats.dxf._mesh import triangle_mesh
 from cadml_plugins.formats.dxf._signature import BINARY_SENTINEL, refuse_foreign
 from cadml_plugins.formats.dxf._stream import NotStreamable, Source, StreamedModel
 from cadml_plugins.formats.dxf._units import UNITS
+from cadml_plugins.formats.dxf._view import DrawingView
 
 STREAM_BYTES = 4 * 1024**2
 """From this size on a file is streamed; below, it is opened whole and audited."""
@@ -97,6 +98,7 @@ def read_in_memory(loaded: Loaded, limits: ReadLimits) -> CadDocument:
         properties={"repaired": loaded.recovered},
         stated=limits.unit,
         mesh=limits.mesh,
+        view=limits.view,
     )
 
 
@@ -141,6 +143,7 @@ def summarise(
     properties: dict[str, str | int | float | bool],
     stated: LengthUnit | None,
     mesh: MeshRequest | None = None,
+    view: bool = False,
 ) -> CadDocument:
     """Return the document.
 
@@ -153,6 +156,7 @@ def summarise(
         properties: Properties so far.
         stated: What the sender says of the unit; counts where the drawing states none.
         mesh: The mesh that is wanted; the ezdxf document must have its entities.
+        view: Whether the document will be drawn; the same holds.
     """
     unit = UNITS.get(loaded.insunits) or stated
     millimetres = unit.millimetres if unit else 1.0
@@ -182,6 +186,11 @@ def summarise(
         warnings=(*warnings, *(page.readable(finding) for finding in findings)),
         mesh=triangle_mesh(loaded.document, millimetres, mesh.max_triangles)
         if mesh and census.measures["facets"]
+        else None,
+        view=DrawingView(
+            loaded.document, millimetres, max(box.extents) / millimetres, census.measures["facets"]
+        )
+        if view and box
         else None,
     )
 

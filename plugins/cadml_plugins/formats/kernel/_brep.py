@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -33,6 +34,9 @@ from cadml_plugins.formats.kernel._recognition import Namer
 VALIDITY_FACES = 2_000
 """The kernel's validity check runs on files of at most so many distinct faces; it adds a fifth to the time of
 reading an ordinary part."""
+
+PLAIN = ("line", "circle", "ellipse")
+"""Curves that the kernel integrates exactly along the edges of planes."""
 
 
 @dataclass(slots=True)
@@ -122,20 +126,19 @@ def measure(shape: Shape, limits: ReadLimits, namer: Namer, doubts: Sequence[str
     sheets: list[Mass] = []
     parts = find_parts(shape, limits)
     check_validity = sum(part.faces for part in parts) <= VALIDITY_FACES
-    budget = Budget()
+    budget, checks = Budget(), _cross_check.Budget()
     bodies = []
     boundaries: list[tuple[_boundary.Columns | None, int]] = []
     for part in parts:
         counts, found = Census(solids=int(part.solid)), Found()
-        mass = _measure_part(part, namer, budget, counts, found)
+        bounds = _bounds(part.shapes)
+        mass = _measure_part(part, bounds, namer, budget, counts, found)
         if mass is not None:
             # The formal volumes of sheets are used only where there is no solid.
             (solids if part.solid else sheets).extend(mass.placed(place) for place in part.placements)
         if mass is not None and check_validity:
-            _check_validity(part, mass, counts)
-        bodies.append(
-            Body(found, part.placements, part.solid, mass, _middle(_bounds(part.shapes)), not counts.doubts)
-        )
+            _check_validity(part, mass, counts, checks)
+        bodies.append(Body(found, part.placements, part.solid, mass, _middle(bounds), not counts.doubts))
         census.add(counts, len(part.placements))
         if limits.mesh is not None and counts.faces:
             boundaries.append((_boundary.collect(counts.measured, namer), len(part.placements)))
@@ -164,21 +167,29 @@ def _add_masses(solids: Sequence[Mass], sheets: Sequence[Mass], census: Census) 
     return msgspec.structs.replace(mass, reliable=not census.doubts)
 
 
-def _measure_part(part: Part, namer: Namer, budget: Budget, counts: Census, found: Found) -> Mass | None:
+def _measure_part(
+    part: Part,
+    bounds: _geometry.Bounds | None,
+    namer: Namer,
+    budget: Budget,
+    counts: Census,
+    found: Found,
+) -> Mass | None:
     """Count and measure one part at the origin."""
     faces = [face for face in _distinct(part.shapes, _topology.FACE) if counts.is_exact(face)]
     shells = _distinct(part.shapes, _topology.SHELL)
-    counts.shells = len(shells)
+    counts.shells, plain_edges = len(shells), True
     for edge in _distinct(part.shapes, _topology.EDGE):
         if (kind := _geometry.curve_kind(edge)) is not None:
             name = namer.curve(edge, kind)
             counts.edges[name] += 1
             found.edges.append((edge, name))
+            plain_edges &= kind in PLAIN
     if not faces:
         counts.points = 0 if counts.edges else len(_distinct(part.shapes, _topology.VERTEX))
         return None
-    bounds = _bounds(part.shapes)
-    mass = _volume(part, faces, shells, _middle(bounds), counts, namer, budget, found)
+    new_integrals = partial(FaceIntegrals, _middle(bounds), budget, plain_edges=plain_edges)
+    mass = _volume(part, faces, shells, new_integrals, counts, namer, found)
     if part.solid:
         counts.doubts += _doubts.of_body(mass, sum(counts.areas.values()), bounds)
         if open_shells := sum(not _topology.is_closed(shell) for shell in shells):
@@ -195,10 +206,9 @@ def _volume(
     part: Part,
     faces: Sequence[Shape],
     shells: Sequence[Shape],
-    middle: tuple[float, float, float],
+    new_integrals: Callable[[], FaceIntegrals],
     counts: Census,
     namer: Namer,
-    budget: Budget,
     found: Found,
 ) -> Mass:
     """Count and integrate the faces; those of a solid with several shells shell by shell."""
@@ -206,12 +216,12 @@ def _volume(
     groups = [_exact_faces(shell) for shell in shells] if several else [faces]
     masses, failed, inexact = [], 0, 0
     for group in groups:
-        integrals = FaceIntegrals(middle, budget)
+        integrals = new_integrals()
         failed += sum(not counts.take(face, integrals, namer, found) for face in group)
         inexact += integrals.inexact
         masses.append(Mass(*integrals.volume()))
     if inexact:
-        counts.doubts.append(f"{inexact} faces are too long or winding to be integrated exactly")
+        counts.doubts.append(f"{inexact} faces are too long, winding or many to be integrated exactly")
     if failed:
         counts.doubts.append(f"{failed} of {len(faces)} faces could not be measured")
     return _nested(shells, masses, counts.doubts) if several else masses[0]
@@ -257,7 +267,7 @@ def _middle(bounds: _geometry.Bounds | None) -> tuple[float, float, float]:
     return (x, y, z)
 
 
-def _check_validity(part: Part, mass: Mass, counts: Census) -> None:
+def _check_validity(part: Part, mass: Mass, counts: Census, budget: _cross_check.Budget) -> None:
     """Let the kernel check whether topology and geometry agree; where not, check the volume otherwise."""
     if all(map(_valid, part.shapes)):
         return
@@ -265,9 +275,9 @@ def _check_validity(part: Part, mass: Mass, counts: Census) -> None:
     counts.warnings.append(f"{name} is not valid: its topology and geometry disagree")
     if not part.solid:
         return
-    estimate = _cross_check.volume_of_facets(part.shapes[0])
-    if estimate is None:
-        counts.doubts.append("a solid is not valid, and its volume could not be checked")
+    estimate = _cross_check.volume_of_facets(part.shapes[0], budget)
+    if isinstance(estimate, str):
+        counts.doubts.append(f"a solid is not valid, and its volume was not checked: {estimate}")
     elif not estimate.agrees(mass.volume):
         counts.doubts.append(
             f"a solid is not valid, and its volume, {abs(mass.volume):.6g} mm³, is not that of its facets,"

@@ -11,6 +11,7 @@ from cadml_plugins.formats.kernel import _brep, _faceted, _recognition, _sewing,
 from cadml_plugins.formats.kernel._assembly import find_parts
 from cadml_plugins.formats.kernel._exchange import Transfer
 from cadml_plugins.formats.kernel._occt import Failure, Shape, reason
+from cadml_plugins.formats.kernel._view import ShapeView
 
 MOST_NAMES = 5
 """So many roots that could not be built are named; the others are counted."""
@@ -118,7 +119,9 @@ def _describe(shape: Shape, limits: ReadLimits, faces_expected: int, notes: list
         fields = _faceted.describe(shape, limits)
     else:
         fields = _exact_fields(census, notes)
-    return fields | {"mesh": _tessellation.tessellate(shape, limits, census.box, notes)}
+    mesh = _tessellation.tessellate(shape, limits, census.box, notes)
+    view = ShapeView(shape, limits, census.box, mesh) if limits.view else None
+    return fields | {"mesh": mesh, "view": view}
 
 
 def _exact_fields(census: _brep.Census, notes: list[str]) -> dict[str, Any]:

@@ -104,6 +104,21 @@ def edge_points(edge: Shape) -> list[tuple[float, float, float]]:
     return found if np.isfinite(found).all() else []
 
 
+def sampled(edge: Shape, most: int) -> NDArray[np.float64]:
+    """Return points (n, 3) along an edge: two of a line, ``most`` of a curve; none where it has no curve."""
+    edge = _as_edge(edge)
+    if _is_degenerated(edge):
+        return np.empty((0, 3))
+    try:
+        curve = _Curve(edge)
+        count = 2 if _CURVES[curve.GetType()] == "line" else most
+        steps = np.linspace(curve.FirstParameter(), curve.LastParameter(), count).tolist()
+        points = np.array([xyz(curve.Value(parameter)) for parameter in steps]).reshape(-1, 3)
+    except Failure:
+        return np.empty((0, 3))
+    return points if np.isfinite(points).all() else np.empty((0, 3))
+
+
 def quick_bounds(shape: Shape) -> Bounds | None:
     """Return an axis-aligned box that holds the shape; None where it has no points.
 

@@ -78,7 +78,7 @@ def identity(bodies: Sequence[Body], *, reliable: bool) -> tuple[Invariants | No
             body.describe()
     listed = _feature_list(bodies, whole.centroid) if few else None
     rows = [_row(body, mass) for body, mass in solids] if len(solids) <= MOST_BODIES else []
-    described = _whole(bodies, whole, reliable=reliable)
+    described = _whole(bodies, whole, rows, reliable=reliable)
     if not all(np.isfinite([row.area, row.volume, *row.moments]).all() for row in (described, *rows)):
         return None, None
     return Invariants(described, tuple(rows)), listed
@@ -107,13 +107,20 @@ def _invariants(
     )
 
 
-def _whole(bodies: Sequence[Body], mass: Mass, *, reliable: bool) -> BodyInvariants:
+def _whole(
+    bodies: Sequence[Body], mass: Mass, solids: Sequence[BodyInvariants], *, reliable: bool
+) -> BodyInvariants:
+    """Describe all bodies together; ``solids`` are the rows of those that enclose something."""
     rows = [
         _invariants(body.found, None, mass, body.features, body.reliable, len(body.placements))
         for body in bodies
     ]
     spread = _covariance(mass)
-    numbers, error = _handedness(_placed_nodes(bodies), mass, spread)
+    if len(solids) == 1 and solids[0].count == sum(body.solid for body in bodies) == 1:
+        # No motion changes them.
+        numbers, error = solids[0].chirality, solids[0].chirality_error
+    else:
+        numbers, error = _handedness(_placed_nodes(bodies), mass, spread)
     return BodyInvariants(
         volume=mass.volume,
         area=sum(row.area * row.count for row in rows),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import numpy as np
@@ -45,7 +46,11 @@ class FaceIntegrals:
     cones.
     """
 
-    def __init__(self, reference: tuple[float, float, float], budget: _quadrature.Budget) -> None:
+    def __init__(
+        self, reference: tuple[float, float, float], budget: _quadrature.Budget, *, plain_edges: bool = False
+    ) -> None:
+        """Begin with no face; ``plain_edges`` tells that all edges are lines and conics."""
+        self._plain_edges = plain_edges
         self._apex, self._budget = reference, budget
         self._reference = _Point(*reference)
         self._volume = _Props(self._reference)
@@ -67,11 +72,29 @@ class FaceIntegrals:
             area = self._add_long(face, geometry, domain, kind)
             if area is not None:
                 return area
+        if kind not in _AREA_ERROR:
+            return self._add_free_form(face, geometry, domain, kind)
         return self._add(face, geometry, domain, kind)
+
+    def _add_free_form(self, face: Shape, geometry: Any, domain: Any, kind: str) -> float:
+        """Add the kernel's adaptive integrals, or those of fixed order when its time is spent."""
+        if self._budget.seconds <= 0.0:
+            self.inexact += 1
+            domain.Init()
+            self.last = _AreaIntegral(geometry, domain, self._reference)
+            domain.Init()
+            self._volume.Add(_VolumeIntegral(geometry, domain, self._reference))
+            return float(self.last.Mass())
+        start = time.process_time()
+        try:
+            return self._add(face, geometry, domain, kind)
+        finally:
+            self._budget.seconds -= time.process_time() - start
 
     def _add(self, face: Shape, geometry: Any, domain: Any, kind: str) -> float:
         """Add the kernel's integrals; check them where it may take too few points."""
-        long_edge = _quadrature.has_long_edge(geometry, domain)
+        short = kind == "plane" and self._plain_edges
+        long_edge = not short and _quadrature.has_long_edge(geometry, domain)
         domain.Init()  # an iterator over the edges, which each integral exhausts
         self.last = _AreaIntegral(geometry, domain, self._reference, *_AREA_ERROR.get(kind, _FINE))
         area = float(self.last.Mass())

@@ -88,13 +88,13 @@ def _evaluated(face: Shape, kind: str) -> Nodes:
     surface = _Surface(face, False)
     u, v, weights = _parameters(face, ACROSS.get(kind, _OTHERWISE))
     place, along, across = _Point(), _Vector(), _Vector()
-    rows = np.empty((len(u), 9))
-    for row, first, second in zip(rows, u.tolist(), v.tolist(), strict=True):
+    numbers: list[float] = []
+    for first, second in zip(u.tolist(), v.tolist(), strict=True):
         surface.D1(first, second, place, along, across)
-        row[:3] = place.X(), place.Y(), place.Z()
-        row[3:6] = along.X(), along.Y(), along.Z()
-        row[6:] = across.X(), across.Y(), across.Z()
-    vectors = np.cross(rows[:, 3:6], rows[:, 6:])
+        numbers += (*place.Coord(), *along.Coord(), *across.Coord())
+    rows = np.array(numbers, np.float64).reshape(-1, 9)
+    x, y, z, p, q, r = rows[:, 3:].T
+    vectors = np.column_stack([y * r - z * q, z * p - x * r, x * q - y * p])
     return _nodes(rows[:, :3], -vectors if _topology.is_reversed(face) else vectors, weights)
 
 
@@ -193,10 +193,11 @@ def _along(curve: Any, parameters: Array) -> tuple[Array, Array, Array]:
             np.full_like(parameters, run),
         )
     place, derivative = _Point2d(), _Vector2d()
-    rows = np.empty((len(parameters), 3))
-    for row, parameter in zip(rows, parameters.tolist(), strict=True):
+    numbers: list[float] = []
+    for parameter in parameters.tolist():
         curve.D1(parameter, place, derivative)
-        row[:] = place.X(), place.Y(), derivative.X()
+        numbers += (*place.Coord(), derivative.X())
+    rows = np.array(numbers, np.float64).reshape(-1, 3)
     return rows[:, 0], rows[:, 1], rows[:, 2]
 
 

@@ -28,11 +28,18 @@ TOLERANCE = 1e-5
 distance of the face's own size."""
 MOST_POINTS = 300_000
 """So many points of the surfaces of a file are evaluated, at some 3 µs each."""
+MOST_TURNS = 100_000
+"""No face winds around an axis more often, unless its file is damaged."""
+MOST_SECONDS = 3.0
+"""CPU time that the kernel's adaptive integrals over the free-form faces of a file may take."""
 
 _COARSE, _FINE = 3, 5
 """Points along an interval of an edge; the difference of the two rules gives the error."""
 _ACROSS = {"plane": 3, "cylinder": 3, "cone": 3, "extrusion": 3, "sphere": 12, "torus": 16}
 """Points across the face; three are exact where the surface is linear in its second parameter."""
+_ROUND = ("cylinder", "cone", "sphere", "torus", "revolution")
+_TURN = 2.0 * math.pi * (1.0 + 1e-6)
+"""The longest range of the angle of a round face that winds around its axis once."""
 _ACROSS_SPAN = 8
 """Points across each span of other surfaces."""
 _Surface = kernel_class("BRepAdaptor_Surface")
@@ -54,20 +61,26 @@ class Integrals(NamedTuple):
 
 
 class Budget:
-    """How many points may still be evaluated for a file."""
+    """How many points may still be evaluated for a file, and how long the kernel may still integrate."""
 
-    def __init__(self, points: int = MOST_POINTS) -> None:
+    def __init__(self, points: int = MOST_POINTS, seconds: float = MOST_SECONDS) -> None:
         self.left = points
+        self.seconds = seconds
 
 
 def winds(face: Any, geometry: Any, kind: str) -> bool:
-    """Tell whether a face winds around an axis more than once, or is swept along a long curve."""
+    """Tell whether a face winds around an axis more than once, or is swept along a long curve.
+
+    True as well where its bounds are no numbers, so that nobody believes the kernel's integrals.
+    """
     if kind == "plane":
         return False
     first, last, _, _ = geometry.Bounds()
+    if kind in _ROUND:
+        return not last - first <= _TURN
     period, knots = _first_parameter(face, kind)
     swept = kind == "extrusion" and len(knots) * SPAN_ORDER > MOST_ORDER
-    return bool(swept or last - first > period * (1.0 + 1e-6))
+    return bool(swept or not last - first <= period * (1.0 + 1e-6))
 
 
 def has_long_edge(geometry: Any, domain: Any) -> bool:
@@ -82,7 +95,7 @@ def close(volume: float, other: float, area: float) -> bool:
 
 def _first_parameter(face: Any, kind: str) -> tuple[float, Array]:
     """Return the period of a surface in u, and the values of u between which it is smooth and short."""
-    if kind in ("cylinder", "cone", "sphere", "torus", "revolution"):
+    if kind in _ROUND:
         return 2.0 * math.pi, np.arange(4) * math.pi / 2.0
     knots: Array = np.empty(0)
     surface = _Surface(face, False)
@@ -113,6 +126,9 @@ def integrate(
     Returns:
         The integrals, None where their error is above ``TOLERANCE`` when the budget is spent.
     """
+    bounds = geometry.Bounds()
+    if not all(map(math.isfinite, bounds)):
+        return None
     work = _Face(face, geometry, domain, kind, reference, budget)
     parts, converged = 1, False
     while not converged:
@@ -178,7 +194,7 @@ class _Face:
         """Return the values of u and of v within the face between which its surface is smooth and short."""
         u0, u1, v0, v1 = self._geometry.Bounds()
         period, knots = _first_parameter(face, kind) if kind != "plane" else (math.inf, np.empty(0))
-        if math.isfinite(period):
+        if math.isfinite(period) and u1 - u0 < MOST_TURNS * period:
             turns = np.arange(math.floor(u0 / period) - 1, math.ceil(u1 / period) + 1)
             knots = (knots + period * turns[:, None]).ravel()
         knots = np.unique(knots[(knots > u0) & (knots < u1)])
@@ -207,7 +223,7 @@ class _Face:
         """Return u, v and their derivatives at a parameter of the loaded edge."""
         place, slope = _Point2d(), _Vector2d()
         self._geometry.D12d(parameter, place, slope)
-        return place.X(), place.Y(), slope.X(), slope.Y()
+        return (*place.Coord(), *slope.Coord())
 
     def _along(self, bounds: Array, order: int, across: int) -> Array:
         """Return the eleven integrals along the loaded edge: area, volume, first and second moments."""
@@ -229,11 +245,11 @@ class _Face:
     def _surface(self, u: Array, v: Array) -> tuple[Array, Array]:
         """Return the points, about the reference, and the normals, as long as the area per parameter area."""
         place, normal = _Point(), _Vector()
-        rows = []
+        numbers: list[float] = []
         for one, other in zip(u.tolist(), v.tolist(), strict=True):
             self._geometry.Normal(one, other, place, normal)
-            rows.append((place.X(), place.Y(), place.Z(), normal.X(), normal.Y(), normal.Z()))
-        table = np.array(rows).reshape(-1, 6)
+            numbers += (*place.Coord(), *normal.Coord())
+        table = np.array(numbers, np.float64).reshape(-1, 6)
         return table[:, :3] - self._reference, table[:, 3:]
 
     @staticmethod

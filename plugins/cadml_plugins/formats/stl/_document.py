@@ -14,6 +14,7 @@ from cadml_plugins.formats.mesh._doubts import doubts, without_astray_shells
 from cadml_plugins.formats.mesh._invariants import mesh_invariants
 from cadml_plugins.formats.mesh._measures import FacetMeasures
 from cadml_plugins.formats.mesh._topology import MOST_FACETS, Topology, analyse
+from cadml_plugins.formats.mesh._view import MeshView
 from cadml_plugins.formats.mesh._welding import Corners, merge_near, weld
 from cadml_plugins.formats.stl._unit import MILLIMETRE, unit_warning
 
@@ -22,6 +23,8 @@ _TOO_MANY = (
     " counts as one shell, and repeated facets are not detected"
 )
 _INWARDS = "the facets face inwards; the volume is given as if they faced outwards"
+MOST_SHOWN = 60_000
+"""Facets of a mesh that is drawn; of more, a coarser one is."""
 _RELATIVE_TOLERANCE = 1e-6
 """Of the diagonal: corners that are closer are taken to be apart by rounding only, where a mesh is open."""
 
@@ -43,6 +46,7 @@ class FacetDocument:
 
     def __init__(self, facets: Iterable[Corners], limits: ReadLimits) -> None:
         self._request = limits.mesh
+        self._seen = limits.view
         self._stated = limits.unit
         self._measures = FacetMeasures()
         kept: list[Corners] = []
@@ -50,7 +54,7 @@ class FacetDocument:
             if not len(corners):
                 continue
             self._measures.add(corners)
-            if self._request or self._measures.facets <= MOST_FACETS:
+            if self._request or self._seen or self._measures.facets <= MOST_FACETS:
                 kept.append(corners)
             else:
                 kept.clear()
@@ -119,8 +123,22 @@ class FacetDocument:
             *mesh_warnings,
         ]
         return msgspec.structs.replace(
-            document, unit=self._stated and self._stated.name, warnings=tuple(noticed)
+            document,
+            unit=self._stated and self._stated.name,
+            warnings=tuple(noticed),
+            view=self._view(examined.mesh, unit) if self._seen else None,
         )
+
+    def _view(self, mesh: TriangleMesh | None, unit: LengthUnit) -> MeshView:
+        """Return what can be drawn: the mesh that was examined, else the facets once they are wanted."""
+
+        def make() -> TriangleMesh:
+            found = mesh or TriangleMesh(*weld(self._corners))
+            if len(found.triangles) > MOST_SHOWN:
+                found, _ = coarsen(found, MOST_SHOWN)
+            return TriangleMesh(found.vertices * unit.millimetres, found.triangles)
+
+        return MeshView(make)
 
     def _examine(self) -> _Examined:
         """Weld and analyse."""

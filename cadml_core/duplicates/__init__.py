@@ -1,0 +1,1 @@
+"""Which parts of a catalogue are the same: runs, groups, decisions, and reports of them."""

@@ -1,0 +1,1 @@
+"""``/duplicates`` and ``/families``: which parts are the same, which are alike, and decisions."""

@@ -1,0 +1,1 @@
+"""``/parts/{id}/picture``, ``/parts/{id}/model.glb``, ``/pictures``: what parts look like."""
