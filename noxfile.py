@@ -80,6 +80,14 @@ def wheel(session: nox.Session) -> None:
 
 
 @nox.session
+def docs(session: nox.Session) -> None:
+    """Build the site of the documents, and follow their links."""
+    session.install(*group("docs"))
+    session.run("python", "contrib/scripts/check_links.py")
+    session.run("mkdocs", "build", "--strict", "--site-dir", str(Path(session.create_tmp()) / "site"))
+
+
+@nox.session
 def contrib(session: nox.Session) -> None:
     """Install the contrib plugins as users do, run their tests, and see a broken one do no harm."""
     session.install(".[testing]", *map(str, sorted(Path("contrib/plugins").iterdir())))
@@ -171,9 +179,10 @@ def hostile_live(session: nox.Session) -> None:
 
 @nox.session
 def monitoring(session: nox.Session) -> None:
-    """Run every query of rules and dashboard in a real Prometheus that scrapes a server; fire an alert."""
+    """Run every query of rules and dashboard in a real Prometheus that scrapes a server; fire every alert."""
     session.install("-e", ".", *group("test"))
     session.run("python", "-m", "tests.integration.http.monitoring_live")
+    session.run("python", "-m", "tests.integration.http.alerts_live", *session.posargs)
 
 
 @nox.session

@@ -297,8 +297,7 @@ class Catalog:
     @cached_property
     def identity(self) -> str:
         """32 hex digits that no other catalogue has, made up when this one was created."""
-        found: str = self.database.fetch("SELECT id FROM identity")[0][0]
-        return found
+        return str(self.database.fetch("SELECT id FROM identity")[0][0])
 
     def require_available(self) -> None:
         """Raise ``CatalogueUnavailable`` where the database does not answer, or its file is another now."""
@@ -307,8 +306,7 @@ class Catalog:
 
     def last_change(self) -> int:
         """Return the newest committed change number; costs a few microseconds on SQLite."""
-        found: int = self.database.fetch("SELECT change FROM counters")[0][0]
-        return found
+        return int(self.database.fetch("SELECT change FROM counters")[0][0])
 
     def changes_since(self, sequence: int, kind: str | None = None) -> list[Change]:
         """Return the changes above this number, oldest first: of each thing its latest only."""
@@ -318,11 +316,10 @@ class Catalog:
         )
         return [Change(*record) for record in self.database.fetch(query, (sequence, kind))]
 
-    # Helpers of the above
-
     def _parts(self, condition: str, values: tuple[Any, ...], tail: str = "") -> list[Part]:
-        records = self.database.fetch(f"{_PART_SQL} WHERE {condition}{tail}", values)
-        return [_part(record) for record in records]
+        return [
+            _part(record) for record in self.database.fetch(f"{_PART_SQL} WHERE {condition}{tail}", values)
+        ]
 
     def _parts_in(self, column: str, values: Iterable[Any]) -> list[Part]:
         return [_part(record) for record in self.database.fetch_in(f"{_PART_SQL} WHERE {column} IN", values)]

@@ -332,15 +332,12 @@ class ReaderPool:
     def _named(self, task: Task, error: CadmlError) -> CadmlError:
         """Add the format, which the worker can no longer tell."""
         with contextlib.suppress(CadmlError):
-            path = Path(os.fsdecode(task.path))
-            error.context["format"] = task.adapter or detect(path, self._formats).name
+            error.context["format"] = task.adapter or detect(Path(os.fsdecode(task.path)), self._formats).name
         return error
 
 
 def _outcome(future: Future[Reading]) -> Reading | CadmlError:
-    error = future.exception()
-    if error is None:
+    try:
         return future.result()
-    if isinstance(error, CadmlError):
+    except CadmlError as error:
         return error
-    raise error

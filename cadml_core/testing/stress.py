@@ -6,8 +6,6 @@ import argparse
 import contextlib
 import gc
 import os
-import resource
-import sys
 import threading
 import time
 import tracemalloc
@@ -21,29 +19,10 @@ from prometheus_client import REGISTRY, CollectorRegistry, write_to_textfile
 
 from cadml_core.metrics import stress_memory_growth_ratio
 from cadml_core.settings import load_settings
+from cadml_core.testing.memory import CollectionClock, Memory, resident_mib, sample
 
 MOST_GROWTH = {"peak": 1.5, "end": 1.1}
 """Most memory during a check and after it, over that before."""
-_SAMPLING_SECONDS = 0.02
-_PAGE = resource.getpagesize()
-
-
-class Memory(msgspec.Struct):
-    """What a check took, in MiB of resident memory; and what the garbage collector did."""
-
-    before: float = 0.0
-    peak: float = 0.0
-    end: float = 0.0
-    traced_growth: float = 0.0
-    """What Python allocated and did not release; 0 where it was not traced."""
-    collections: int = 0
-    collecting_seconds: float = 0.0
-
-    @property
-    def growth(self) -> dict[str, float]:
-        """The ratio of each phase."""
-        before = self.before or 1.0
-        return {"peak": round(self.peak / before, 4), "end": round(self.end / before, 4)}
 
 
 class StressReport(msgspec.Struct, kw_only=True):
@@ -73,16 +52,6 @@ class StressReport(msgspec.Struct, kw_only=True):
             self.failures.append(otherwise)
 
 
-def resident_mib() -> float:
-    """Return the resident memory of this process in MiB; its highest so far where /proc is missing."""
-    try:
-        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
-    except OSError:
-        scale = 1 if sys.platform == "darwin" else 1024
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale / 1024**2
-    return pages * _PAGE / 1024**2
-
-
 @contextmanager
 def watched(report: StressReport, *, trace: bool = False) -> Iterator[None]:
     """Measure time and memory of what runs inside, and judge them in the report.
@@ -92,13 +61,13 @@ def watched(report: StressReport, *, trace: bool = False) -> Iterator[None]:
         trace: Whether Python's allocations are traced, which takes memory and time of its own.
     """
     memory = report.memory
-    clock, done = _CollectionClock(memory), threading.Event()
+    clock, done = CollectionClock(memory), threading.Event()
     gc.collect()
     if trace:
         tracemalloc.start()
     traced = tracemalloc.get_traced_memory()[0] if trace else 0
     memory.before = memory.peak = resident_mib()
-    sampler = threading.Thread(target=_sample, args=(memory, done), name="cadml-stress", daemon=True)
+    sampler = threading.Thread(target=sample, args=(memory, done), name="cadml-stress", daemon=True)
     gc.callbacks.append(clock)
     sampler.start()
     start = time.perf_counter()
@@ -150,27 +119,6 @@ def main(
         alone.register(stress_memory_growth_ratio)
         write_to_textfile(os.fspath(chosen.textfile), alone)
     return 0 if report.passed else 1
-
-
-class _CollectionClock:
-    """Counts and times the garbage collector's work."""
-
-    def __init__(self, memory: Memory) -> None:
-        self._memory = memory
-        self._began = 0.0
-
-    def __call__(self, phase: str, _: dict[str, int]) -> None:
-        """Be told that a collection starts or stops."""
-        if phase == "start":
-            self._began = time.perf_counter()
-        else:
-            self._memory.collections += 1
-            self._memory.collecting_seconds += time.perf_counter() - self._began
-
-
-def _sample(memory: Memory, done: threading.Event) -> None:
-    while not done.wait(_SAMPLING_SECONDS):
-        memory.peak = max(memory.peak, resident_mib())
 
 
 def counted(name: str, **labels: str) -> float:

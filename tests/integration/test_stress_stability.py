@@ -16,6 +16,7 @@ from prometheus_client import REGISTRY
 
 from cadml_core.search.index import recheck
 from cadml_core.testing import stress
+from cadml_core.testing.memory import resident_mib
 from cadml_core.testing.stress import StressReport, watched
 
 SCRIPTS = Path(__file__).parents[2] / "contrib" / "scripts"
@@ -86,7 +87,7 @@ def test_growth_is_measured_and_shown() -> None:
     held: list[bytes] = []
     report = StressReport(check="growth", parameters={})
     with watched(report, trace=True):
-        held.extend(os.urandom(1024) * 1024 for _ in range(int(stress.resident_mib())))
+        held.extend(os.urandom(1024) * 1024 for _ in range(int(resident_mib())))
     assert report.memory_growth["end"] > stress.MOST_GROWTH["end"]
     assert report.memory.traced_growth > 10
     assert [excess.split(":")[0] for excess in report.excesses] == ["memory, peak", "memory, end"]

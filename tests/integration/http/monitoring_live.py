@@ -30,12 +30,18 @@ PATIENCE = 30.0
 
 
 @contextmanager
-def prometheus(folder: Path, target: str) -> Iterator[httpx.Client]:
+def prometheus(
+    folder: Path, target: str, *, rules: Path = MONITORING, node: str | None = None
+) -> Iterator[httpx.Client]:
     """Run a Prometheus that scrapes a server every second, with the rules; yield a client of it."""
     config = {
         "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
-        "rule_files": [str(MONITORING / name) for name in ("alerts.yaml", "recording.yaml")],
-        "scrape_configs": [{"job_name": "cadml", "static_configs": [{"targets": [target]}]}],
+        "rule_files": [str(rules / name) for name in ("alerts.yaml", "recording.yaml")],
+        "scrape_configs": [
+            {"job_name": job, "static_configs": [{"targets": [address]}]}
+            for job, address in (("cadml", target), ("node", node))
+            if address
+        ],
     }
     (folder / "prometheus.yml").write_text(json.dumps(config))  # JSON is YAML
     with socket.create_server(("127.0.0.1", 0)) as listener:
