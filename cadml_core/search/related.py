@@ -56,7 +56,7 @@ def related_hit(part: Part, measured: Measured | None, relation: Relation | None
     same = relation.kind in ("identical", "same")
     if measured is None and not relation.certified:
         return None
-    distance, score = measured or (-1.0, 0.0)
+    distance, score = (-1.0, 0.0) if measured is None else measured[:2]
     return RelatedHit(
         part.id,
         1.0 if same else min(score, LARGEST_UNCERTAIN),
