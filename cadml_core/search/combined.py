@@ -25,11 +25,14 @@ from cadml_core.search.ranking import Ranking
 from cadml_core.search.related import CombinedResult, RelatedHit, explained, place, related_hit
 from cadml_core.search.similarity import SimilaritySearch, check_bounds
 from cadml_core.search.subjects import Subjects
+from cadml_core.search.wanted import EVERYTHING, Wanted, named
 
 COMBINED = "combined"
 """Stands for this search where a feature version can be named."""
 _RELATED = 20
 """So many of the first hits are related to the query, besides every candidate by invariants."""
+_COMPARED = 50
+"""The same where only some relations are wanted."""
 _FAR = float("inf")
 
 
@@ -110,6 +113,7 @@ class CombinedSearch:
         which: PartFilter | None = None,
         min_score: float = 0.0,
         explain: bool = False,
+        relations: Wanted = EVERYTHING,
     ) -> CombinedResult:
         """Return the parts that are the same, or a part of one another, by proof; then those most alike.
 
@@ -119,6 +123,8 @@ class CombinedSearch:
             which: Only these parts.
             min_score: Least score of a hit without proof.
             explain: Whether to say what makes each distance.
+            relations: Only parts that are this to it. Of parts without proof the nearest are compared, no
+                more than fifty; all others are merely similar.
 
         Raises:
             InvalidInput: ``k`` or ``min_score`` is out of bounds.
@@ -127,7 +133,8 @@ class CombinedSearch:
         ranking = self._ranking(query)
         first = ranking.first(k, which, query.row)
         candidates = self._candidates(query, which)
-        hits = self._hits(query, ranking, first.hits, candidates, k)
+        hits = self._hits(query, ranking, first.hits, candidates, k, relations)
+        hits = [hit for hit in hits if relations.admits(hit.relation)]
         hits = [hit for hit in hits if hit.relation.certified or hit.score >= min_score]
         # Meshes that may be the same come before what merely has like counts and extents.
         perhaps_first = ranking.feature is self._fallback.feature
@@ -139,7 +146,7 @@ class CombinedSearch:
             metric="scaled",
             backend=first.backend,
             degraded=first.degraded,
-            note=None if hits else self._why_nothing(query, ranking, which, min_score),
+            note=None if hits else self._why_nothing(query, ranking, which, min_score, relations),
             ranked_by=ranking.feature.name,
         )
 
@@ -152,9 +159,18 @@ class CombinedSearch:
         raise InvalidInput(f"the query has no vector of {' or '.join(versions)}", stage="search")
 
     def _hits(
-        self, query: Query, ranking: Ranking, first: Sequence[Hit], candidates: Sequence[Part], k: int
+        self,
+        query: Query,
+        ranking: Ranking,
+        first: Sequence[Hit],
+        candidates: Sequence[Part],
+        k: int,
+        wanted: Wanted,
     ) -> list[RelatedHit]:
         """Return every candidate and the k nearest others, the nearest first, each with its relation."""
+        most = min(k, _RELATED)
+        if wanted != EVERYTHING:  # of the nearest some will be left out
+            k, most = max(k, len(first)), _COMPARED
         known = {part.id: part for part in candidates}
         measured = ranking.measure({*known, *(hit.id for hit in first)})
         # Equal distances go to the older part.
@@ -165,12 +181,17 @@ class CombinedSearch:
             known.values(),
             key=lambda part: (measured[part.id].distance if part.id in measured else _FAR, part.row),
         )
-        compared = {part.id: part for part in (*candidates, *ordered[: min(k, _RELATED)])}
+        compared = {part.id: part for part in (*candidates, *ordered[:most])}
         relations = self._relations(query.subject, list(compared.values()))
-        hits = (related_hit(part, measured.get(part.id), relations.get(part.id)) for part in ordered)
+        name = ranking.feature.name
+        hits = (related_hit(part, measured.get(part.id), relations.get(part.id), name) for part in ordered)
         return [hit for hit in hits if hit is not None]
 
-    def _why_nothing(self, query: Query, ranking: Ranking, which: PartFilter | None, min_score: float) -> str:
+    def _why_nothing(
+        self, query: Query, ranking: Ranking, which: PartFilter | None, min_score: float, relations: Wanted
+    ) -> str:
+        if conditions := named(relations):
+            return f"no part near it is what is wanted: {', '.join(conditions)}; ask for other relations"
         version = ranking.feature.name
         question = Question(query.vectors[version], which=which, min_score=min_score, exclude=query.row)
         return why_nothing(self._catalog, version, question, Admission(self._catalog, ranking.feature))

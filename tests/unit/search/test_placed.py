@@ -35,11 +35,11 @@ class PlacedBox(Box):
 
     def between(self, query: NDArray[np.float32], candidates: NDArray[np.float32]) -> FloatVector:
         """Return the Euclidean distances."""
-        return np.linalg.norm(candidates.astype(np.float64) - query, axis=1)
+        return np.asarray(np.linalg.norm(candidates - query, axis=1), np.float64)
 
     def refine(self, query: FloatVector, candidates: FloatMatrix) -> FloatVector:
         """Return the Euclidean distances."""
-        return np.linalg.norm(candidates - query, axis=1)
+        return np.asarray(np.linalg.norm(candidates - query, axis=1), np.float64)
 
     def block_shares(self, query: FloatVector, candidates: FloatMatrix) -> FloatMatrix:
         """Return ones."""
