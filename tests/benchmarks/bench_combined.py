@@ -74,10 +74,12 @@ class Made:
         """Return one."""
         design = number % len(self._lists)
         size = float(np.exp(self._generator.normal(0.0, 0.5)))
+        # Siblings differ in form as well, or each part would have hundreds of scaled copies to be proved.
+        form = self._generator.normal(1.0, 0.05, 4)
         body = BodyInvariants(
-            volume=1e4 * (1 + design) * size**3,
+            volume=float(1e4 * form[0] * size**3),
             area=4e3 * size**2,
-            moments=(50.0 * size**2, 70.0 * size**2, (90.0 + design) * size**2),
+            moments=tuple(sorted((np.array([50.0, 70.0, 90.0]) * form[1:] * size**2).tolist())),
             chirality=(0.0, 0.0, 0.0, 0.0),
             faces=50,
             edges=70,
