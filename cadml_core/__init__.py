@@ -1,6 +1,6 @@
 """The public surface: everything a plugin may import, and all that ``cadml.v1`` promises."""
 
-from cadml_core.contracts.features import LARGEST_VALUE, FeatureVersion, Metric, RefinedVersion
+from cadml_core.contracts.features import LARGEST_VALUE, FeatureVersion, Metric, PlacedVersion, RefinedVersion
 from cadml_core.contracts.formats import FormatAdapter, LengthUnit, MeshRequest, ReadLimits
 from cadml_core.contracts.host import HostCommand, HostRoutes
 from cadml_core.contracts.pictures import PictureMaker, PictureRequest
@@ -89,6 +89,7 @@ __all__ = [
     "Picture",
     "PictureMaker",
     "PictureRequest",
+    "PlacedVersion",
     "ReadLimits",
     "RefinedVersion",
     "Shape",

@@ -18,8 +18,7 @@ from cadml_core.contracts.features import FeatureVersion
 from cadml_core.documents.arrays import FloatVector
 from cadml_core.errors import CadmlError, EmptyDocument, ModelUnavailable
 from cadml_core.intake.intake import Intake, SourceFile
-from cadml_core.intake.remembered import Known
-from cadml_core.intake.versions import attempts
+from cadml_core.intake.remembered import Known, attempts
 from cadml_core.reading.extraction import extract_values
 from cadml_core.reading.reading import Reading
 from cadml_core.search.questions import Hit

@@ -72,6 +72,21 @@ class RefinedVersion(FeatureVersion, Protocol):
         """
 
 
+@runtime_checkable
+class PlacedVersion(RefinedVersion, Protocol):
+    """A refined version whose distance is measured between places, which searches remember.
+
+    To place a part costs much more than to compare two places. ``refine(query, candidates)`` is
+    ``between(place(query), place(candidates))``.
+    """
+
+    def place(self, values: FloatMatrix) -> NDArray[np.float32]:
+        """Return where raw values, (n, len(slots)), lie: float32 (n, d), each row by itself."""
+
+    def between(self, query: NDArray[np.float32], candidates: NDArray[np.float32]) -> FloatVector:
+        """Return the distance of one place, (d,), to each of others, (n, d): float64 (n,)."""
+
+
 def embedded(feature: FeatureVersion, values: FloatMatrix) -> FloatMatrix:
     """Return the embedding of raw values, (n, e), checked against the contract of feature versions.
 

@@ -25,9 +25,8 @@ from cadml_core.errors import CadmlError, InvalidInput, PluginUnavailable
 from cadml_core.intake.folders import count_skipped, find_files
 from cadml_core.intake.ingest_report import IngestFailure, IngestOptions, IngestProgress, IngestSummary
 from cadml_core.intake.intake import Intake, SourceFile, source_file
-from cadml_core.intake.remembered import Known
+from cadml_core.intake.remembered import Known, allows_less
 from cadml_core.intake.siblings import Size, size_of, unit_doubts
-from cadml_core.intake.versions import allows_less
 from cadml_core.reading.detection import display
 from cadml_core.reading.reading import Reading
 

@@ -1,14 +1,15 @@
-"""What is known of a content, and the cache that remembers it between two files with the same bytes."""
+"""What is wanted of a content, what is known of it, and the cache that remembers it for the same bytes."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 import numpy as np
 
 from cadml_core.catalog.records import Content, ReadBy, Vector
 from cadml_core.documents.arrays import FloatVector
+from cadml_core.errors import CadmlError, MalformedFile
 from cadml_core.feature_cache.cache import FeatureCache
 from cadml_core.feature_cache.entries import Entry, Key
 from cadml_core.reading.reading import Reading
@@ -83,3 +84,18 @@ def _read_only(values: FloatVector) -> FloatVector:
     values = values.view()
     values.flags.writeable = False
     return values
+
+
+def attempts(required: Iterable[str], optional: Iterable[str]) -> tuple[tuple[str, ...], ...]:
+    """Return what to ask of a file: all versions; and where it does not allow them, the required ones."""
+    least = tuple(dict.fromkeys(required))
+    most = tuple(dict.fromkeys((*least, *optional)))
+    return (most,) if most == least else (most, least)
+
+
+def allows_less(error: CadmlError) -> bool:
+    """Tell whether a file that was refused with optional versions may be accepted without them.
+
+    It may hold no surface that they describe, or one too large to describe in time.
+    """
+    return not isinstance(error, MalformedFile)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,24 +55,22 @@ def _alike(
     return np.column_stack([first[rows[order]], second[columns[order]]])
 
 
-def _turns(a: FeatureList, b: FeatureList, pairs: NDArray[np.int64], size: float) -> itertools.chain[Array]:
-    return itertools.chain.from_iterable(
-        _by_three(a, b, np.array(triple), size) for triple in itertools.combinations(pairs[:_PAIRS], 3)
-    )
-
-
-def _by_three(a: FeatureList, b: FeatureList, triple: NDArray[np.int64], size: float) -> list[Array]:
-    """Return the rotation that three pairs fix; nothing where they do not agree or lie on a line."""
-    if len(set(triple[:, 0])) < 3 or len(set(triple[:, 1])) < 3:
-        return []
-    one, other = a.points[triple[:, 0]], b.points[triple[:, 1]]
-    sides = [np.linalg.norm(part - np.roll(part, 1, axis=0), axis=1) for part in (one, other)]
-    if np.abs(sides[0] - sides[1]).max() > _SAME * size:
-        return []
-    frames = [_frame(part, size) for part in (one, other)]
-    if frames[0] is None or frames[1] is None:
-        return []
-    return [frames[0] @ frames[1].T]
+def _turns(a: FeatureList, b: FeatureList, pairs: NDArray[np.int64], size: float) -> Iterator[Array]:
+    """Yield the rotations that three pairs fix which are as far from one another in both parts."""
+    chosen = pairs[:_PAIRS]
+    one, other = a.points[chosen[:, 0]], b.points[chosen[:, 1]]
+    apart = [np.linalg.norm(part[:, None] - part, axis=2) for part in (one, other)]
+    agree = np.abs(apart[0] - apart[1]) <= _SAME * size
+    for column in chosen.T:
+        agree &= column[:, None] != column
+    fits = agree.tolist()
+    for first, second, third in itertools.combinations(range(len(chosen)), 3):
+        if not (fits[first][second] and fits[first][third] and fits[second][third]):
+            continue
+        triple = [first, second, third]
+        frames = [_frame(part[triple], size) for part in (one, other)]
+        if frames[0] is not None and frames[1] is not None:  # else they lie on a line
+            yield frames[0] @ frames[1].T
 
 
 def _frame(points: Array, size: float) -> Array | None:

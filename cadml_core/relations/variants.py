@@ -41,29 +41,25 @@ def is_variant(a: Subject, b: Subject) -> bool:
 
 
 def shared_features(a: FeatureList, b: FeatureList) -> float:
-    """Return the features that agree in kind and size over all that there are, 0 to 1; without vertices."""
-    matched = total = 0
-    for kind in np.union1d(a.kinds, b.kinds).tolist():
-        if not kind:
-            continue
-        first, second = (np.sort(part.sizes[part.kinds == kind]) for part in (a, b))
-        common = _common(first, second)
-        matched += common
-        total += len(first) + len(second) - common
-    return matched / total if total else 0.0
+    """Return the features that agree in kind and size over all that there are, 0 to 1; without vertices.
 
-
-def _common(first: NDArray[np.float64], second: NDArray[np.float64]) -> int:
-    one = other = found = 0
-    while one < len(first) and other < len(second):
-        gap = first[one] - second[other]
-        if abs(gap) <= _SAME_SIZE * max(first[one], second[other]):
-            found, one, other = found + 1, one + 1, other + 1
-        elif gap < 0:
-            one += 1
-        else:
-            other += 1
-    return found
+    Features of a kind agree where no gap between one size and the next is larger than a thousandth.
+    """
+    kinds = np.concatenate([a.kinds, b.kinds])
+    sizes = np.concatenate([a.sizes, b.sizes])
+    ours = np.arange(len(kinds)) < len(a)
+    counted = kinds != VERTEX
+    kinds, sizes, ours = kinds[counted], sizes[counted], ours[counted]
+    if not len(kinds):
+        return 0.0
+    order = np.lexsort((sizes, kinds))
+    kinds, sizes, ours = kinds[order], sizes[order], ours[order]
+    apart = (kinds[1:] != kinds[:-1]) | (sizes[1:] - sizes[:-1] > _SAME_SIZE * sizes[1:])
+    starts = np.concatenate([[0], np.flatnonzero(apart) + 1])
+    first = np.add.reduceat(ours.astype(np.int64), starts)
+    every = np.diff(np.append(starts, len(kinds)))
+    common = int(np.minimum(first, every - first).sum())
+    return common / (len(kinds) - common)
 
 
 def differences(a: Subject, b: Subject) -> tuple[Difference, ...]:

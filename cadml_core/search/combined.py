@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+import msgspec
+
 from cadml_core.catalog.counts import count_vectors
-from cadml_core.catalog.feature_lists import feature_lists
 from cadml_core.catalog.records import Content, Part, PartFilter
 from cadml_core.catalog.store import Catalog
+from cadml_core.contracts.features import PlacedVersion
 from cadml_core.documents.arrays import FloatVector
-from cadml_core.documents.feature_list import FeatureList
 from cadml_core.errors import InvalidInput
 from cadml_core.relations.relate import relate
 from cadml_core.relations.relation import Relation, Subject
@@ -18,16 +19,21 @@ from cadml_core.search.absence import no_such_vector, why_nothing
 from cadml_core.search.comparison import subject_of
 from cadml_core.search.filters import Admission
 from cadml_core.search.identity import IdentitySpace
+from cadml_core.search.placed import Places
 from cadml_core.search.questions import Hit, Question
-from cadml_core.search.ranking import Measured, Ranking
+from cadml_core.search.ranking import Ranking
 from cadml_core.search.related import CombinedResult, RelatedHit, explained, place, related_hit
 from cadml_core.search.similarity import SimilaritySearch, check_bounds
+from cadml_core.search.subjects import Subjects
+from cadml_core.search.wanted import EVERYTHING, Wanted, named
 
 COMBINED = "combined"
 """Stands for this search where a feature version can be named."""
 _RELATED = 20
 """So many of the first hits are related to the query, besides every candidate by invariants."""
-_UNKNOWN = Measured(float("inf"), 0.0)
+_COMPARED = 50
+"""The same where only some relations are wanted."""
+_FAR = float("inf")
 
 
 class Query(NamedTuple):
@@ -54,19 +60,30 @@ class CombinedSearch:
         self._fallback = searches[-1]
         self._catalog: Catalog = self._fallback.catalog
         self._identity = IdentitySpace(self._catalog)
+        self._places = {
+            name: Places(self._catalog, search.feature)
+            for name, search in self._searches.items()
+            if isinstance(search.feature, PlacedVersion)
+        }
+        self._subjects = Subjects(self._catalog)
+        self._versions: tuple[int, list[str]] = (-1, [])
 
     def versions(self) -> list[str]:
         """Return the feature versions that a query should have: the preferred one only where it ranks.
 
         It ranks where at least half of the parts that could be ranked have it.
         """
-        counts = count_vectors(self._catalog)
-        least = counts.get(self._fallback.feature.name, 0) / 2
-        return [
-            name
-            for name, search in self._searches.items()
-            if search is self._fallback or 0 < counts.get(name, 0) >= least
-        ]
+        change, versions = self._versions
+        if change != (newest := self._catalog.last_change()):
+            counts = count_vectors(self._catalog)
+            least = counts.get(self._fallback.feature.name, 0) / 2
+            versions = [
+                name
+                for name, search in self._searches.items()
+                if search is self._fallback or 0 < counts.get(name, 0) >= least
+            ]
+            self._versions = newest, versions
+        return list(versions)
 
     def by_id(self, part_id: str, *, include_self: bool = False, **options: object) -> CombinedResult:
         """Return what is like a stored part; the options are those of ``search``.
@@ -79,8 +96,7 @@ class CombinedSearch:
         known = {name: vector.values for name, vector in vectors.items()}
         if not set(known) & set(self.versions()):
             raise no_such_vector(self._catalog, part_id, self._fallback.feature.name)
-        content = self._catalog.contents([part.sha256]).get(part.sha256) if part.sha256 else None
-        subject = None if content is None else subject_of(self._catalog, content)
+        subject = self._subjects.of([part.sha256]).get(part.sha256) if part.sha256 else None
         return self.search(Query(subject, known, None if include_self else part.row), **options)  # type: ignore[arg-type]
 
     def by_content(
@@ -97,6 +113,7 @@ class CombinedSearch:
         which: PartFilter | None = None,
         min_score: float = 0.0,
         explain: bool = False,
+        relations: Wanted = EVERYTHING,
     ) -> CombinedResult:
         """Return the parts that are the same, or a part of one another, by proof; then those most alike.
 
@@ -106,6 +123,8 @@ class CombinedSearch:
             which: Only these parts.
             min_score: Least score of a hit without proof.
             explain: Whether to say what makes each distance.
+            relations: Only parts that are this to it. Of parts without proof the nearest are compared, no
+                more than fifty; all others are merely similar.
 
         Raises:
             InvalidInput: ``k`` or ``min_score`` is out of bounds.
@@ -114,7 +133,8 @@ class CombinedSearch:
         ranking = self._ranking(query)
         first = ranking.first(k, which, query.row)
         candidates = self._candidates(query, which)
-        hits = self._hits(query, ranking, first.hits, candidates)
+        hits = self._hits(query, ranking, first.hits, candidates, k, relations)
+        hits = [hit for hit in hits if relations.admits(hit.relation)]
         hits = [hit for hit in hits if hit.relation.certified or hit.score >= min_score]
         # Meshes that may be the same come before what merely has like counts and extents.
         perhaps_first = ranking.feature is self._fallback.feature
@@ -126,7 +146,7 @@ class CombinedSearch:
             metric="scaled",
             backend=first.backend,
             degraded=first.degraded,
-            note=None if hits else self._why_nothing(query, ranking, which, min_score),
+            note=None if hits else self._why_nothing(query, ranking, which, min_score, relations),
             ranked_by=ranking.feature.name,
         )
 
@@ -135,26 +155,43 @@ class CombinedSearch:
         versions = self.versions()
         for version in versions:
             if version in query.vectors:
-                return Ranking(self._searches[version], query.vectors[version])
+                return Ranking(self._searches[version], query.vectors[version], self._places.get(version))
         raise InvalidInput(f"the query has no vector of {' or '.join(versions)}", stage="search")
 
     def _hits(
-        self, query: Query, ranking: Ranking, first: Sequence[Hit], candidates: Sequence[Part]
+        self,
+        query: Query,
+        ranking: Ranking,
+        first: Sequence[Hit],
+        candidates: Sequence[Part],
+        k: int,
+        wanted: Wanted,
     ) -> list[RelatedHit]:
-        """Return every part that was found, the nearest first, with its relation."""
+        """Return every candidate and the k nearest others, the nearest first, each with its relation."""
+        most = min(k, _RELATED)
+        if wanted != EVERYTHING:  # of the nearest some will be left out
+            k, most = max(k, len(first)), _COMPARED
         known = {part.id: part for part in candidates}
-        known |= self._catalog.parts_by_id({hit.id for hit in first} - set(known))
-        measured = ranking.measure(list(known))
+        measured = ranking.measure({*known, *(hit.id for hit in first)})
         # Equal distances go to the older part.
+        nearest = sorted(measured, key=lambda part_id: (measured[part_id].distance, measured[part_id].row))
+        others = [part_id for part_id in nearest if part_id not in known][:k]
+        known |= self._catalog.parts_by_id(others)
         ordered = sorted(
-            known.values(), key=lambda part: (measured.get(part.id, _UNKNOWN).distance, part.row)
+            known.values(),
+            key=lambda part: (measured[part.id].distance if part.id in measured else _FAR, part.row),
         )
-        compared = {part.id: part for part in (*candidates, *ordered[:_RELATED])}
+        compared = {part.id: part for part in (*candidates, *ordered[:most])}
         relations = self._relations(query.subject, list(compared.values()))
-        hits = (related_hit(part, measured.get(part.id), relations.get(part.id)) for part in ordered)
+        name = ranking.feature.name
+        hits = (related_hit(part, measured.get(part.id), relations.get(part.id), name) for part in ordered)
         return [hit for hit in hits if hit is not None]
 
-    def _why_nothing(self, query: Query, ranking: Ranking, which: PartFilter | None, min_score: float) -> str:
+    def _why_nothing(
+        self, query: Query, ranking: Ranking, which: PartFilter | None, min_score: float, relations: Wanted
+    ) -> str:
+        if conditions := named(relations):
+            return f"no part near it is what is wanted: {', '.join(conditions)}; ask for other relations"
         version = ranking.feature.name
         question = Question(query.vectors[version], which=which, min_score=min_score, exclude=query.row)
         return why_nothing(self._catalog, version, question, Admission(self._catalog, ranking.feature))
@@ -180,17 +217,15 @@ class CombinedSearch:
             unknown = Relation("similar", "none", reason="what is asked about was registered without a file")
             return {part.id: unknown for part in parts}
         hashes = {part.sha256 for part in parts if part.sha256 is not None}
-        contents, features = self._catalog.contents(hashes), feature_lists(self._catalog, hashes)
         found = {
-            sha256: relate(subject, _subject(subject, content, features.get(sha256)))
-            for sha256, content in contents.items()
+            sha256: relate(subject, _distinct(subject, other))
+            for sha256, other in self._subjects.of(hashes).items()
         }
         return {part.id: found[part.sha256] for part in parts if part.sha256 in found}
 
 
-def _subject(query: Subject, content: Content, features: FeatureList | None) -> Subject:
-    """Return a content to relate to the query. Equal bytes read in two units are not the same part."""
-    sha256 = content.sha256
-    if query.sha256 == sha256 and query.document.bounding_box != content.document.bounding_box:
-        sha256 += f" in {content.unit}"
-    return Subject(sha256, content.document, features)
+def _distinct(query: Subject, other: Subject) -> Subject:
+    """Return what is related to the query. Equal bytes read in two units are not the same part."""
+    if query.sha256 == other.sha256 and query.document.bounding_box != other.document.bounding_box:
+        return msgspec.structs.replace(other, sha256=f"{other.sha256} in another unit")
+    return other

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -27,6 +27,8 @@ class RelatedHit(Hit, frozen=True, kw_only=True, gc=False):
     relation: Relation
     words: str
     """The relation in one sentence."""
+    spaces: Mapping[str, float] = msgspec.field(default_factory=dict)
+    """Scores by what they were measured in: the feature version that ranks; empty where it has no vector."""
     blocks: tuple[BlockShare, ...] | None = None
     """In the order of the version's blocks; None where none were asked for, or the version has none."""
 
@@ -48,7 +50,9 @@ def place(hit: RelatedHit, *, perhaps_first: bool) -> tuple[int, float]:
     return len(_PROVED) + 1, -hit.score
 
 
-def related_hit(part: Part, measured: Measured | None, relation: Relation | None) -> RelatedHit | None:
+def related_hit(
+    part: Part, measured: Measured | None, relation: Relation | None, space: str
+) -> RelatedHit | None:
     """Return a hit; None for a part that is neither ranked nor related by proof."""
     if relation is None:
         reason = "only the first hits are compared" if part.sha256 else "it was registered without a file"
@@ -56,7 +60,7 @@ def related_hit(part: Part, measured: Measured | None, relation: Relation | None
     same = relation.kind in ("identical", "same")
     if measured is None and not relation.certified:
         return None
-    distance, score = measured or (-1.0, 0.0)
+    distance, score = (-1.0, 0.0) if measured is None else measured[:2]
     return RelatedHit(
         part.id,
         1.0 if same else min(score, LARGEST_UNCERTAIN),
@@ -69,6 +73,7 @@ def related_hit(part: Part, measured: Measured | None, relation: Relation | None
         part.label,
         relation=relation,
         words=describe(relation),
+        spaces={} if measured is None else {space: score},
     )
 
 

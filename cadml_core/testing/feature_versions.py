@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from cadml_core.contracts.features import FeatureVersion, RefinedVersion
+from cadml_core.contracts.features import FeatureVersion, PlacedVersion, RefinedVersion
 from cadml_core.documents.document import (
     BoundingBox,
     CadDocument,
@@ -175,6 +175,10 @@ class FeatureVersionContract:
             assert (shares >= 0.0).all()
             sums = shares.sum(axis=1)
             np.testing.assert_allclose(sums, sums > 0.0, atol=1e-9)
+            if isinstance(version, PlacedVersion):
+                [own], places = version.place(query[np.newaxis]), version.place(values)
+                assert places.dtype == np.float32
+                np.testing.assert_array_equal(version.between(own, places), distances)
         assert version.refine(values[0], values[:0]).shape == (0,)
 
     def test_embedding_of_nothing(self, version: FeatureVersion) -> None:

@@ -48,6 +48,7 @@ PASS_IT_ON = {
     "cadml_core/isolation/sandbox/installation.py",  # finds the libraries that a confined process needs
     "cadml_core/isolation/limits.py",  # tells libraries in a reader where its temporary files go
     "cadml_core/isolation/secrets.py",  # takes secrets out of it
+    "hostapp/cadml_hostapp/cli/__init__.py",  # keeps OpenBLAS to one thread, before numpy is loaded
     "hostapp/cadml_hostapp/metrics_folder.py",  # sets prometheus_client's variable for server processes
 }
 

@@ -168,6 +168,32 @@ def test_a_part_without_the_version_that_ranks_is_found_by_proof(stock: Stock, t
     assert "late" not in stock.hits("base")
 
 
+def test_relations_are_chosen(stock: Stock) -> None:
+    """Kinds, no mirror images, scaled copies within a share; impossible ones are refused."""
+    only = stock.hits("base", "--relation", "same", "--relation", "variant")
+    assert {hit["relation"]["kind"] for hit in only.values()} <= {"same", "variant"}
+    assert {"turned", "iges"} <= set(only)
+    right = stock.hits("base", "--no-mirror", "--scale", "same")
+    assert "mirror" not in right
+    assert "double" not in right
+    assert {"base", "turned", "pair", "assembly"} <= set(right)
+    assert "double" not in stock.hits("base", "--scale", "99")
+    assert "double" in stock.hits("base", "--scale", "101")
+    space, score = next(iter(right["turned"]["spaces"].items()))
+    assert space in ("shape", "v3")
+    assert 0.0 < score <= 1.0
+    base = str(stock.files["base"])
+    for told, code, options in (
+        ("allowed: identical, same", 1, ("--relation", "twin")),
+        ("allowed: any, same", 1, ("--scale", "-1")),
+        ("combined search only", 2, ("--version", "v3", "--no-mirror")),
+        ("Nothing found: no part near it is what is wanted: part_of", 0, ("--relation", "part_of")),
+    ):
+        done = in_process("search", base, *options, environ=stock.environ)
+        assert done.returncode == code, done.stdout + done.stderr
+        assert told in " ".join((done.stdout + done.stderr).split())
+
+
 def test_the_terminal_shows_a_hit_in_two_lines(stock: Stock) -> None:
     """The sentence stands under the name; an explanation adds a line."""
     shown = stock.run("search", str(stock.files["base"]), "-k", "4")

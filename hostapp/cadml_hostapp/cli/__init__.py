@@ -7,6 +7,7 @@ nothing but click at their top: numpy, SQLAlchemy and the plugins cost ten times
 from __future__ import annotations
 
 import importlib
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,10 @@ import click
 
 from cadml_hostapp.cli.console import Options
 from cadml_hostapp.cli.discovery import third_party_plugins
+
+# Products of searches are small: several threads of OpenBLAS would wait for one another far longer than one
+# takes, and on a busy machine without end. It has to be said before numpy is loaded.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 COMMANDS = {
     "cache": "cache",

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from cadml_core.search.questions import SearchResult
     from cadml_core.search.related import CombinedResult
     from cadml_core.search.spaces import SpaceName
+    from cadml_core.search.wanted import Wanted
 
 COMBINED = "combined"
 """As ``cadml_core.search.combined`` calls it."""
@@ -51,6 +52,13 @@ METRICS = ("scaled", "cosine_raw")
     type=click.FloatRange(0, 1000),
     help="Only parts whose extents are within so many per cent.",
 )
+@click.option(
+    "--relation", "relations", multiple=True, help="Only hits that are this: same, variant ...; repeatable."
+)
+@click.option("--no-mirror", is_flag=True, help="Leave out mirror images.")
+@click.option(
+    "--scale", default="any", show_default=True, help="any, same, or per cent that copies may be scaled by."
+)
 @unit_option
 @retry_option
 @click.option("--explain", is_flag=True, help="Say which slots make the difference.")
@@ -69,6 +77,9 @@ def search(
     label: str | None,
     text: str | None,
     size_within: float | None,
+    relations: tuple[str, ...],
+    no_mirror: bool,
+    scale: str,
     unit: UnitName | None,
     retry: bool,
     explain: bool,
@@ -82,10 +93,23 @@ def search(
     """
     from cadml_core.catalog.counts import count_without
     from cadml_core.catalog.records import PartFilter
+    from cadml_core.search.wanted import EVERYTHING, wanted
 
     which = PartFilter(format=format_name, material=material, project=project, label=label, text=text)
     combined = version_name in (None, COMBINED) and metric == "scaled"
-    asked = _Asked(query, k, metric, which, size_within, explain=explain, unit=unit, retry=retry)
+    asked = _Asked(
+        query,
+        k,
+        metric,
+        which,
+        size_within,
+        explain=explain,
+        unit=unit,
+        retry=retry,
+        relations=wanted(relations, mirror=not no_mirror, scale=scale),
+    )
+    if not combined and asked.relations != EVERYTHING:
+        raise click.UsageError("--relation, --no-mirror and --scale go with the combined search only")
     with options.stored(version=None if combined else version_name) as runtime:
         result = _related(runtime, asked) if combined else _find(runtime, asked)
         ranked_by = getattr(result, "ranked_by", result.feature_version)
@@ -112,6 +136,7 @@ class _Asked(NamedTuple):
     explain: bool
     unit: UnitName | None
     retry: bool
+    relations: Wanted
 
 
 def _related(runtime: Runtime, asked: _Asked) -> CombinedResult:
@@ -121,7 +146,7 @@ def _related(runtime: Runtime, asked: _Asked) -> CombinedResult:
     search, path = runtime.combined, Path(asked.query)
     if not path.is_file():
         part_id, which = _part_meant(runtime, asked)
-        return search.by_id(part_id, k=asked.k, which=which, explain=asked.explain)
+        return search.by_id(part_id, k=asked.k, which=which, explain=asked.explain, relations=asked.relations)
     versions = search.versions()
     try:
         known = runtime.intake.take(path, versions, unit=asked.unit, retry=asked.retry)
@@ -129,7 +154,14 @@ def _related(runtime: Runtime, asked: _Asked) -> CombinedResult:
         known = runtime.intake.take(path, versions[-1:], unit=asked.unit)
     vectors = {name: vector.values for name, vector in known.vectors.items()}
     which = _with_size(asked, known.content)
-    return search.by_content(known.content, vectors, k=asked.k, which=which, explain=asked.explain)
+    return search.by_content(
+        known.content,
+        vectors,
+        k=asked.k,
+        which=which,
+        explain=asked.explain,
+        relations=asked.relations,
+    )
 
 
 def _find(runtime: Runtime, asked: _Asked) -> SearchResult:

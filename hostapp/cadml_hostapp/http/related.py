@@ -54,6 +54,7 @@ def related(runtime: Runtime, body: SearchRequest) -> CombinedResult:
         min_score=body.min_score,
         include_self=body.include_self,
         explain=body.explain,
+        relations=body.wanted(),
     )
 
 
@@ -110,4 +111,5 @@ def _by_content(runtime: Runtime, known: Known, asked: FileSearchOptions) -> Com
         which=which,
         min_score=asked.min_score,
         explain=asked.explain,
+        relations=asked.wanted(),
     )

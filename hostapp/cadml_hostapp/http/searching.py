@@ -20,7 +20,7 @@ import msgspec
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Receive, Scope, Send
 
-from cadml_core.errors import CadmlError
+from cadml_core.errors import CadmlError, InvalidInput
 from cadml_core.runtime import Runtime
 from cadml_core.search.questions import Question, SearchResult, checked_values
 from cadml_core.search.similarity import SimilaritySearch
@@ -72,6 +72,12 @@ class Searcher:
         loop = asyncio.get_running_loop()
         if body.feature_version not in (None, self._search.feature.name):
             return await loop.run_in_executor(self._threads, related, self._runtime, body)
+        if body.relations or not body.mirror or body.scale != "any":
+            raise InvalidInput(
+                "relations, mirror and scale are for the combined search: add feature_version `combined`",
+                stage="similarity",
+                field="feature_version",
+            )
         if body.vector is None:
             return await loop.run_in_executor(self._threads, _by_id, self._search, body)
         question = _question(body, self._search)

@@ -86,6 +86,8 @@ def test_options_narrow_a_search_by_file(stocked: Client, files: dict[str, bytes
     options = json.dumps({"format": "stl", "k": 1})
     answer = search_file(stocked, "base.step", files["base"], options=options)
     assert [hit["id"] for hit in answer.json()["hits"]] == ["other"]
+    answer = search_file(stocked, "base.step", files["base"], options='{"mirror": false, "scale": 5}')
+    assert [hit["id"] for hit in answer.json()["hits"]] == ["turned", "other"]
     answer = search_file(stocked, "base.step", files["base"], options='{"size_within": 1, "k": 5}')
     assert "other" not in {hit["id"] for hit in answer.json()["hits"]}
     explained = search_file(stocked, "base.step", files["base"], options='{"explain": true}').json()
@@ -113,6 +115,9 @@ def test_a_part_is_searched_by_id(stocked: Client) -> None:
     [
         ({"feature_version": "v1"}, "feature_version"),
         ({"feature_version": "combined", "metric": "cosine_raw"}, "metric"),
+        ({"mirror": False}, "feature_version"),
+        ({"feature_version": "combined", "relations": ["twin"]}, "relations"),
+        ({"feature_version": "combined", "scale": "big"}, "scale"),
         ({"feature_version": "combined", "ranges": [{"slot": "bbox_width"}]}, "ranges"),
     ],
 )

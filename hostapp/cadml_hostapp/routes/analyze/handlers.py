@@ -17,8 +17,7 @@ from cadml_core.analysis import Facts, Stopwatch
 from cadml_core.contracts.formats import LENGTH_UNITS, UnitName
 from cadml_core.errors import CadmlError, InvalidInput
 from cadml_core.intake.intake import SourceFile
-from cadml_core.intake.remembered import Known
-from cadml_core.intake.versions import allows_less
+from cadml_core.intake.remembered import Known, allows_less
 from cadml_hostapp.http import errors as http_errors
 from cadml_hostapp.http.uploads import Form, FormReader, UploadedFile
 from cadml_hostapp.routes.analyze.schemas import (

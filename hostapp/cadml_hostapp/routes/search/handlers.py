@@ -33,7 +33,8 @@ _FORM = {
         "file": {"type": "string", "format": "binary", "description": "The CAD file."},
         "options": {
             "$ref": REF.format(name="FileSearchOptions"),
-            "description": "JSON: filters, `k`, `min_score`, `size_within`, `explain`.",
+            "description": "JSON: filters, `k`, `min_score`, `size_within`, `relations`, `mirror`, `scale`,"
+            " `explain`.",
         },
         "unit": {
             "type": "string",

@@ -11,6 +11,8 @@ from cadml_core.catalog.records import PartFilter
 from cadml_core.search.filters import SlotRange
 from cadml_core.search.questions import Contribution
 from cadml_core.search.spaces import SpaceName
+from cadml_core.search.wanted import LARGEST_PER_CENT, wanted
+from cadml_core.search.wanted import Wanted as WantedRelations
 from cadml_hostapp.routes.fields import (
     Body,
     Number,
@@ -55,7 +57,33 @@ class Range(Body, frozen=True, kw_only=True):
     maximum: Number | None = None
 
 
-class SearchRequest(Filters, frozen=True, kw_only=True):
+class RelatedFilters(Filters, frozen=True, kw_only=True):
+    """Filters, and what a hit must be to the query; the latter in combined searches only."""
+
+    relations: Annotated[
+        list[Text],
+        Meta(
+            max_length=10,
+            description="Only these kinds; any where empty. Combined searches only.",
+        ),
+    ] = msgspec.field(default_factory=list)
+    mirror: Annotated[
+        bool, Meta(description="Whether proved mirror images are found. Combined searches only.")
+    ] = True
+    scale: Annotated[
+        Text | Annotated[float, Meta(ge=0, le=LARGEST_PER_CENT)],
+        Meta(
+            description="`any`, `same`, or by how many per cent a proved scaled copy may differ in size."
+            " Combined searches only."
+        ),
+    ] = "any"
+
+    def wanted(self) -> WantedRelations:
+        """Return it as the search knows it."""
+        return wanted(self.relations, mirror=self.mirror, scale=self.scale)
+
+
+class SearchRequest(RelatedFilters, frozen=True, kw_only=True):
     """A search by ``vector`` or by the ``id`` of a part."""
 
     vector: Values | None = None
@@ -86,7 +114,7 @@ class SearchRequest(Filters, frozen=True, kw_only=True):
         return tuple(SlotRange(found.slot, found.minimum, found.maximum) for found in self.ranges)
 
 
-class FileSearchOptions(Filters, frozen=True, kw_only=True):
+class FileSearchOptions(RelatedFilters, frozen=True, kw_only=True):
     """The ``options`` of a search by file."""
 
     k: TopK = 10

@@ -92,6 +92,16 @@ class Metric:
         mesh, brep = (self.components(values, name) for name in SIDES)
         return Places(mesh, brep, values[:, PRESENCE - 1] > 0.0)
 
+    def packed(self, places: Places) -> NDArray[np.float32]:
+        """Return places as rows, (n, components and 1)."""
+        return np.column_stack([places.mesh, places.brep, places.exact]).astype(np.float32)
+
+    def unpacked(self, rows: NDArray[np.float32]) -> Places:
+        """Return the places that ``packed`` wrote."""
+        exact, width = rows[:, -1] > 0.0, len(self._sides["mesh"].offset)
+        values = rows[:, :-1].astype(np.float64)
+        return Places(values[:, :width], values[:, width:], exact)
+
     def between(self, places: Places, position: int = 0) -> tuple[Floats, Floats]:
         """Return both parts of the squared distance of every part to one, (n,) each, over their medians.
 

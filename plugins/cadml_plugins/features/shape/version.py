@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cadml_core import (
     CadDocument,
@@ -86,10 +87,23 @@ class ShapeVersion:
         Raises:
             DimensionMismatch: A vector has another length than there are slots.
         """
-        _check(query[np.newaxis])
-        _check(candidates)
         together: FloatVector = np.vstack([query, candidates]).astype(np.float64)
-        return self._metric.distances(self._metric.place(together))[1:]
+        places = self.place(together)
+        return self.between(places[0], places[1:])
+
+    def place(self, values: FloatMatrix) -> NDArray[np.float32]:
+        """Return where parts lie: whitened figures of surface and exact faces, and whether it has any.
+
+        Raises:
+            DimensionMismatch: ``values`` has another number of columns than there are slots.
+        """
+        _check(values)
+        return self._metric.packed(self._metric.place(values))
+
+    def between(self, query: NDArray[np.float32], candidates: NDArray[np.float32]) -> FloatVector:
+        """Return the distance of one place to each of others, float64 (n,); as ``refine`` of raw values."""
+        together = self._metric.unpacked(np.vstack([query[np.newaxis], candidates]))
+        return self._metric.distances(together)[1:]
 
     def block_shares(self, query: FloatVector, candidates: FloatMatrix) -> FloatMatrix:
         """Return each block's share of the squared refined distance, float64 (n, len(blocks)).
