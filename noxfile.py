@@ -190,11 +190,15 @@ def corpus(session: nox.Session) -> None:
 
 @nox.session
 def truth(session: nox.Session) -> None:
-    """Compare what the readers measure in a folder with what other code measures."""
+    """Compare what the readers measure in a folder with what other code measures, and twins."""
     if not session.posargs:
         session.error("name a folder of CAD files: nox -s truth -- FOLDER")
     session.install("-e", ".", *group("benchmarks"))
     session.run("python", "contrib/scripts/check_truth.py", *session.posargs)
+    folder = Path(session.posargs[0])
+    twins = [str(path.parent) for path in sorted(folder.rglob("manifest.csv"))]
+    if twins:
+        session.run("python", "contrib/scripts/check_twins.py", *twins)
 
 
 @nox.session

@@ -22,7 +22,7 @@ def part_meant(catalog: Catalog, text: str) -> Part:
     """
     if exact := catalog.parts_by_id([text]):
         return exact[text]
-    begun = catalog.ids_beginning(text, _NAMED + 1) if len(text) >= _FEWEST else []
+    begun = _ids_beginning(catalog, text) if len(text) >= _FEWEST else []
     if len(begun) == 1:
         return catalog.part(begun[0])
     if begun:
@@ -36,6 +36,13 @@ def part_meant(catalog: Catalog, text: str) -> Part:
         stage="catalogue",
         id=text,
     )
+
+
+def _ids_beginning(catalog: Catalog, text: str) -> list[str]:
+    """Return ids that begin with this text, one more than are named."""
+    query = "SELECT id FROM parts WHERE substr(id, 1, ?) = ? ORDER BY id LIMIT ?"
+    found = catalog.database.fetch(query, (len(text), text, _NAMED + 1))
+    return [part_id for (part_id,) in found]
 
 
 def short_id(part_id: str) -> str:

@@ -167,11 +167,6 @@ class Catalog:
         """Return every part with one of these contents, by row number."""
         return sorted(self._parts_in("p.sha256", set(hashes)), key=lambda part: part.row)
 
-    def ids_beginning(self, text: str, limit: int) -> list[str]:
-        """Return ids that begin with this text, at most so many."""
-        query = "SELECT id FROM parts WHERE substr(id, 1, ?) = ? ORDER BY id LIMIT ?"
-        return [part_id for (part_id,) in self.database.fetch(query, (len(text), text, limit))]
-
     def rows(self, which: PartFilter) -> Int64Array:
         """Return the row numbers of the parts that fit, ascending."""
         condition, values = self._conditions.sql(which)

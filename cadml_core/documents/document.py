@@ -95,6 +95,11 @@ class FacetQuality(msgspec.Struct, frozen=True):
     """Facets with the same three vertices as an earlier one."""
     watertight: bool
     """Every edge has exactly two facets that run through it in opposite directions."""
+    area_error: float = 0.0
+    """How far the area may be from that of the curved surfaces which the facets stand for, over the area: an
+    estimate by the angles between the facets, 0 where all are flat."""
+    volume_error: float = 0.0
+    """Likewise of the volume."""
 
 
 class TriangleMesh(msgspec.Struct, frozen=True):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -47,7 +47,7 @@ class ReportedGroup(msgspec.Struct, frozen=True):
     size: int
     """Parts in all, also those beyond the list."""
     decided: bool
-    """Whether people have decided about every pair of its kind."""
+    """Whether what people decided of its pairs covers all of it."""
     parts: list[ReportedPart]
     edges: list[Edge]
 
@@ -194,10 +194,6 @@ def _reported(one: Group, name: str, parts: list[Part], size: int, known: Known)
     middle = [part for part in parts if part.sha256 in one.classes[0]]
     whole = one.kind in ("multiple", "contains")
     lead = lead_of(middle if whole else parts, known.exact, known.leads, prefer=known.scope.prefer)
-    first = {lead.sha256: lead}
-    for part in parts:
-        first.setdefault(part.sha256, part)
-    edges = edges_of(one, parts, Told(lead.id, first, known.decisions))
     own = next(members for members in one.classes if lead.sha256 in members)
     # What a group is about comes before further copies of its lead.
     others = sorted(
@@ -205,6 +201,24 @@ def _reported(one: Group, name: str, parts: list[Part], size: int, known: Known)
         key=lambda part: one.kind not in ("identical", "same") and part.sha256 in own,
     )
     ordered = [lead, *others][:LISTED]
-    decided = all(edge.decision is not None for edge in edges if edge.kind == one.kind)
+    first: dict[str | None, Part] = {}
+    for part in ordered:
+        first.setdefault(part.sha256, part)
+    edges = edges_of(one, ordered, Told(lead.id, first, known.decisions))
+    decided = size <= len(ordered) and _decided(one, ordered, edges)
     listed = [msgspec.convert(part, ReportedPart, from_attributes=True) for part in ordered]
     return ReportedGroup(name, one.kind, lead.id, size, decided, listed, edges)
+
+
+def _decided(one: Group, parts: Sequence[Part], edges: Sequence[Edge]) -> bool:
+    """Tell whether pairs that were decided to be duplicates lead from every part to every other."""
+    if one.kind == "identical":
+        return all(edge.decision is not None for edge in edges)
+    place = {sha256: number for number, members in enumerate(one.classes) for sha256 in members}
+    nodes = {part.id: part.sha256 if one.kind == "same" else place[part.sha256 or ""] for part in parts}
+    joined: dict[object, object] = {node: node for node in nodes.values()}
+    for edge in edges:
+        if edge.decision == "duplicate":
+            old, new = joined[nodes[edge.a]], joined[nodes[edge.b]]
+            joined = {node: new if root == old else root for node, root in joined.items()}
+    return len(set(joined.values())) == 1

@@ -14,6 +14,15 @@ _STEP_REFERENCE = re.compile(rb"#\d+")
 _DECIMAL = re.compile(rb"(?<![\w.#])[-+]?\d+\.\d*(?:[Ee][-+]?\d{1,2})?(?![\w.])")
 _DXF_UNIT = re.compile(rb"\$INSUNITS\s+70\s+\d")
 _UNITS = (b"0", b"1", b"6", b"18", b"20", b"24", b"25", b"-1", b"99999", b"")
+_STEP_UNIT = re.compile(rb"SI_UNIT\s*\([^()]*\.METRE\.\s*\)|CONVERSION_BASED_UNIT\s*\(\s*'[^']*'")
+_STEP_UNITS = (
+    b"SI_UNIT(.CENTI.,.METRE.)", b"SI_UNIT($,.METRE.)", b"SI_UNIT(.MICRO.,.METRE.)",
+    b"SI_UNIT(.EXA.,.METRE.)", b"SI_UNIT(.MILLI.,.GRAM.)", b"SI_UNIT($,$)",
+    b"CONVERSION_BASED_UNIT('INCH'", b"CONVERSION_BASED_UNIT('1'",
+)  # fmt: skip
+_IGES_UNIT = re.compile(rb"\d+,2H(?:MM|IN|CM|KM|FT|MI|UM)")
+_IGES_UNITS = (b"1,2HIN", b"2,2HMM", b"6,2HMM", b"0,2HXX", b"9,2HUM", b"3,2HIN", b"5,2HMI")
+_STEP_TRIPLE = re.compile(rb"(?:CARTESIAN_POINT|DIRECTION)\s*\(\s*'[^']*'\s*,\s*\([^()]*\)")
 _KEYWORD = re.compile(rb"\b[A-Z][A-Z_]{3,}\b")
 EXTREMES = (
     b"0", b"-1", b"1", b"0.", b"-0.0", b"1e308", b"-1e308", b"1.E400", b"1e-320", b"nan", b"inf",
@@ -115,8 +124,29 @@ def change_keyword(data: bytes, random: Random) -> bytes:
 
 
 def change_unit(data: bytes, random: Random) -> bytes:
-    """State another unit, or none that there is, in the header of a drawing."""
-    return _replace(data, random, _DXF_UNIT, lambda found: found[:-1] + random.choice(_UNITS))
+    """State another unit, or none that there is."""
+    data = _replace(data, random, _DXF_UNIT, lambda found: found[:-1] + random.choice(_UNITS))
+    data = _replace(data, random, _IGES_UNIT, lambda _: random.choice(_IGES_UNITS))
+    return _replace(data, random, _STEP_UNIT, lambda _: random.choice(_STEP_UNITS))
+
+
+def swap_places(data: bytes, random: Random) -> bytes:
+    """Write one point or direction of a STEP file in place of another of its kind.
+
+    Faces meet one another, or themselves, and parts lie elsewhere or are turned by axes that are none.
+    """
+    found = _STEP_TRIPLE.findall(data)
+
+    def other(place: bytes) -> bytes:
+        kind, _, numbers = place.partition(b"(")
+        alike = [one for one in found if one.startswith(kind)]
+        return (
+            kind + b"(" + random.choice(alike).partition(b"(")[2]
+            if random.random() < 0.9
+            else (kind + b"(" + numbers.rpartition(b"(")[0] + b"(0.,0.,0.)")
+        )
+
+    return _replace(data, random, _STEP_TRIPLE, other) if found else data
 
 
 def scale_numbers(data: bytes, random: Random) -> bytes:
@@ -134,7 +164,7 @@ def close_in_two_words(data: bytes, random: Random) -> bytes:
 MUTATIONS: Sequence[Mutation] = (
     flip_bits, overwrite, delete, duplicate, zero, truncate, delete_lines, swap_lines, copy_line,
     change_numbers, swap_numbers, delete_entity, redirect_reference, change_keyword,
-    change_unit, scale_numbers, close_in_two_words,
+    change_unit, swap_places, scale_numbers, close_in_two_words,
 )  # fmt: skip
 
 

@@ -18,7 +18,9 @@ from tests.fuzz.fuzz_readers import VERSIONS, judge
 from tests.fuzz.mutations import MUTATIONS, mutate
 
 SAMPLE = (
-    b"ISO-10303-21;\nDATA;\n#1=CARTESIAN_POINT('',(0.,1.5,-2.E1));\n#2=VERTEX_POINT('',#1);\nENDSEC;\n" * 4
+    b"ISO-10303-21;\nDATA;\n#1=CARTESIAN_POINT('',(0.,1.5,-2.E1));\n#2=VERTEX_POINT('',#1);\n"
+    b"#3=CARTESIAN_POINT('',(7.,8.,9.));\n#4=(LENGTH_UNIT()SI_UNIT(.MILLI.,.METRE.));\nENDSEC;\n"
+    * 4
     + b"$INSUNITS\n 70\n4\nendsolid part\n"
 )
 

@@ -99,6 +99,16 @@ def test_what_is_decided_is_not_shown_again(cleaning: Cleaning) -> None:
     assert (shown.decided, shown.edges[0].decision) == (True, "duplicate")
 
 
+def test_a_group_is_decided_when_decisions_cover_it(cleaning: Cleaning) -> None:
+    """Two of three pairs are enough, whichever were compared; one leaves the third part open."""
+    copies(cleaning)
+    decide(cleaning, "a", "b", "duplicate")
+    assert [one.decided for one in cleaning.groups()] == [False]
+    decide(cleaning, "c", "b", "duplicate")
+    assert cleaning.groups() == []
+    assert [one.decided for one in cleaning.groups(Scope(decided=True))] == [True]
+
+
 def test_people_may_know_what_nothing_proves(cleaning: Cleaning) -> None:
     """A pair that was decided to be one part is a group, but no edge of it is certified."""
     generator = np.random.default_rng(0)

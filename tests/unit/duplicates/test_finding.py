@@ -129,6 +129,8 @@ def test_copies_of_one_file_are_one_group(cleaning: Cleaning) -> None:
     [group] = cleaning.groups()
     assert (group.kind, group.size, len(group.parts)) == ("identical", 1_200, 1_000)
     assert {edge.evidence for edge in group.edges} == {"bytes"}
+    listed = {part.id for part in group.parts}
+    assert all({edge.a, edge.b} <= listed for edge in group.edges)
 
 
 def test_parts_without_volume_are_compared_by_their_bytes_only(cleaning: Cleaning) -> None:

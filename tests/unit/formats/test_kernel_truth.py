@@ -194,6 +194,19 @@ def test_the_check_by_facets_bounds_its_error(part: parts.Shape) -> None:
     assert not estimate.agrees(volume * 1.05)
 
 
+def test_a_solid_that_meets_itself_is_larger_than_its_hull(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two cones in one place hold less than their box and agree with their facets, but exceed their hull."""
+    monkeypatch.setattr(_topology, "is_valid", lambda shape: False)
+    cones = [face for x in (0.0, 0.1) for face in oriented_faces(parts.placed(parts.cone(), x))]
+    once = measured(parts.cone())
+    twice = measured(solid_of(shell_of(*cones)))
+    assert mass_of(once).reliable
+    assert not mass_of(twice).reliable
+    assert twice.box is not None
+    assert mass_of(twice).volume < math.prod(twice.box.extents)
+    assert any("larger than its convex hull" in doubt for doubt in twice.doubts)
+
+
 @pytest.mark.parametrize("seconds", [0.0, 1e-9])
 def test_a_check_that_takes_too_long_is_not_made(seconds: float, monkeypatch: pytest.MonkeyPatch) -> None:
     """An invalid solid that there is no time to check is doubted, and the reason is said."""

@@ -283,6 +283,11 @@ def _check_validity(part: Part, mass: Mass, counts: Census, budget: _cross_check
             f"a solid is not valid, and its volume, {abs(mass.volume):.6g} mm³, is not that of its facets,"
             f" {abs(estimate.volume):.6g} ± {estimate.error:.2g} mm³"
         )
+    elif abs(mass.volume) > estimate.hull:
+        counts.doubts.append(
+            f"a solid is not valid, and its volume, {abs(mass.volume):.6g} mm³, is larger than its convex"
+            " hull: its faces meet one another"
+        )
 
 
 def _valid(shape: Shape) -> bool:

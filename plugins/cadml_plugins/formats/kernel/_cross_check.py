@@ -7,8 +7,11 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from cadml_plugins.formats.kernel import _geometry, _topology
+import numpy as np
+
+from cadml_plugins.formats.kernel import _geometry, _tessellation, _topology
 from cadml_plugins.formats.kernel._occt import Failure, Shape, kernel_class, kernel_function, reason
+from cadml_plugins.formats.mesh._hull import hull_volume
 
 DEFLECTION = 4e-3
 """Of the first tessellation, over the diagonal of the box; the second is four times as fine."""
@@ -18,6 +21,8 @@ SECONDS = 4.0
 """CPU time for all checks of a file, as far as the kernel can be stopped: between two faces."""
 FINER = 8.0
 """The second tessellation may take so many times as long as the first."""
+HULL_MARGIN = 1.05
+"""How much more than the hull of the facets' corners, as it is estimated, a good volume may be."""
 LARGEST = 1e9
 """Coordinate in millimetres, beyond which no part lies: the kernel may not end on faces of damaged files."""
 
@@ -33,6 +38,8 @@ class Estimate:
 
     volume: float
     error: float
+    hull: float = math.inf
+    """What the convex hull holds at most: the volume is larger where faces meet one another."""
 
     def agrees(self, volume: float) -> bool:
         """Tell whether a volume is the same, whatever its sign."""
@@ -63,6 +70,7 @@ def volume_of_facets(shape: Shape, budget: Budget) -> Estimate | str:
         if coarse is None or FINER * (before - budget.left) > budget.left:
             return "its facets take too long"
         fine = _tessellated(shape, faces, deflection / 4.0, ANGLE / 2.0, budget)
+        hull = HULL_MARGIN * _hull(faces)
     except Failure as failure:
         return f"it has no facets: {reason(failure)}"
     finally:
@@ -72,7 +80,12 @@ def volume_of_facets(shape: Shape, budget: Budget) -> Estimate | str:
     # Both may be equal. Of a cylinder with facets at an angle a to one another, a²/6 of the volume are
     # missing.
     error = abs(fine - coarse) + (ANGLE / 2.0) ** 2 / 6.0 * abs(fine)
-    return Estimate(fine + (fine - coarse) / 3.0, error)
+    return Estimate(fine + (fine - coarse) / 3.0, error, hull)
+
+
+def _hull(faces: Sequence[Shape]) -> float:
+    points = np.concatenate([_tessellation.triangles(face)[0] for face in faces])
+    return hull_volume(points) if len(points) else 0.0
 
 
 def _sensible(bounds: _geometry.Bounds | None) -> bool:

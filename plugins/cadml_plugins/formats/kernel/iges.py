@@ -13,7 +13,7 @@ class IgesAdapter:
     """Reads solids, surfaces and curves; sews surfaces into solids and names elementary ones."""
 
     name = "iges"
-    version = "3"
+    version = "4"
     suffixes: tuple[str, ...] = (".iges", ".igs")
     media_types: tuple[str, ...] = ("model/iges", "application/iges")
     preload = ("cadml_plugins.formats.kernel._document",)

@@ -25,6 +25,8 @@ class Topology(NamedTuple):
     """Every edge is used as often in one direction as in the other: the facets enclose their volume."""
     loose: NDArray[np.int64]
     """The vertices at the other edges, each once."""
+    sides: tuple[NDArray[np.int64], NDArray[np.int64]]
+    """Pairs of sides of facets that are one edge; side 3 n + k runs from corner k of facet n to the next."""
     shells: Shells
     """Components without a faulty edge: one that is open, shared by more than two facets, or used twice in
     one direction."""
@@ -62,7 +64,9 @@ def analyse(corners: Corners, triangles: NDArray[np.int64], vertices: int, degen
     )
     closed = ~np.isin(roots, labels[edges.faulty_facets()])
     shells = closed_shells(corners[whole], labels, roots[closed], np.flatnonzero(whole))
-    return Topology(quality, not edges.unbalanced.any(), edges.loose_vertices(), shells)
+    numbers = np.flatnonzero(whole)
+    one, other = (3 * numbers[side // 3] + side % 3 for side in edges.sides())
+    return Topology(quality, not edges.unbalanced.any(), edges.loose_vertices(), (one, other), shells)
 
 
 class _Edges:
@@ -80,7 +84,7 @@ class _Edges:
         order = np.argsort(key)
         key = key[order]
         edge = key >> 1
-        self._facet = order // 3
+        self._side, self._facet = order, order // 3
         self._edge, self._vertices = edge, vertices
         self._same_as_next = edge[1:] == edge[:-1]
         first = np.flatnonzero(np.concatenate((np.ones(min(1, len(edge)), bool), ~self._same_as_next)))
@@ -92,6 +96,10 @@ class _Edges:
     def neighbours(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return pairs of facets that share an edge: enough of them to connect all that do."""
         return self._facet[:-1][self._same_as_next], self._facet[1:][self._same_as_next]
+
+    def sides(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return the same pairs as numbers of sides, three to a facet."""
+        return self._side[:-1][self._same_as_next], self._side[1:][self._same_as_next]
 
     def loose_vertices(self) -> NDArray[np.int64]:
         """Return the vertices at unbalanced edges, each once."""

@@ -8,9 +8,18 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 
-from cadml_core import CadDocument, LengthUnit, LimitExceeded, MeshRequest, ReadLimits, TriangleMesh
+from cadml_core import (
+    CadDocument,
+    FacetQuality,
+    LengthUnit,
+    LimitExceeded,
+    MeshRequest,
+    ReadLimits,
+    TriangleMesh,
+)
 from cadml_plugins.formats.mesh._coarsening import coarsen
 from cadml_plugins.formats.mesh._doubts import doubts, without_astray_shells
+from cadml_plugins.formats.mesh._facet_error import facet_errors
 from cadml_plugins.formats.mesh._invariants import mesh_invariants
 from cadml_plugins.formats.mesh._measures import FacetMeasures
 from cadml_plugins.formats.mesh._topology import MOST_FACETS, Topology, analyse
@@ -101,7 +110,7 @@ class FacetDocument:
             bounding_box=measures.bounding_box,
             area=measures.area,
             mass=measures.mass(reliable=not reasons),
-            facet_quality=topology.quality if topology else None,
+            facet_quality=topology and _with_errors(topology, self._corners, measures),
             invariants=mesh_invariants(
                 measures,
                 self._corners if topology else self._corners[:0],
@@ -159,6 +168,12 @@ class FacetDocument:
         vertices, triangles = merged
         topology = analyse(self._corners, triangles, len(vertices), measures.degenerate)
         return _Examined(TriangleMesh(vertices, triangles), topology, tolerance)
+
+
+def _with_errors(topology: Topology, corners: Corners, measures: FacetMeasures) -> FacetQuality:
+    """Return the quality of a mesh with what it may miss of curved surfaces."""
+    area, volume = facet_errors(corners, *topology.sides, measures.area, measures.signed_volume)
+    return msgspec.structs.replace(topology.quality, area_error=area, volume_error=volume)
 
 
 def _edge_warnings(topology: Topology | None, measures: FacetMeasures, tolerance: float) -> list[str]:
