@@ -51,7 +51,7 @@ class DrawingPictures:
         curves = view.curves()
         if not curves:
             raise UnsupportedContent(
-                "the drawing holds only what is not drawn: texts, hatches, solids, blocks without a place",
+                "the drawing has only texts, hatches, solids, or blocks that cannot be placed",
                 stage="picture",
             )
         flat = [curve[:, :2] for curve in curves]

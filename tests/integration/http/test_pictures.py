@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -111,3 +113,17 @@ def test_pictures_can_be_switched_off(tmp_path: Path) -> None:
         assert catalog.database.fetch("SELECT count(*) FROM pictures") == [(0,)]
         assert client.get("/api/v1/parts/one/picture").status_code == 200
         assert catalog.database.fetch("SELECT count(*) FROM pictures") == [(1,)]
+
+
+def test_a_model_against_another_part_says_how_far_they_are_apart(client: Client, part: str) -> None:
+    """In colours, with the largest distance in the file; a part that is not there is 404."""
+    client.post("/api/v1/analyze", files={"file": ("other.stl", tetrahedron(34))}, data={"id": "P-34"})
+    answer = client.get(f"/api/v1/parts/{part}/model.glb", params={"against": "P-34"})
+    assert answer.status_code == 200, answer.text
+    (length,) = struct.unpack_from("<I", answer.content, 12)
+    content = json.loads(answer.content[20 : 20 + length])
+    extras = content["asset"]["extras"]
+    assert 0.5 < extras["largest_mm"] <= 3.0
+    assert extras["scale_mm"] == extras["largest_mm"]
+    assert "COLOR_0" in content["meshes"][0]["primitives"][0]["attributes"]
+    assert client.get(f"/api/v1/parts/{part}/model.glb", params={"against": "x"}).status_code == 404
