@@ -134,6 +134,13 @@ def hostile_live(session: nox.Session) -> None:
 
 
 @nox.session
+def hostile_families(session: nox.Session) -> None:
+    """Load every family of hostile state into a live server in each mode; see that nothing comes of it."""
+    session.install("-e", ".", *group("test"))
+    session.run("python", "-m", "tests.integration.http.families_live", *session.posargs)
+
+
+@nox.session
 def monitoring(session: nox.Session) -> None:
     """Run every query of rules and dashboard in a real Prometheus that scrapes a server; fire an alert."""
     session.install("-e", ".", *group("test"))

@@ -97,8 +97,8 @@ def narrow(array: Any) -> Any:
 class Calls:
     """Is pickled as a call."""
 
-    def __init__(self, function: Any, *arguments: Any) -> None:
-        self._call = (function, arguments)
+    def __init__(self, function: Any, *arguments: Any, state: Any = None) -> None:
+        self._call = (function, arguments) if state is None else (function, arguments, state)
 
     def __reduce__(self) -> Any:
         """Return the call."""
@@ -106,12 +106,16 @@ class Calls:
 
 
 class Data:
-    """Training rows: 60 of six numbers, three labels."""
+    """Training rows: 60 of six numbers, or another width, three labels."""
 
     def __init__(self) -> None:
+        self.widen(6)
+
+    def widen(self, width: int) -> None:
+        """Make rows of so many numbers: those of a part, for models that a server should ask."""
         random = np.random.default_rng(5)
         self.labels = np.arange(60) % 3
-        self.rows = np.abs(random.normal(size=(60, 6))) + self.labels[:, None]
+        self.rows = np.abs(random.normal(size=(60, width))) + self.labels[:, None]
         self.words = np.array(["bolt", "nut", "plate"])[self.labels]
 
     def fit(self, model: Any, labels: Any = None) -> Any:

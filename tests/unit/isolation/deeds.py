@@ -95,9 +95,14 @@ def send_from_own(path: str) -> str:
 
 def change_unopened(path: str) -> str:
     """Change mode, times and attributes of a file without opening it."""
-    changes = (lambda: Path(path).chmod(0o777), lambda: os.utime(path, (1, 1)), lambda: os.chown(path, 1, 1))
-    more = (lambda: os.setxattr(path, "user.x", b"1"), lambda: os.removexattr(path, "user.x"))
-    for change in (*changes, *more):
+    changes: list[Callable[[], None]] = [
+        lambda: Path(path).chmod(0o777),
+        lambda: os.utime(path, (1, 1)),
+        lambda: os.chown(path, 1, 1),
+        lambda: os.setxattr(path, "user.x", b"1"),
+        lambda: os.removexattr(path, "user.x"),
+    ]
+    for change in changes:
         try:
             change()
         except PermissionError:
