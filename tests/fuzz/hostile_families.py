@@ -6,6 +6,7 @@ which a test of the sandbox can fill with canaries.
 
 from __future__ import annotations
 
+import copyreg
 import functools
 import inspect
 from collections.abc import Callable, Iterator
@@ -485,6 +486,61 @@ def _built_twice() -> bytes:
     return proto(4) + ridge + state + state + STOP
 
 
+def _unseen() -> Made:
+    """Arrays that native code takes as they are, and states that are no dicts."""
+    from collections import OrderedDict
+
+    from sklearn import cluster, ensemble, linear_model, neighbors, pipeline, preprocessing
+
+    def encoder(rare: int | None = None) -> Any:
+        kind = "ignore" if rare is None else "infrequent_if_exist"
+        made = preprocessing.OneHotEncoder(handle_unknown=kind, min_frequency=rare, sparse_output=False)
+        return made.fit(np.round(DATA.rows))
+
+    columns = [1] * DATA.rows.shape[1]
+    yield "one-hot: columns that are too few", dump(set_raw(encoder(), _n_features_outs=columns))
+    grouped = encoder(3)
+    far = [
+        None if one is None else np.full_like(one, 1 << 28) for one in grouped._default_to_infrequent_mappings
+    ]
+    yield "one-hot: column outside", dump(set_raw(grouped, _default_to_infrequent_mappings=far), 2)
+    bins = preprocessing.KBinsDiscretizer(3, encode="onehot-dense").fit(DATA.rows)
+    set_raw(bins._encoder, _n_features_outs=columns)
+    yield "bins: columns that are too few", dump(bins, 5)
+    birch = cluster.Birch(threshold=0.3).fit(DATA.rows)
+    yield (
+        "Birch: lengths that are too few",
+        dump(set_raw(birch, _subcluster_norms=birch._subcluster_norms[:1].copy())),
+    )
+    for name, value in (("Y_norm_squared", np.zeros(1)), ("out", np.zeros((1, 60))), ("w", np.ones(1))):
+        near = DATA.fit(neighbors.KNeighborsClassifier(algorithm="brute"))
+        yield (
+            f"neighbours: {name} beside the metric",
+            dump(set_raw(near, effective_metric_params_={name: value})),
+        )
+    width = {"w": np.ones(DATA.rows.shape[1])}
+    near = DATA.fit(neighbors.KNeighborsClassifier(algorithm="ball_tree", p=1.5, metric_params=width))
+    yield "weights that are too few", dump(near, 4, MinkowskiDistance64=with_part(1, first_k(1)))
+    boosted = DATA.fit(ensemble.HistGradientBoostingClassifier(max_iter=2, min_samples_leaf=3))
+    yield "leaf that is cut to none", dump(boosted, 4, TreePredictor=with_state(nodes=_wide_leaves))
+    line = pipeline.Pipeline([("a", linear_model.Ridge())], memory="/tmp/cache")
+    call = (copyreg._reconstructor, (pipeline.Pipeline, object, None))  # type: ignore[attr-defined]
+    yield (
+        "state that is an ordered dict",
+        dump(Calls(*call[:1], *call[1], state=OrderedDict(line.__dict__)), 2),
+    )
+
+
+def _wide_leaves(nodes: Any) -> Any:
+    kinds = [(name, "u8" if name == "is_leaf" else nodes.dtype[name].str) for name in nodes.dtype.names]
+    wide = np.zeros(len(nodes), kinds)
+    for name in nodes.dtype.names:
+        wide[name] = nodes[name]
+    wide["is_leaf"][wide["is_leaf"] == 1] = 256
+    wide["left"][-1] = wide["right"][-1] = 4_000_000
+    return wide
+
+
 _GROUPS: dict[str, Callable[..., Made]] = {
     "foreign code": _foreign,
     "files": _files,
@@ -499,4 +555,5 @@ _GROUPS: dict[str, Callable[..., Made]] = {
     "tables": _tables,
     "labels": _labels,
     "shapes": _shapes,
+    "unseen": _unseen,
 }

@@ -97,8 +97,8 @@ def narrow(array: Any) -> Any:
 class Calls:
     """Is pickled as a call."""
 
-    def __init__(self, function: Any, *arguments: Any) -> None:
-        self._call = (function, arguments)
+    def __init__(self, function: Any, *arguments: Any, state: Any = None) -> None:
+        self._call = (function, arguments) if state is None else (function, arguments, state)
 
     def __reduce__(self) -> Any:
         """Return the call."""

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from cadml_core import Made
-from cadml_plugins.policies._arrays import Arrays, global_label, items_of, made_label
+from cadml_plugins.policies._arrays import ITEMS, Arrays, global_label, items_of, made_label
 
 METHODS = frozenset({"predict", "predict_proba", "predict_log_proba", "decision_function", "auto"})
 """What a model may be asked by a name in its state: methods that only answer."""
@@ -46,6 +46,7 @@ _BY_NAME = frozenset({"response_method", "_response_method", "stack_method", "st
 _ROOTS = frozenset({"numpy", "scipy", "sklearn", "xgboost", "lightgbm", "catboost", "joblib"})
 _MOST_CALLED = 100
 _HARMLESS = frozenset({"sklearn.utils.validation:check_array"})  # in histogram boosting with categories
+_MAPPINGS = ITEMS | {"collections:Counter", "sklearn.utils._bunch:Bunch", "sklearn.utils:Bunch"}
 _CALLABLES = ("functools:partial", "numpy:vectorize")
 
 
@@ -60,6 +61,8 @@ def dangers(objects: Iterable[Made], harmless: Callable[[str], bool]) -> Iterato
     for found in objects:
         if (made_label(found) or "").partition(".")[0].partition(":")[0] not in _ROOTS:
             continue
+        if any(made_label(state) in _MAPPINGS for state in found.states):
+            yield found, "its state is an object, not a dict; what it sets is not looked at"
         for name, value in attributes_of(found):
             if reason := _danger(name, arrays.plain(value), harmless):
                 yield found, reason

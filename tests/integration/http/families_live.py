@@ -142,16 +142,17 @@ class Trial:
 
     @contextmanager
     def _served(self) -> Iterator[tuple[httpx.Client, Operator]]:
+        entries = {"blacklist": "tests.*", "whitelist": GOOD}
         with LiveServer(
             self.folder,
             PYTHONPATH=str(ROOT),
             TMPDIR=str(self.folder / "tmp"),
             MODEL_OPCODE_MODE=self.mode,
+            MODEL_OPCODE_WHITELIST=entries.get(self.mode, ""),
             MODEL_PREDICT_TIMEOUT_SECONDS="1",
             MODEL_LOAD_TIMEOUT_SECONDS="10",
             MODEL_MEMORY_MB="1024",
             CADML_LOG_LEVEL="error",
-            MODEL_OPCODE_WHITELIST={"blacklist": "tests.*", "whitelist": GOOD}.get(self.mode, ""),
         ) as server:
             operator = Operator(server)
             try:

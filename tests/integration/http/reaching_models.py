@@ -119,7 +119,6 @@ def deeds(folder: Path, data: Path, host: int) -> dict[str, Any]:
         ("remove", secret),
         ("change_unopened", secret),
         ("watch", str(folder)),
-        ("listing", str(data)),
         ("connect", "127.0.0.1:80"),
         ("datagram", str(folder / "d")),
         ("send_from_own", str(folder / "d")),
@@ -132,7 +131,7 @@ def deeds(folder: Path, data: Path, host: int) -> dict[str, Any]:
             (deed, "")
             for deed in ("fork_bomb", "program", "replace_itself", "clone", "leave_group", "outlive")
         ),
-        *((deed, "") for deed in ("ring", "namespace", "raise_limit", "hoard_shared", "hoard_file")),
+        *((deed, "") for deed in ("ring", "namespace", "hoard_shared", "hoard_file")),
     ]
     found = {
         f"{'loading: ' if kind is ReachesWhenLoaded else ''}{deed} {argument}": kind(deed, argument)

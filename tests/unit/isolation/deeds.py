@@ -95,13 +95,13 @@ def send_from_own(path: str) -> str:
 
 def change_unopened(path: str) -> str:
     """Change mode, times and attributes of a file without opening it."""
-    changes: tuple[Callable[[], object], ...] = (
+    changes: list[Callable[[], None]] = [
         lambda: Path(path).chmod(0o777),
         lambda: os.utime(path, (1, 1)),
         lambda: os.chown(path, 1, 1),
         lambda: os.setxattr(path, "user.x", b"1"),
         lambda: os.removexattr(path, "user.x"),
-    )
+    ]
     for change in changes:
         try:
             change()

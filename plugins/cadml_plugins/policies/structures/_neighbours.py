@@ -49,6 +49,11 @@ def _check_metric(metric: Any, width: int, view: View) -> None:
     view.own(metric)
     name = (global_label(metric.arguments[0]) or "").partition(":")[2]
     _, vector, matrix = metric.states[0]
+    if name.startswith("Minkowski"):
+        weighted = view.array(vector, "w", 1, "f").shape
+        need(weighted in ((0,), (width,)), "the weights do not fit the rows")
+    if name.startswith("Haversine"):
+        need(width == 2, "this distance is of two numbers")
     if name.startswith("SEuclidean"):
         need(view.array(vector, "V", 1, "f").shape == (width,), "the variances do not fit the rows")
     if name.startswith("Mahalanobis"):
@@ -58,6 +63,8 @@ def _check_metric(metric: Any, width: int, view: View) -> None:
 def neighbours(found: Made, view: View) -> None:
     """Check that rows, labels and tree of an estimator belong together."""
     state = view.state(found)
+    for attribute in ("metric_params", "effective_metric_params_"):
+        _check_parameters(state.get(attribute), attribute, state, view)
     inner = state.get("_tree", state.get("tree_"))
     if inner is not None:
         need(made_label(inner) in (_KD, _BALL), "the tree is no k-d or ball tree")
@@ -74,6 +81,27 @@ def neighbours(found: Made, view: View) -> None:
         need(isinstance(shape, tuple) and shape[:1] == (rows,), "there is not one target for each row")
         if "classes_" in state:
             _check_labels(view.array(state["_y"], "_y"), state, view)
+
+
+def _check_parameters(given: Any, name: str, state: Mapping[str, Any], view: View) -> None:
+    """Check what is passed on to native code, which takes lengths of rows among it as they are."""
+    if given is None:
+        return
+    need(isinstance(given, dict) and set(given) <= {"p", "w", "V", "VI"}, f"{name} holds something else")
+    for key in given.keys() - {"p"}:
+        if given[key] is not None:
+            width = view.integer(state.get("n_features_in_"), "n_features_in_")
+            shape = (width, width) if key == "VI" else (width,)
+            need(view.array(given[key], key).shape == shape, f"{key} in {name} does not fit the rows")
+
+
+def birch(found: Made, view: View) -> None:
+    """Check that each centre has one squared length, which native code takes as given."""
+    state = view.state(found)
+    if "_subcluster_norms" in state:
+        count = view.array(state.get("subcluster_centers_"), "subcluster_centers_", 2, "f").shape[0]
+        norms = view.array(state["_subcluster_norms"], "_subcluster_norms", 1, "f")
+        need(len(norms) == count, "_subcluster_norms do not fit")
 
 
 def _size_of(rows: Any, view: View) -> tuple[int, int]:

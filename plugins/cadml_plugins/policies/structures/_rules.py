@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from cadml_core import Made
 from cadml_plugins.policies._arrays import Arrays, made_label
-from cadml_plugins.policies.structures import _neighbours, _tables, _trees
+from cadml_plugins.policies.structures import _encoders, _neighbours, _tables, _trees
 from cadml_plugins.policies.structures._view import Unsound, View
 
 Rule = Callable[[Made, View], None]
@@ -19,6 +19,8 @@ _BY_CLASS: dict[str, Rule] = {
     "sklearn.cluster._kmeans:KMeans": _tables.centres,
     "sklearn.cluster._kmeans:MiniBatchKMeans": _tables.centres,
     "sklearn.cluster._bisect_k_means:BisectingKMeans": _tables.centres,
+    "sklearn.cluster._birch:Birch": _neighbours.birch,
+    "sklearn.preprocessing._encoders:OneHotEncoder": _encoders.one_hot,
     "scipy.interpolate._bsplines:BSpline": _tables.spline,
     "numpy.random._pickle:__bit_generator_ctor": _tables.generator,
     "numpy.random._pickle:__randomstate_ctor": _tables.generator,

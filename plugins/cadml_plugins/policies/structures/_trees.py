@@ -118,6 +118,8 @@ def predictor(found: Made, view: View) -> None:
     state = view.state(found)
     nodes = view.array(state.get("nodes"), "nodes", 1, "V")
     need(len(nodes) >= 1, "a tree has no nodes")
+    # A wider number would be cut when it is loaded: 256 becomes 0.
+    need(nodes["is_leaf"].dtype.itemsize == 1, "is_leaf is not a byte")
     leaf = nodes["is_leaf"].astype(bool)
     _depth_of(nodes["left"].astype(np.int64), nodes["right"].astype(np.int64), leaf, view)
     sets = view.array(state.get("raw_left_cat_bitsets"), "raw_left_cat_bitsets", 2, "u")
