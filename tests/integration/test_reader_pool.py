@@ -558,6 +558,7 @@ def test_a_host_that_forgets_to_close_ends_at_once(host: StartHost) -> None:
 def test_readers_end_with_a_killed_fork_server(host: StartHost) -> None:
     """If both the fork server and the host go, the kernel ends the workers, and the next pool cleans up."""
     process, pids, folder = host("time.sleep(1000)")
+    os.kill(pids[0], signal.SIGSTOP)  # or it might see the host go, and clean up, before it is killed
     for pid in (process.pid, pids[0]):
         os.kill(pid, signal.SIGKILL)
     assert eventually(lambda: all(map(gone, pids)))
