@@ -162,9 +162,13 @@ class Analyzer:
         """Tell whether this content was never seen before, as with most uploads. Two quick queries."""
         return self._intake.surely_new(file)
 
-    def attempts(self) -> tuple[tuple[str, ...], ...]:
-        """Return the feature versions to ask of a file: all; and where it does not allow them, fewer."""
-        return attempts(self._versions(), self._extra)
+    def attempts(self, *, store: bool) -> tuple[tuple[str, ...], ...]:
+        """Return the feature versions to ask of a file: all; and where it does not allow them, fewer.
+
+        Args:
+            store: Whether the part is stored; the extra versions of one that is not would be lost.
+        """
+        return attempts(self._versions(), self._extra if store else ())
 
     def recognise(self, file: SourceFile, versions: Sequence[str]) -> Known | None:
         """Return what is known of a file's content; None where it must be read.

@@ -176,7 +176,7 @@ async def _known(services: Services, file: UploadedFile, said: _Said, stopwatch:
     source = file.source(said.unit)
     if said.options.retry and not _surely_new(services, source):
         await asyncio.get_running_loop().run_in_executor(services.writers, analyzer.retry, source)
-    *most, least = analyzer.attempts()
+    *most, least = analyzer.attempts(store=said.options.store)
     for versions in most:
         try:
             return await _known_with(services, source, versions, stopwatch)
