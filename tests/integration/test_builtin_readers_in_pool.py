@@ -19,7 +19,9 @@ VERSIONS = ("v1", "v2", "v3", "v4")
 
 def timeless(reading: Reading) -> Reading:
     """Return the reading without its times."""
-    return msgspec.structs.replace(reading, seconds=0.0, read_seconds=0.0, extract_seconds={})
+    return msgspec.structs.replace(
+        reading, seconds=0.0, read_seconds=0.0, extract_seconds={}, draw_seconds=0.0
+    )
 
 
 @pytest.fixture(scope="module")

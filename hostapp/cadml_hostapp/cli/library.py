@@ -6,7 +6,15 @@ from pathlib import Path
 
 import click
 
-from cadml_hostapp.cli.console import Options, escape, out, progress_bar, reports_errors
+from cadml_hostapp.cli.console import (
+    Options,
+    escape,
+    json_option,
+    out,
+    print_json,
+    progress_bar,
+    reports_errors,
+)
 
 
 @click.group()
@@ -24,9 +32,10 @@ def library() -> None:
     help="By what points are coloured.",
 )
 @click.option("--version", help="Feature version; by default that by which searches rank.")
+@json_option
 @click.pass_obj
 @reports_errors
-def map_(options: Options, file: Path, colour: str, version: str | None) -> None:
+def map_(options: Options, file: Path, colour: str, version: str | None, as_json: bool) -> None:
     """Draw every part as a point, parts that are shaped alike near one another, as an SVG file.
 
     Families are those of the last `cadml families`.
@@ -47,4 +56,7 @@ def map_(options: Options, file: Path, colour: str, version: str | None) -> None
     shown = [part.path or part.name for part in space.parts]
     drawn = scatter(flattened(space.vectors), shown, groups, f"Parts by {colour}")
     file.write_text(drawn, encoding="utf-8")
-    out.print(f"{len(space.parts):,} parts drawn: {escape(str(file))}")
+    if as_json:
+        print_json({"file": str(file), "parts": len(space.parts)})
+    else:
+        out.print(f"{len(space.parts):,} parts drawn: {escape(str(file))}")
