@@ -119,10 +119,11 @@ def fuzz_models(session: nox.Session) -> None:
 
 @nox.session
 def hostile(session: nox.Session) -> None:
-    """Judge families of hostile model state in both modes, with public scanners beside ours."""
+    """Judge families of hostile model state beside public scanners; then serve every ordinary classifier."""
     session.install("-e", ".", *group("test"))
     session.install("picklescan", "fickling", "modelscan", success_codes=[0, 1])
     session.run("python", "-m", "tests.fuzz.judge_hostile", *session.posargs)
+    session.run("python", "-m", "tests.unit.classifier.serve_zoo")
 
 
 @nox.session
