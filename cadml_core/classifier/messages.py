@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Meta
 
 from cadml_core.documents.arrays import FloatMatrix
+from cadml_core.isolation.protocol import distrusted
 
 MAX_ANSWER = 4 * 1024**2
 MAX_LABELS = 10_000
@@ -77,7 +78,7 @@ def decoded(body: bytes) -> Message:
     Raises:
         ValueError: It is no message, or is not plausible.
     """
-    message: Message = _messages.decode(body)
+    message: Message = distrusted(body, _messages)
     texts: tuple[str, ...] = message.labels if isinstance(message, Loaded) else ()
     if isinstance(message, Predicted):
         texts = (message.label,)

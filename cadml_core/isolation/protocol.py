@@ -6,7 +6,7 @@ import math
 import os
 import struct
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -15,6 +15,7 @@ from cadml_core.errors import CadmlError
 from cadml_core.isolation.limits import Limits
 from cadml_core.printable import printable
 
+T = TypeVar("T")
 _LENGTH = struct.Struct("!I")
 EXIT = struct.Struct("!iQ")
 """The report of a worker's end: its wait status, and by how many bytes its memory had grown at its peak."""
@@ -176,13 +177,26 @@ def decoded(body: bytes) -> Answer:
     """Decode what a worker sent as its answer. It may be compromised, and send anything.
 
     Raises:
-        ValueError: It is no answer, or a failure of an unknown kind or code, or one larger than an honest
-            worker's.
+        ValueError: It is no answer, or a failure of an unknown kind or code, or one that no honest worker
+            sends: too long, too deep, or of other than plain data.
     """
-    answer = _answers.decode(body)
-    failure = answer.failure
-    if failure is None:
-        return answer
+    answer = distrusted(body, _answers)
+    return answer if answer.failure is None else _believed(answer, answer.failure, len(body))
+
+
+def distrusted(body: bytes, decoder: msgspec.msgpack.Decoder[T]) -> T:
+    """Decode what a process has sent that may be compromised.
+
+    Raises:
+        ValueError: It is not what the decoder expects, or is nested deeper than Python goes.
+    """
+    try:
+        return decoder.decode(body)
+    except RecursionError:
+        raise ValueError("an answer that is nested too deeply") from None
+
+
+def _believed(answer: Answer, failure: Failure, size: int) -> Answer:
     kind = vars(errors).get(failure.kind)
     if not (isinstance(kind, type) and issubclass(kind, CadmlError)):
         raise ValueError("a failure of an unknown kind")
@@ -191,8 +205,15 @@ def decoded(body: bytes) -> Answer:
     if answer.body is not None:
         raise ValueError("a failure together with a body")
     longest = max(map(len, (failure.message, failure.stage))), len(failure.traceback)
-    if longest[0] > _LONGEST_TEXT or longest[1] > 10 * _LONGEST_TEXT or len(body) > _LONGEST_FAILURE:
-        raise ValueError(f"a failure of {len(body):,} bytes")
+    if longest[0] > _LONGEST_TEXT or longest[1] > 10 * _LONGEST_TEXT or size > _LONGEST_FAILURE:
+        raise ValueError(f"a failure of {size:,} bytes")
+    texts = failure.message, failure.stage, failure.traceback
+    try:
+        is_plain = plain(failure.context) == failure.context
+    except RecursionError:
+        is_plain = False
+    if not is_plain or any(shown(text, 10 * _LONGEST_TEXT) != text for text in texts):
+        raise ValueError("a failure that is not plain data")
     return answer
 
 

@@ -22,7 +22,7 @@ from cadml_core.errors import CadmlError, ReaderTimeout
 from cadml_core.isolation.ends import ProtocolError, SandboxError, StartFailed, TimeLimitExceeded, WorkerDied
 from cadml_core.isolation.limits import MIB, Limits
 from cadml_core.isolation.processes import WorkerSpec
-from cadml_core.isolation.protocol import error_of
+from cadml_core.isolation.protocol import distrusted, error_of
 from cadml_core.isolation.workers import OwnWorker, WorkerPool
 from cadml_core.plugins.pickling import pickled
 from cadml_core.reading.detection import detect
@@ -312,7 +312,7 @@ class ReaderPool:
     def _decoded(self, body: bytes, task: Task) -> Reading:
         """Return what a worker, which its file may have taken over, says it has read."""
         try:
-            reading = _readings.decode(body)
+            reading = distrusted(body, _readings)
             require_plausible(
                 reading,
                 Path(os.fsdecode(task.path)),

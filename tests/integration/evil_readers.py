@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 from msgspec.msgpack import encode
 from msgspec.structs import replace
@@ -205,6 +206,8 @@ def forges(path: Path, limits: ReadLimits) -> CadDocument:
     return document("forges")
 
 
+DEEP = b"\x91" * 100_000 + b"\xc0"
+"""A list in a list in a list, in MessagePack."""
 FAILURE = Failure(kind="MalformedFile", code="PARSE_FAILED", stage="parse", message="bad", context={})
 HONEST = Reading(
     sha256="0" * 64,
@@ -225,6 +228,13 @@ FORGED = {
     "long message": Answer(failure=replace(FAILURE, message="a" * 5000)),
     "long stage": Answer(failure=replace(FAILURE, stage="a" * 5000)),
     "large context": Answer(failure=replace(FAILURE, context={"a": "a" * 2**20})),
+    "deep context": Answer(failure=replace(FAILURE, context={"a": msgspec.Raw(DEEP)})),
+    "a context nobody can print": Answer(
+        failure=replace(FAILURE, context={"a": msgspec.msgpack.Ext(1, b"")})
+    ),
+    "a context that is no number": Answer(failure=replace(FAILURE, context={"a": float("nan")})),
+    "a message that moves the cursor": Answer(failure=replace(FAILURE, message="\x1b[2J")),
+    "deep reading": Answer(body=b"\x81\xa1x" + DEEP),
     "failure and body": Answer(failure=FAILURE, body=b""),
     "unknown format": Answer(body=encode(replace(HONEST, format="nonsuch"))),
     "another version": Answer(body=encode(replace(HONEST, adapter_version="666"))),
