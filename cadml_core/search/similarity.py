@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -38,6 +38,14 @@ _ATTEMPTS = 3
 Ask = Callable[[SpaceName, FloatMatrix, int, Int64Array | None, int], list[Answer]]
 """Searches a space for the k nearest of each query among the rows allowed, as of a change at least; the hits
 of the queries in their order, in one answer or in several."""
+
+
+class Nearest(NamedTuple):
+    """The nearest by row number, and who found them."""
+
+    rows: list[int]
+    backend: str
+    degraded: bool
 
 
 class SimilaritySearch:
@@ -212,6 +220,25 @@ class SimilaritySearch:
 
     def _why_nothing(self, question: Question) -> str:
         return why_nothing(self.catalog, self.feature.name, question, self._admission)
+
+    def nearest(self, raw: FloatVector, k: int, which: PartFilter | None, exclude: int | None) -> Nearest:
+        """Return the nearest of raw values by row number only, for a caller that ranks them again.
+
+        Args:
+            raw: Raw values.
+            k: How many.
+            which: Only these parts.
+            exclude: The row of a part that is not to be found.
+        """
+        query, allowed = self.space("scaled").project(raw[np.newaxis]), self.admitted(which)
+        more = k + (exclude is not None)
+        answer = self.indexes.search("scaled", query, more, allowed, change=self.catalog.last_change())
+        rows = [row for row in answer.hits.ids[0].tolist() if row not in (-1, exclude)]
+        return Nearest(rows[:k], answer.backend, answer.degraded)
+
+    def parts(self, rows: Collection[int]) -> dict[int, Part]:
+        """Return the parts of these rows as they are now; those that are gone are left out."""
+        return self._parts.get(rows)
 
     def admitted(self, which: PartFilter | None, ranges: tuple[SlotRange, ...] = ()) -> Int64Array | None:
         """Return the row numbers that a filter admits, ascending; None where it admits all."""

@@ -19,7 +19,7 @@ INDEXED = 64
 CAP = 2.0
 """The exact faces count at most this many times what is usual at the distance of the surfaces: a fillet makes
 other faces of many and changes little."""
-_ROWS = 64
+_ROWS = 16
 """Rows multiplied at a time: products of one shape have the same bits wherever a row stands."""
 
 
@@ -67,6 +67,7 @@ class Metric:
             )
             for name in SIDES
         }
+        self._indexed = np.ascontiguousarray(self._sides["mesh"].matrix[:, :INDEXED])
         self._at, self._expected = weights["expected_at"], weights["expected"]
 
     def components(self, values: FloatMatrix, name: str, count: int | None = None) -> Floats:
@@ -75,7 +76,7 @@ class Metric:
         rows = standard(rooted(values)[:, SIDES[name]], side.mean, side.deviation)
         padded = np.zeros((-(-len(rows) // _ROWS) * _ROWS, rows.shape[1]))
         padded[: len(rows)] = rows
-        matrix = np.ascontiguousarray(side.matrix[:, :count])
+        matrix = self._indexed if (name, count) == ("mesh", INDEXED) else side.matrix[:, :count]
         blocks = [padded[start : start + _ROWS] @ matrix for start in range(0, len(padded), _ROWS)]
         found = np.concatenate([np.empty((0, matrix.shape[1])), *blocks])
         components: Floats = found[: len(rows)] - side.offset[:count]
