@@ -132,7 +132,7 @@ class Reader:
         return row or None
 
     def _start(self) -> subprocess.Popen[str]:
-        environment = dict(os.environ)
+        environment = os.environ | {"OPENBLAS_NUM_THREADS": "1"}  # as the pool does for its readers
         if self._tree is not None:
             environment["PYTHONPATH"] = os.pathsep.join(
                 [str(self._tree), str(self._tree / "plugins"), str(self._tree / "hostapp")]

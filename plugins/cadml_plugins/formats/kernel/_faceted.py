@@ -9,6 +9,7 @@ import numpy as np
 from cadml_core import LimitExceeded, ReadLimits
 from cadml_plugins.formats.kernel import _tessellation, _topology
 from cadml_plugins.formats.kernel._occt import Shape
+from cadml_plugins.formats.mesh._facets import vectors_of
 from cadml_plugins.formats.mesh._invariants import mesh_invariants
 from cadml_plugins.formats.mesh._measures import FacetMeasures
 from cadml_plugins.formats.mesh._topology import analyse
@@ -30,7 +31,9 @@ def describe(shape: Shape, limits: ReadLimits) -> dict[str, Any]:
     measures = FacetMeasures()
     measures.add(corners)
     vertices, triangles = weld(corners)
-    topology = analyse(corners, triangles, len(vertices), measures.degenerate)
+    facets = vectors_of(corners)
+    topology = analyse(facets, triangles, len(vertices), measures.degenerate)
+    mass = measures.mass(reliable=topology.quality.watertight)
     return {
         "entity_counts": measures.orientations,
         "surface_count": measures.facets,
@@ -39,13 +42,13 @@ def describe(shape: Shape, limits: ReadLimits) -> dict[str, Any]:
         "shell_count": topology.quality.components,
         "bounding_box": measures.bounding_box,
         "area": measures.area,
-        "mass": measures.mass(reliable=topology.quality.watertight),
+        "mass": mass,
         "facet_quality": topology.quality,
         "invariants": mesh_invariants(
             measures,
-            corners,
+            facets,
+            mass=mass,
             solids=topology.closed_components,
             vertices=topology.quality.vertices,
-            reliable=topology.quality.watertight,
         ),
     }
