@@ -4,8 +4,8 @@
 
 Boxes, areas, volumes, counts and closedness of meshes come from trimesh, those of STEP and IGES from the
 kernel's adaptive integrals, checked by two tessellations of the shape as the kernel transfers it, and the
-boxes of drawings from ezdxf. The script prints a table by format, and the files that are off by more than
-1e-4 and 1 %. It ends with 1 where a number that is called reliable is off by more than 1e-3.
+boxes of drawings from ezdxf and scipy. The script prints a table by format, and the files that are off by
+more than 1e-4 and 1 %. It ends with 1 where a number that is called reliable is off by more than 1e-3.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from truth_of_drawings import drawing_box
 
 from cadml_core import CadDocument
 from cadml_core.errors import CadmlError
@@ -42,14 +43,6 @@ EPSILON = 1e-5
 """Relative error of the kernel's adaptive integrals, face by face."""
 
 
-ANNOTATIONS = {
-    *("ARC_DIMENSION", "ATTDEF", "ATTRIB", "DGNUNDERLAY", "DIMENSION", "DWFUNDERLAY", "IMAGE", "LEADER"),
-    *("MTEXT", "MULTILEADER", "OLE2FRAME", "PDFUNDERLAY", "RAY", "TEXT", "TOLERANCE", "VIEWPORT", "WIPEOUT"),
-    "XLINE",
-}
-"""Kinds of entities that are not geometry, or have no end."""
-FLATTENING = 0.01
-"""ezdxf replaces curves by chords that are no further off, in drawing units."""
 CONTEXT = multiprocessing.get_context("forkserver")
 """Processes that have the other code loaded: loading it takes longer than most files."""
 CONTEXT.set_forkserver_preload(
@@ -106,28 +99,9 @@ def measure_mesh(path: Path) -> Truth:
 
 
 def measure_drawing(path: Path) -> Truth:
-    """Measure the extent of a drawing's geometry with ezdxf, flattening curves."""
-    import ezdxf
-    import ezdxf.bbox
-    from ezdxf import disassemble, units
-
-    drawing = ezdxf.readfile(path)
-    entities = [
-        entity
-        for entity in disassemble.recursive_decompose(filter(_is_geometry, drawing.modelspace()))
-        if _is_geometry(entity)
-    ]
-    box = ezdxf.bbox.extents(entities, fast=False)
-    stated = b"$INSUNITS" in path.read_bytes() and drawing.units
-    factor = units.conversion_factor(drawing.units, units.MM) if stated else 1.0
-    if not box.has_data:
-        return Truth()
-    extents = tuple(float(size) * factor for size in box.size)
-    return Truth(extents=extents, box_error=FLATTENING * factor / max(*extents, 1e-12))
-
-
-def _is_geometry(entity: Any) -> bool:
-    return entity.dxftype() not in ANNOTATIONS
+    """Measure the extent of a drawing's geometry with ezdxf and scipy."""
+    box, error = drawing_box(path)
+    return Truth(extents=box, box_error=error / max(*box, 1e-12)) if box else Truth()
 
 
 def measure_step(path: Path) -> Truth:
