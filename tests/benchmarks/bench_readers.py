@@ -37,7 +37,7 @@ STAGES = {
     "validity": [f"{KERNEL}._topology:is_valid"],
     "cross-check": [f"{KERNEL}._cross_check:volume_of_facets"],
     "box": [f"{KERNEL}._extents:bounding_box"],
-    "facet errors": ["cadml_plugins.formats.stl._document:_with_errors"],
+    "facet errors": ["cadml_plugins.formats.stl._document:with_errors"],
     "invariants": [
         f"{KERNEL}._brep:identity",
         "cadml_plugins.formats.stl._document:mesh_invariants",

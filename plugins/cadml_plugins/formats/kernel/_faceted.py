@@ -6,9 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from cadml_core import LimitExceeded, ReadLimits
+from cadml_core import LimitExceeded, ReadLimits, TriangleMesh
 from cadml_plugins.formats.kernel import _tessellation, _topology
 from cadml_plugins.formats.kernel._occt import Shape
+from cadml_plugins.formats.mesh._doubts import doubts, without_astray_shells
+from cadml_plugins.formats.mesh._facet_error import with_errors
 from cadml_plugins.formats.mesh._facets import vectors_of
 from cadml_plugins.formats.mesh._invariants import mesh_invariants
 from cadml_plugins.formats.mesh._measures import FacetMeasures
@@ -16,8 +18,13 @@ from cadml_plugins.formats.mesh._topology import analyse
 from cadml_plugins.formats.mesh._welding import weld
 
 
-def describe(shape: Shape, limits: ReadLimits) -> dict[str, Any]:
+def describe(shape: Shape, limits: ReadLimits, warnings: list[str]) -> dict[str, Any]:
     """Return the fields of a document that has facets only: the same as those of an STL file.
+
+    Args:
+        shape: A shape of faces without surfaces.
+        limits: Its ``max_triangles`` holds.
+        warnings: Gets the reasons why the volume may be wrong.
 
     Raises:
         LimitExceeded: There are more facets than ``max_triangles``.
@@ -33,7 +40,11 @@ def describe(shape: Shape, limits: ReadLimits) -> dict[str, Any]:
     vertices, triangles = weld(corners)
     facets = vectors_of(corners)
     topology = analyse(facets, triangles, len(vertices), measures.degenerate)
-    mass = measures.mass(reliable=topology.quality.watertight)
+    if topology.closed:
+        measures = without_astray_shells(measures, corners, topology.shells)
+    reasons = doubts(measures, topology, TriangleMesh(vertices, triangles), closed=topology.closed)
+    warnings += reasons
+    mass = measures.mass(reliable=not reasons)
     return {
         "entity_counts": measures.orientations,
         "surface_count": measures.facets,
@@ -43,7 +54,7 @@ def describe(shape: Shape, limits: ReadLimits) -> dict[str, Any]:
         "bounding_box": measures.bounding_box,
         "area": measures.area,
         "mass": mass,
-        "facet_quality": topology.quality,
+        "facet_quality": with_errors(topology, facets, measures),
         "invariants": mesh_invariants(
             measures,
             facets,

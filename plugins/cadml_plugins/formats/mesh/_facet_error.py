@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import math
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from cadml_core import FacetQuality
 from cadml_plugins.formats.mesh._facets import Facets
+from cadml_plugins.formats.mesh._measures import FacetMeasures
+from cadml_plugins.formats.mesh._topology import Topology
 
 Array = NDArray[np.float64]
 Numbers = NDArray[np.int64]
@@ -21,6 +25,12 @@ MARGIN = 2.0
 DOUBLY_CURVED = 3.0
 """The area of a sphere is short by so many times what the curvature in either direction tells: facets that
 lie deeper by the one are smaller by the other."""
+
+
+def with_errors(topology: Topology, facets: Facets, measures: FacetMeasures) -> FacetQuality:
+    """Return the quality of a mesh with what it may miss of curved surfaces."""
+    area, volume = facet_errors(facets, *topology.sides, measures.area, measures.signed_volume)
+    return msgspec.structs.replace(topology.quality, area_error=area, volume_error=volume)
 
 
 def facet_errors(

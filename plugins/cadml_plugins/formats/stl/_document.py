@@ -10,7 +10,6 @@ import numpy as np
 
 from cadml_core import (
     CadDocument,
-    FacetQuality,
     LengthUnit,
     LimitExceeded,
     MeshRequest,
@@ -20,7 +19,7 @@ from cadml_core import (
 from cadml_plugins.formats.mesh._closure import Closure
 from cadml_plugins.formats.mesh._coarsening import coarsen
 from cadml_plugins.formats.mesh._doubts import doubts, without_astray_shells
-from cadml_plugins.formats.mesh._facet_error import facet_errors
+from cadml_plugins.formats.mesh._facet_error import with_errors
 from cadml_plugins.formats.mesh._facets import Facets, vectors_of
 from cadml_plugins.formats.mesh._invariants import mesh_invariants
 from cadml_plugins.formats.mesh._measures import FacetMeasures
@@ -125,7 +124,7 @@ class FacetDocument:
             bounding_box=measures.bounding_box,
             area=measures.area,
             mass=mass,
-            facet_quality=topology and facets and _with_errors(topology, facets, measures),
+            facet_quality=topology and facets and with_errors(topology, facets, measures),
             invariants=mesh_invariants(
                 measures,
                 facets,
@@ -184,12 +183,6 @@ class FacetDocument:
         vertices, triangles = merged
         topology = analyse(facets, triangles, len(vertices), measures.degenerate)
         return _Examined(TriangleMesh(vertices, triangles), facets, topology, tolerance)
-
-
-def _with_errors(topology: Topology, facets: Facets, measures: FacetMeasures) -> FacetQuality:
-    """Return the quality of a mesh with what it may miss of curved surfaces."""
-    area, volume = facet_errors(facets, *topology.sides, measures.area, measures.signed_volume)
-    return msgspec.structs.replace(topology.quality, area_error=area, volume_error=volume)
 
 
 def _edge_warnings(topology: Topology | None, measures: FacetMeasures, tolerance: float) -> list[str]:
