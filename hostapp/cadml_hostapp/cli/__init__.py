@@ -35,6 +35,7 @@ COMMANDS = {
     "families": "families",
     "ingest": "ingest",
     "library": "library",
+    "metadata": "metadata",
     "migrate": "migrate",
     "model": "model",
     "keys": "keys",
