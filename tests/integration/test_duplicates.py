@@ -81,7 +81,10 @@ def test_a_decision_survives_moves_renames_and_reading_again(
     check(cadml)
     (folder / "turned.step").rename(folder / "moved.step")
     cadml.text("ingest", str(folder))
+    cadml.text("parts", "remove", str(folder / "moved.step"))
+    cadml.text("ingest", str(folder))
     cadml.text("parts", "prune", str(folder), "--yes")
+    assert cadml.json("migrate", "run", "v4")["recomputed"] > 0
     check(cadml)
     cadml.text("duplicates", "export", str(tmp_path / "decisions.csv"))
     other = Cadml(tmp_path / "other")
