@@ -38,8 +38,8 @@ PACKAGES = tuple(
 # An upload passes the feature cache, and the module by which the intake uses it.
 # Values are extracted, and the step is noted for those who wait, in modules of their own; and a search checks
 # an embedding by the contract of feature versions, so that no index is blamed for it.
-# A file that is read, as a model that is asked, passes the lanes of the queue, which keep long ones from holding
-# up short ones, and the turns in each of them.
+# A file that is read, and a model that is asked, pass the lanes of the queue, which keep long ones from
+# holding up short ones, and the turns in each lane.
 # Every search passes the check of what the index answered.
 # An upload checks that what was drawn is harmless before it keeps it, and records what its reading and its
 # drawing took.

@@ -2,9 +2,10 @@
 
     python -m tests.integration.http.burst [--uploads 500] [--megabytes 5] [--addresses 2]
 
-Every upload has a client of its own, and all begin at the same time, from so many addresses: each may have 256
-connections. Those that are told that there are too many wait as long as ``Retry-After`` says. Meanwhile others search, upload small files and read
-answers slowly. Exit 1 where an upload fails, or one that the server refuses is not told when to come again.
+Every upload has a client of its own, and all begin at the same time, from so many addresses: each may have
+256 connections. Those that are told that there are too many wait as long as ``Retry-After`` says. Meanwhile
+others search, upload small files and read answers slowly. Exit 1 where an upload fails, or one that the
+server refuses is not told when to come again.
 """
 
 from __future__ import annotations
