@@ -71,7 +71,7 @@ def test_each_operation_answers(server: LiveServer) -> None:
         assert field in answer, answer
     status, answer = told(server, line("model/reload"))
     assert (status, answer["code"]) == (404, "DATA_NOT_FOUND")  # there is no model here
-    seen = [part for part in (*expected, "model/reload", "dry_run=false", "cache/rollback")]
+    seen = [*expected, "model/reload", "dry_run=false", "cache/rollback"]
     assert [one for one in commands(PAGE) if not any(part in one for part in seen)] == []
 
 
