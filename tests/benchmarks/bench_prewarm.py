@@ -3,9 +3,9 @@
     python tests/benchmarks/bench_prewarm.py [--contents 5000] [--capacity 500] [--lookups 40000]
 
 Contents are looked up with Zipf's frequencies. A trace is played until the share of hits is steady, and the
-process stores what a server stores when it ends. The trace then goes on in that process (steady), in a new one
-on the same catalogue (cold), and in another that was warmed. Exit 1 where a warmed cache answers less than
-90 % of the steady share.
+process stores what a server stores when it ends. The trace then goes on in that process (steady), in a new
+one on the same catalogue (cold), and in another that was warmed. Exit 1 where a warmed cache answers less
+than 90 % of the steady share.
 """
 
 from __future__ import annotations
