@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cadml_core.documents.arrays import FloatMatrix, FloatVector
+from cadml_core.documents.arrays import FloatMatrix, FloatVector, Int64Array
+from cadml_core.errors import CatalogueUnavailable
 
 HALVED_FROM = 256
 """Vectors from this length on are written in half precision where it holds every value exactly, as those of
@@ -53,6 +54,25 @@ def unpack_rows(packed: Sequence[bytes]) -> FloatMatrix | None:
         rows = np.frombuffer(b"".join(packed), dtype=np.uint8).reshape(len(packed), 1 + 2 * width)
         return np.ascontiguousarray(rows[:, 1:]).view("<f2").astype(np.float64)
     return np.stack([unpack(row) for row in packed])
+
+
+def matrix(version: str, records: Sequence[tuple[Any, ...]]) -> tuple[Int64Array, FloatMatrix]:
+    """Return row numbers and raw values of (row, packed) records: int64 (n,) and float64 (n, slots).
+
+    Raises:
+        CatalogueUnavailable: The vectors have different lengths.
+    """
+    if not records:
+        return np.empty(0, dtype=np.int64), np.empty((0, 0))
+    numbers, packed = zip(*records, strict=True)
+    values = unpack_rows(packed)
+    if values is None:
+        raise CatalogueUnavailable(
+            f"the {version} vectors in the catalogue have different lengths; it is damaged, or a plugin"
+            f" changed {version} without a new name: migrate to another version, or ingest again",
+            version=version,
+        )
+    return np.array(numbers, dtype=np.int64), values
 
 
 def _is_half(packed: bytes) -> bool:

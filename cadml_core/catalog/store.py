@@ -14,13 +14,13 @@ import sqlalchemy as sa
 from cadml_core.catalog import removal, schema, writing
 from cadml_core.catalog.conditions import Conditions
 from cadml_core.catalog.engine import Database, among, parse_url, select_among
-from cadml_core.catalog.packing import unpack, unpack_rows
+from cadml_core.catalog.packing import matrix, unpack
 from cadml_core.catalog.records import Change, Content, NewPart, Outcome, Part, PartFilter, ReadBy, Vector
 from cadml_core.catalog.tables import contents
 from cadml_core.clock import timestamp
 from cadml_core.documents.arrays import FloatMatrix, FloatVector, Int64Array
 from cadml_core.documents.document import decode_summary
-from cadml_core.errors import CatalogueUnavailable, NotFound
+from cadml_core.errors import NotFound
 
 _PART_SQL = (
     "SELECT p.row, p.id, p.name, p.sha256, c.format, p.path, p.material, p.project, p.label, p.meta,"
@@ -231,7 +231,7 @@ class Catalog:
             (version,),
         )
         having = [record for record in found if record[2] is not None]
-        rows, raw = _matrix(version, [record[1:] for record in having])
+        rows, raw = matrix(version, [record[1:] for record in having])
         return [record[0] for record in having], rows, raw
 
     def extracted_from(self, sha256: str, version: str) -> FloatVector | None:
@@ -285,7 +285,7 @@ class Catalog:
         else:
             wanted = sorted({int(row) for row in rows})
             records = sorted(self.database.fetch_in(f"{query} AND part IN", wanted, (version,)))
-        return _matrix(version, records)
+        return matrix(version, records)
 
     # Changes
 
@@ -329,17 +329,3 @@ def _part(record: tuple[Any, ...]) -> Part:
     row, part_id, name, sha256, form, path, material, project, label, text, created, updated = record
     meta = {} if text == "{}" else msgspec.json.decode(text)
     return Part(row, part_id, name, sha256, form, path, material, project, label, meta, created, updated)
-
-
-def _matrix(version: str, records: Sequence[tuple[Any, ...]]) -> tuple[Int64Array, FloatMatrix]:
-    if not records:
-        return np.empty(0, dtype=np.int64), np.empty((0, 0))
-    numbers, packed = zip(*records, strict=True)
-    values = unpack_rows(packed)
-    if values is None:
-        raise CatalogueUnavailable(
-            f"the {version} vectors in the catalogue have different lengths; it is damaged, or a plugin"
-            f" changed {version} without a new name: migrate to another version, or ingest again",
-            version=version,
-        )
-    return np.array(numbers, dtype=np.int64), values

@@ -17,6 +17,7 @@ _PERMUTATION = np.zeros((3, 3, 3))
 _PERMUTATION[(0, 1, 2), (1, 2, 0), (2, 0, 1)] = 1.0
 _PERMUTATION[(0, 2, 1), (2, 1, 0), (1, 0, 2)] = -1.0
 """Of three vectors, the determinant is the sum of all products of components times these signs."""
+_ROWS, _COLUMNS = np.triu_indices(3)
 
 
 class BodyInvariants(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -105,11 +106,10 @@ def chirality(
     height = np.einsum("ij,ij->i", places, normals)
     weighed = normals * shares[:, None]
     # The determinant is linear in x and in the products of the components of n: it needs their sums only.
-    rows, columns = np.triu_indices(3)
-    products = weighed[:, rows] * normals[:, columns]
+    products = weighed[:, _ROWS] * normals[:, _COLUMNS]
     sums = np.empty((2, 3, 3, 3))
     for moments, factors in zip(sums, (places, places * height[:, None]), strict=True):
-        moments[:, rows, columns] = moments[:, columns, rows] = factors.T @ products
+        moments[:, _ROWS, _COLUMNS] = moments[:, _COLUMNS, _ROWS] = factors.T @ products
     matrices = np.stack([covariance / size**2, weighed.T @ normals])
     numbers = np.einsum("ijk,mil,sjlk->ms", _PERMUTATION, matrices, sums)
     return tuple(numbers.ravel().tolist())

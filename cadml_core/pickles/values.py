@@ -143,6 +143,8 @@ class Shown:
     def __init__(self, data: bytes) -> None:
         self._data = data
         self._pairs_left = _SHOWN_PAIRS_BUDGET
+        self._open: set[int] = set()
+        """Dicts that are being shown, which one of their own values may hold."""
 
     def of(self, value: Any) -> Any:
         """Return what a call's arguments show of a value: a literal, a tuple of such, or a shape."""
@@ -181,10 +183,13 @@ class Shown:
     def _shown_dict(self, node: Node) -> Shape:
         items = node.items or []
         self._pairs_left -= len(items)
-        if self._pairs_left < 0:
+        if self._pairs_left < 0 or id(node) in self._open:
             return NEW_DICT
+        self._open.add(id(node))
         keys, values = map(self.of, items[::2]), map(self.of, items[1::2])
-        return Shape("dict", None, tuple(zip(keys, values, strict=True)))
+        pairs = tuple(zip(keys, values, strict=True))
+        self._open.remove(id(node))
+        return Shape("dict", None, pairs)
 
 
 def unfolded(value: Any) -> int:

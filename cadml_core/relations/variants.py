@@ -19,6 +19,8 @@ SHARED = 0.25
 CLOSE = 0.1
 """Where all kinds of features are as many, the difference of the invariants up to which it is one as well."""
 _SAME_SIZE = 1e-3
+_SMALLEST, _KINDS_APART = 1e-60, 1e3
+"""The smallest size in mm that is told from none; and more than the logarithms of any two sizes differ."""
 _VISIBLE = 5e-4
 """Relative difference of a quantity from which it is told."""
 _SIDE_VISIBLE, _SURPRISING = 2.5e-3, 0.2
@@ -45,21 +47,26 @@ def shared_features(a: FeatureList, b: FeatureList) -> float:
 
     Features of a kind agree where no gap between one size and the next is larger than a thousandth.
     """
-    kinds = np.concatenate([a.kinds, b.kinds])
-    sizes = np.concatenate([a.sizes, b.sizes])
-    ours = np.arange(len(kinds)) < len(a)
-    counted = kinds != VERTEX
-    kinds, sizes, ours = kinds[counted], sizes[counted], ours[counted]
-    if not len(kinds):
+    mine, theirs = (_sizes_by_kind(part) for part in (a, b))
+    keys = np.concatenate([mine, theirs])
+    if not len(keys):
         return 0.0
-    order = np.lexsort((sizes, kinds))
-    kinds, sizes, ours = kinds[order], sizes[order], ours[order]
-    apart = (kinds[1:] != kinds[:-1]) | (sizes[1:] - sizes[:-1] > _SAME_SIZE * sizes[1:])
+    order = np.argsort(keys, kind="stable")
+    ours = order < len(mine)
+    apart = np.diff(keys[order]) > -math.log1p(-_SAME_SIZE)
     starts = np.concatenate([[0], np.flatnonzero(apart) + 1])
     first = np.add.reduceat(ours.astype(np.int64), starts)
-    every = np.diff(np.append(starts, len(kinds)))
+    every = np.diff(np.append(starts, len(keys)))
     common = int(np.minimum(first, every - first).sum())
-    return common / (len(kinds) - common)
+    return common / (len(keys) - common)
+
+
+def _sizes_by_kind(part: FeatureList) -> NDArray[np.float64]:
+    """Return the logarithms of all sizes but those of vertices, those of each kind far from the others."""
+    counted = part.kinds != VERTEX
+    keys: NDArray[np.float64] = np.log(np.maximum(part.sizes[counted], _SMALLEST))
+    keys += part.kinds[counted] * _KINDS_APART
+    return keys
 
 
 def differences(a: Subject, b: Subject) -> tuple[Difference, ...]:

@@ -20,7 +20,7 @@ from cadml_core.search.comparison import subject_of
 from cadml_core.search.filters import Admission
 from cadml_core.search.identity import IdentitySpace
 from cadml_core.search.placed import Places
-from cadml_core.search.questions import Hit, Question
+from cadml_core.search.questions import Question
 from cadml_core.search.ranking import Ranking
 from cadml_core.search.related import CombinedResult, RelatedHit, explained, place, related_hit
 from cadml_core.search.similarity import SimilaritySearch, check_bounds
@@ -92,12 +92,19 @@ class CombinedSearch:
             NotFound: There is no such part, or it has none of the vectors that could rank.
         """
         part = self._catalog.part(part_id)
-        vectors = self._catalog.vectors_of([part.row]).get(part.row, {})
-        known = {name: vector.values for name, vector in vectors.items()}
-        if not set(known) & set(self.versions()):
+        known = self._values(part_id)
+        if not known:
             raise no_such_vector(self._catalog, part_id, self._fallback.feature.name)
         subject = self._subjects.of([part.sha256]).get(part.sha256) if part.sha256 else None
         return self.search(Query(subject, known, None if include_self else part.row), **options)  # type: ignore[arg-type]
+
+    def _values(self, part_id: str) -> dict[str, FloatVector]:
+        """Return a part's raw values of the first version that ranks and that it has, by version."""
+        for version in self.versions():
+            _, _, raw = self._catalog.values_of([part_id], version)
+            if len(raw):
+                return {version: raw[0]}
+        return {}
 
     def by_content(
         self, content: Content, vectors: Mapping[str, FloatVector], **options: object
@@ -131,9 +138,9 @@ class CombinedSearch:
         """
         check_bounds(k, min_score)
         ranking = self._ranking(query)
-        first = ranking.first(k, which, query.row)
+        first = ranking.first(k, which)
         candidates = self._candidates(query, which)
-        hits = self._hits(query, ranking, first.hits, candidates, k, relations)
+        hits = self._hits(query, ranking, first.rows, candidates, k, relations)
         hits = [hit for hit in hits if relations.admits(hit.relation)]
         hits = [hit for hit in hits if hit.relation.certified or hit.score >= min_score]
         # Meshes that may be the same come before what merely has like counts and extents.
@@ -155,14 +162,15 @@ class CombinedSearch:
         versions = self.versions()
         for version in versions:
             if version in query.vectors:
-                return Ranking(self._searches[version], query.vectors[version], self._places.get(version))
+                places = self._places.get(version)
+                return Ranking(self._searches[version], query.vectors[version], places, query.row)
         raise InvalidInput(f"the query has no vector of {' or '.join(versions)}", stage="search")
 
     def _hits(
         self,
         query: Query,
         ranking: Ranking,
-        first: Sequence[Hit],
+        first: Sequence[int],
         candidates: Sequence[Part],
         k: int,
         wanted: Wanted,
@@ -171,20 +179,19 @@ class CombinedSearch:
         most = min(k, _RELATED)
         if wanted != EVERYTHING:  # of the nearest some will be left out
             k, most = max(k, len(first)), _COMPARED
-        known = {part.id: part for part in candidates}
-        measured = ranking.measure({*known, *(hit.id for hit in first)})
+        known = {part.row: part for part in candidates}
+        measured = ranking.measure({*known, *first})
         # Equal distances go to the older part.
-        nearest = sorted(measured, key=lambda part_id: (measured[part_id].distance, measured[part_id].row))
-        others = [part_id for part_id in nearest if part_id not in known][:k]
-        known |= self._catalog.parts_by_id(others)
+        nearest = sorted(measured, key=lambda row: (measured[row].distance, row))
+        known |= self._fallback.parts([row for row in nearest if row not in known][:k])
         ordered = sorted(
             known.values(),
-            key=lambda part: (measured[part.id].distance if part.id in measured else _FAR, part.row),
+            key=lambda part: (measured[part.row].distance if part.row in measured else _FAR, part.row),
         )
-        compared = {part.id: part for part in (*candidates, *ordered[:most])}
+        compared = {part.row: part for part in (*candidates, *ordered[:most])}
         relations = self._relations(query.subject, list(compared.values()))
         name = ranking.feature.name
-        hits = (related_hit(part, measured.get(part.id), relations.get(part.id), name) for part in ordered)
+        hits = (related_hit(part, measured.get(part.row), relations.get(part.row), name) for part in ordered)
         return [hit for hit in hits if hit is not None]
 
     def _why_nothing(
@@ -211,17 +218,17 @@ class CombinedSearch:
             if part.row != query.row and (admitted is None or part.row in admitted)
         ]
 
-    def _relations(self, subject: Subject | None, parts: Sequence[Part]) -> dict[str, Relation]:
-        """Relate parts to the query, each content once."""
+    def _relations(self, subject: Subject | None, parts: Sequence[Part]) -> dict[int, Relation]:
+        """Relate parts to the query, by row; each content once."""
         if subject is None:
             unknown = Relation("similar", "none", reason="what is asked about was registered without a file")
-            return {part.id: unknown for part in parts}
+            return {part.row: unknown for part in parts}
         hashes = {part.sha256 for part in parts if part.sha256 is not None}
         found = {
             sha256: relate(subject, _distinct(subject, other))
             for sha256, other in self._subjects.of(hashes).items()
         }
-        return {part.id: found[part.sha256] for part in parts if part.sha256 in found}
+        return {part.row: found[part.sha256] for part in parts if part.sha256 in found}
 
 
 def _distinct(query: Subject, other: Subject) -> Subject:

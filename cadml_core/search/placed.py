@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Mapping
-from typing import NamedTuple
+from collections.abc import Collection
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,18 +11,16 @@ from numpy.typing import NDArray
 from cadml_core.catalog.engine import PART
 from cadml_core.catalog.store import Catalog
 from cadml_core.contracts.features import PlacedVersion
+from cadml_core.documents.arrays import Int64Array
 
 _CAPACITY = 100_000
 """Most parts kept, about 0.8 kB each of ``shape``; when there would be more, all are dropped."""
 _FEW = 1_000
 """After more changes than this it is quicker to begin anew."""
+_FIRST = 1_024
+"""Parts that there is room for at first; the room doubles."""
 
-
-class Place(NamedTuple):
-    """Where one part lies."""
-
-    row: int
-    place: NDArray[np.float32]
+Table = NDArray[np.float32]
 
 
 class Places:
@@ -33,58 +30,64 @@ class Places:
         self._catalog = catalog
         self._feature = feature
         self._lock = threading.Lock()
-        self._known: dict[str, Place] = {}
-        self._ids: dict[int, str] = {}
+        self._positions: dict[int, int] = {}
+        """Where each row of the catalogue stands in the table."""
+        self._table: Table = np.empty((0, 0), np.float32)
+        self._used = 0
         self._change = 0
 
-    def of(self, ids: Collection[str]) -> tuple[list[str], list[int], NDArray[np.float32]]:
-        """Return ids, row numbers and places of those of these parts that have the version.
+    def of(self, rows: Collection[int]) -> tuple[Int64Array, Table]:
+        """Return row numbers and places of those of these parts that exist and have the version.
+
+        Args:
+            rows: Row numbers, each once.
 
         Returns:
-            Ids and row numbers (n), and places, float32 (n, d).
+            Row numbers, int64 (n,), and places, float32 (n, d), in no order.
         """
         newest = self._catalog.last_change()
         with self._lock:
             self._forget_changed(newest)
-            found = {part_id: self._known[part_id] for part_id in ids if part_id in self._known}
-        missing = [part_id for part_id in ids if part_id not in found]
-        if missing:
-            fetched = self._fetched(missing)
-            found |= fetched
-            self._keep(fetched, newest)
-        if not found:
-            return [], [], np.empty((0, 0), np.float32)
-        rows = [place.row for place in found.values()]
-        return list(found), rows, np.stack([place.place for place in found.values()])
+            known = [row for row in rows if row in self._positions]
+            places = self._table[[self._positions[row] for row in known]]
+        found: Int64Array = np.array(known, np.int64)
+        if len(known) < len(rows):
+            missing, raw = self._catalog.vectors(self._feature.name, set(rows) - set(known))
+            if len(missing):
+                fetched = self._feature.place(raw)
+                self._keep(missing, fetched, newest)
+                found = np.concatenate([found, missing])
+                places = np.concatenate([places, fetched]) if known else fetched
+        return found, places
 
-    def _fetched(self, ids: Collection[str]) -> dict[str, Place]:
-        known, rows, raw = self._catalog.values_of(ids, self._feature.name)
-        if not known:
-            return {}
-        places = self._feature.place(raw)
-        # Each by itself, so that one that stays does not keep all of them in memory.
-        return {
-            part_id: Place(row, places[number].copy())
-            for number, (part_id, row) in enumerate(zip(known, rows.tolist(), strict=True))
-        }
-
-    def _keep(self, fetched: Mapping[str, Place], newest: int) -> None:
+    def _keep(self, rows: Int64Array, places: Table, newest: int) -> None:
         with self._lock:
             if self._change != newest:  # one of them may have changed since it was fetched
                 return
-            if len(self._known) + len(fetched) > _CAPACITY:
-                self._known.clear()
-                self._ids.clear()
-            self._known.update(fetched)
-            self._ids.update((place.row, part_id) for part_id, place in fetched.items())
+            if self._used + len(rows) > _CAPACITY:
+                self._forget()
+            if len(rows) > _CAPACITY:
+                return
+            end = self._used + len(rows)
+            if end > len(self._table):
+                # Doubled, so that each place is moved once or twice in all.
+                table = np.empty((min(max(2 * end, _FIRST), _CAPACITY), places.shape[1]), np.float32)
+                table[: self._used] = self._table[: self._used] if self._used else 0.0
+                self._table = table
+            self._table[self._used : end] = places
+            self._positions.update(zip(rows.tolist(), range(self._used, end), strict=True))
+            self._used = end
 
     def _forget_changed(self, newest: int) -> None:
         if newest == self._change:
             return
-        if 0 < newest - self._change <= _FEW and self._known:
+        if 0 < newest - self._change <= _FEW and self._positions:
             for change in self._catalog.changes_since(self._change, PART):
-                self._known.pop(self._ids.pop(int(change.key), ""), None)
+                self._positions.pop(int(change.key), None)
         else:
-            self._known.clear()
-            self._ids.clear()
+            self._forget()
         self._change = newest
+
+    def _forget(self) -> None:
+        self._positions.clear()
+        self._used = 0

@@ -60,7 +60,7 @@ def related_hit(
     same = relation.kind in ("identical", "same")
     if measured is None and not relation.certified:
         return None
-    distance, score = (-1.0, 0.0) if measured is None else measured[:2]
+    distance, score = (-1.0, 0.0) if measured is None else measured
     return RelatedHit(
         part.id,
         1.0 if same else min(score, LARGEST_UNCERTAIN),

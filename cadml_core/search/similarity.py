@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
 
-from cadml_core.catalog.engine import PART
 from cadml_core.catalog.records import Part, PartFilter
 from cadml_core.catalog.store import Catalog
 from cadml_core.clock import Clock, SystemClock
@@ -23,14 +21,11 @@ from cadml_core.search.filters import Admission, SlotRange
 from cadml_core.search.index.failover import ResilientIndexes
 from cadml_core.search.index.health import RecoveryPolicy
 from cadml_core.search.index.sync import Answer, BackendChoice, backend_config
+from cadml_core.search.part_cache import PartCache
 from cadml_core.search.questions import Hit, Question, SearchResult, checked_values
 from cadml_core.search.spaces import Space, SpaceName
 
 MAX_K = 10_000
-_CAPACITY = 100_000
-"""Most parts kept, about 0.7 kB each; when there would be more, all are dropped."""
-_FEW = 1_000
-"""So many changes are dropped one by one; after more than that it is quicker to begin anew."""
 _ALL_PARTS = PartFilter()
 _ATTEMPTS = 3
 
@@ -38,6 +33,14 @@ _ATTEMPTS = 3
 Ask = Callable[[SpaceName, FloatMatrix, int, Int64Array | None, int], list[Answer]]
 """Searches a space for the k nearest of each query among the rows allowed, as of a change at least; the hits
 of the queries in their order, in one answer or in several."""
+
+
+class Nearest(NamedTuple):
+    """The nearest by row number, and who found them."""
+
+    rows: list[int]
+    backend: str
+    degraded: bool
 
 
 class SimilaritySearch:
@@ -213,6 +216,25 @@ class SimilaritySearch:
     def _why_nothing(self, question: Question) -> str:
         return why_nothing(self.catalog, self.feature.name, question, self._admission)
 
+    def nearest(self, raw: FloatVector, k: int, which: PartFilter | None, exclude: int | None) -> Nearest:
+        """Return the nearest of raw values by row number only, for a caller that ranks them again.
+
+        Args:
+            raw: Raw values.
+            k: How many.
+            which: Only these parts.
+            exclude: The row of a part that is not to be found.
+        """
+        query, allowed = self.space("scaled").project(raw[np.newaxis]), self.admitted(which)
+        more = k + (exclude is not None)
+        answer = self.indexes.search("scaled", query, more, allowed, change=self.catalog.last_change())
+        rows = [row for row in answer.hits.ids[0].tolist() if row not in (-1, exclude)]
+        return Nearest(rows[:k], answer.backend, answer.degraded)
+
+    def parts(self, rows: Collection[int]) -> dict[int, Part]:
+        """Return the parts of these rows as they are now; those that are gone are left out."""
+        return self._parts.get(rows)
+
     def admitted(self, which: PartFilter | None, ranges: tuple[SlotRange, ...] = ()) -> Int64Array | None:
         """Return the row numbers that a filter admits, ascending; None where it admits all."""
         if not ranges and (which is None or which == _ALL_PARTS):
@@ -298,47 +320,3 @@ def check_bounds(k: int, min_score: float) -> None:
             stage="similarity",
             min_score=str(min_score),
         )
-
-
-class PartCache:
-    """Looks up parts by row number; what the catalogue has changed is never shown. Thread-safe."""
-
-    def __init__(self, catalog: Catalog) -> None:
-        self._catalog = catalog
-        self._lock = threading.Lock()
-        self._known: dict[int, Part] = {}
-        self._change = 0
-
-    def get(self, rows: Collection[int], change: int | None = None) -> dict[int, Part]:
-        """Return the parts of these rows as they are now; those that are gone are left out.
-
-        Args:
-            rows: Their row numbers.
-            change: Show them as they are since this change at least; None: since the newest.
-        """
-        newest = self._change if change == self._change else self._catalog.last_change()
-        with self._lock:
-            self._forget_changed(newest)
-            known = self._known
-            found = {row: known[row] for row in rows if row in known}
-        if len(found) == len(rows):
-            return found
-        fetched = self._catalog.parts_by_row(row for row in rows if row not in found)
-        with self._lock:
-            if self._change == newest:  # else one of them may have changed since it was fetched
-                if len(self._known) + len(fetched) > _CAPACITY:
-                    self._known.clear()
-                self._known.update(fetched)
-        return found | fetched
-
-    def _forget_changed(self, newest: int) -> None:
-        if newest < self._change:  # another thread has seen a newer one; or the database was put back
-            newest = self._catalog.last_change()
-        if newest == self._change:
-            return
-        if 0 < newest - self._change <= _FEW and self._known:
-            for change in self._catalog.changes_since(self._change, PART):
-                self._known.pop(int(change.key), None)
-        else:
-            self._known.clear()
-        self._change = newest

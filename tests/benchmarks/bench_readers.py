@@ -37,7 +37,7 @@ STAGES = {
     "validity": [f"{KERNEL}._topology:is_valid"],
     "cross-check": [f"{KERNEL}._cross_check:volume_of_facets"],
     "box": [f"{KERNEL}._extents:bounding_box"],
-    "facet errors": ["cadml_plugins.formats.stl._document:_with_errors"],
+    "facet errors": ["cadml_plugins.formats.stl._document:with_errors"],
     "invariants": [
         f"{KERNEL}._brep:identity",
         "cadml_plugins.formats.stl._document:mesh_invariants",
@@ -132,7 +132,7 @@ class Reader:
         return row or None
 
     def _start(self) -> subprocess.Popen[str]:
-        environment = dict(os.environ)
+        environment = os.environ | {"OPENBLAS_NUM_THREADS": "1"}  # as the pool does for its readers
         if self._tree is not None:
             environment["PYTHONPATH"] = os.pathsep.join(
                 [str(self._tree), str(self._tree / "plugins"), str(self._tree / "hostapp")]

@@ -82,13 +82,14 @@ def _solids() -> Iterator[Fault]:
     twisted = solid_of(shell_of(*faces[:5], parts.placed(faces[5], z=-4.0)))
     yield brep("not valid, and the volume is off", "no solid", twisted)
     moved = parts.placed(parts.bracket(), 100, 50, 20, 0.5)
-    yield step("a root that is placed", "the centroid is in the box", moved)
-    yield step("a part in inches", "unit inch", box, "INCH")
+    yield brep("a root that is placed", "the centroid is in the box", moved)
+    yield Fault("a unit with words around its name", ".step", "unit inch", partial(_in_inches, box))
     overlapping = [box, parts.box(10, 10, 9), parts.box(10, 9, 10)]
     yield step("overlapping bodies", "no more than the box", parts.compound(overlapping))
 
 
 def _sheets() -> Iterator[Fault]:
+    from cadml_plugins.formats.kernel._occt import kernel_class
     from tests.unit.formats import kernel_parts as parts
     from tests.unit.formats.test_kernel_truth import helical_strip
 
@@ -102,9 +103,11 @@ def _sheets() -> Iterator[Fault]:
             ("a hollow of loose faces", "volume 936, or a core", hollow),
         ):
             yield Fault(name, suffix, truth, partial(write, shape))
-    strip = helical_strip(40)
+    strip = kernel_class("BRepBuilderAPI_NurbsConvert")(helical_strip(40)).Shape()
     truth = f"area {40 * 2 * math.pi * 4.0:.6g}"
-    yield Fault("a face that winds 40 times", ".step", truth, lambda path: parts.write_step(strip, path))
+    yield Fault(
+        "a free-form face that winds 40 times", ".step", truth, lambda path: parts.write_step(strip, path)
+    )
 
 
 def _meshes() -> Iterator[Fault]:
@@ -127,6 +130,15 @@ def _meshes() -> Iterator[Fault]:
 
 def _save(content: bytes, path: Path) -> None:
     path.write_bytes(content)
+
+
+def _in_inches(shape: Any, path: Path) -> None:
+    from tests.unit.formats import kernel_parts as parts
+
+    parts.write_step(shape, path, unit="INCH")
+    content = path.read_bytes()
+    assert b"('INCH'" in content
+    path.write_bytes(content.replace(b"('INCH'", b"('__CONSTANT UNIT inch'"))
 
 
 def _ellipse(path: Path) -> None:
@@ -155,10 +167,18 @@ def answer(path: Path) -> str:
     if document.mass:
         trust = "reliable" if document.mass.reliable else "NOT reliable"
         words.append(f"volume {document.mass.volume:.6g} {trust}")
+        words += _astray(document.mass.centroid, document.bounding_box)
         words.append(f"{document.solid_count} solids")
     if document.unit:
         words.append(f"unit {document.unit}")
     return "; ".join([*words, *(warning[:110] for warning in document.warnings)])
+
+
+def _astray(centroid: tuple[float, ...], box: Any) -> list[str]:
+    """Say of a centroid that it lies outside of the box, and by how much of its longest side."""
+    sides = zip(box.minimum, centroid, box.maximum, strict=True)
+    off = max(max(low - place, place - high) for low, place, high in sides) / max(box.extents)
+    return [f"the centroid is {off:.2g} part sizes outside of the box"] if off > 1e-6 else []
 
 
 def _measured(path: Path, limits: Any) -> str:
@@ -171,6 +191,7 @@ def _measured(path: Path, limits: Any) -> str:
     trust = "reliable" if census.mass.reliable else "NOT reliable"
     sizes = " x ".join(f"{size:.4g}" for size in census.box.extents)
     words = [f"box {sizes}", f"area {census.area:.6g}", f"volume {census.mass.volume:.6g} {trust}"]
+    words += _astray(census.mass.centroid, census.box)
     return "; ".join([*words, f"{census.solids} solids", *census.warnings, *getattr(census, "doubts", ())])
 
 

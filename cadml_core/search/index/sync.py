@@ -16,6 +16,7 @@ import numpy as np
 
 from cadml_core.catalog.engine import PART
 from cadml_core.catalog.store import Catalog
+from cadml_core.catalog.vector_blocks import vector_blocks
 from cadml_core.contracts.vectors import DurableIndex, Hits, IndexKey, VectorBackend, VectorIndex
 from cadml_core.documents.arrays import FloatMatrix, Int64Array
 from cadml_core.errors import InvalidSetting
@@ -248,8 +249,7 @@ class IndexFollower:
         Values are read after the number, so they may be newer than it: the next catch-up then
         applies them once more, which changes nothing.
         """
-        rows, raw, gone = self._changed_since(self._applied)
-        vectors = self.space.project(raw) if len(rows) else raw
+        rows, vectors, gone = self._changed_since(self._applied)
 
         def change() -> int:
             if len(gone):
@@ -272,14 +272,22 @@ class IndexFollower:
         self._show_size()
 
     def _changed_since(self, applied: int) -> tuple[Int64Array, FloatMatrix, Int64Array]:
-        """Rows with their raw values now, and the rows that have none any more."""
+        """Rows with their vectors now, and the rows that have none any more."""
         version = self.space.feature.name
         if applied == 0:
-            return (*self._catalog.vectors(version), np.empty(0, dtype=np.int64))
+            return (*self._every(version), np.empty(0, dtype=np.int64))
         changes = self._catalog.changes_since(applied, PART)
         changed = np.array(sorted({int(change.key) for change in changes}), dtype=np.int64)
         rows, raw = self._catalog.vectors(version, changed.tolist())
-        return rows, raw, np.setdiff1d(changed, rows, assume_unique=True)
+        vectors = self.space.project(raw) if len(rows) else raw
+        return rows, vectors, np.setdiff1d(changed, rows, assume_unique=True)
+
+    def _every(self, version: str) -> tuple[Int64Array, FloatMatrix]:
+        """Return all rows with their vectors. Raw values, which may be much longer, go block by block."""
+        blocks = [(rows, self.space.project(raw)) for rows, raw in vector_blocks(self._catalog, version)]
+        if not blocks:
+            return self._catalog.vectors(version, [])
+        return np.concatenate([rows for rows, _ in blocks]), np.concatenate([found for _, found in blocks])
 
 
 def _close(index: VectorIndex, name: str) -> None:

@@ -57,11 +57,21 @@ def box(document: CadDocument) -> tuple[float, ...]:
 
 
 DIAGONAL = math.sqrt(0.5)
+SQUARE = [(0, 0), (0, 6), (6, 6), (6, 0)]
+"""Three of whose sides control a cubic spline."""
 
 
 def edge_path(model: ezdxf.layouts.Modelspace) -> ezdxf.entities.EdgePath:
     """Return the boundary of a new hatch, to be made of edges."""
     return model.add_hatch().paths.add_edge_path()
+
+
+def bent_edge(model: ezdxf.layouts.Modelspace) -> None:
+    """Bound a hatch by one cubic arc: three quarters as high as its control points, and a line."""
+    path = edge_path(model)
+    knots = [0, 0, 0, 0, 1, 1, 1, 1]
+    path.add_spline(control_points=[(0, 0), (0, 2), (4, 2), (4, 0)], degree=3, knot_values=knots)
+    path.add_line((4, 0), (0, 0))
 
 
 class TestCounting:
@@ -217,7 +227,10 @@ class TestExtents:
             (lambda m: edge_path(m).add_arc((0, 0), 2, 0, 90), (0, 0, 0, 2, 2, 0)),
             (lambda m: edge_path(m).add_ellipse((0, 0), (3, 0), 0.5, 0, 360), (-3, -1.5, 0, 3, 1.5, 0)),
             (lambda m: edge_path(m).add_line((0, 0), (3, 1)), (0, 0, 0, 3, 1, 0)),
-            (lambda m: m.add_mline([(0, 0), (5, 5)]), (0, 0, 0, 5, 5, 0)),
+            (bent_edge, (0, 0, 0, 4, 1.5, 0)),
+            (lambda m: m.add_spline().set_uniform(SQUARE), (1, 5, 0, 5, 5.75, 0)),  # knots not repeated
+            # Two lines, 1 apart, on one side of the way.
+            (lambda m: m.add_mline([(0, 0), (5, 5)]), (0, -DIAGONAL, 0, 5 + DIAGONAL, 5, 0)),
             (lambda m: m.add_xline((1, 1), (1, 0)), (1, 1, 0, 1, 1, 0)),
         ],
     )
@@ -225,6 +238,19 @@ class TestExtents:
         """Curves reach exactly as far as they do, in any plane; endless lines give their base point."""
         document = read(drawing(path, lambda _, model: draw(model)))
         assert box(document) == pytest.approx(expected, abs=2e-3)
+
+    def test_infinite_lines_have_none(self, path: Path) -> None:
+        """A construction line is counted, but where its base point lies is no part of the part."""
+
+        def draw(document: ezdxf.document.Drawing, model: ezdxf.layouts.Modelspace) -> None:
+            model.add_line((0, 0), (2, 1))
+            model.add_xline((50, 60), (1, 0))
+            document.blocks.new("B").add_ray((70, 80), (1, 0))
+            model.add_blockref("B", (0, 0))
+
+        document = read(drawing(path, draw))
+        assert box(document) == (0, 0, 0, 2, 1, 0)
+        assert document.surface_count == 3
 
     def test_of_a_placed_block(self, path: Path) -> None:
         """Scale, rotation, base point, plane and grid of a reference move the content's extents."""

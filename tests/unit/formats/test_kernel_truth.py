@@ -246,6 +246,16 @@ def test_a_root_keeps_its_place(tmp_path: Path) -> None:
     assert centroid == pytest.approx(turned)
 
 
+def test_an_open_tessellated_model_is_doubted(tmp_path: Path) -> None:
+    """Facets in a STEP file are judged as those of an STL file are: an open mesh has a formal volume."""
+    sheet = parts.faceted(parts.compound(parts.faces(parts.box())[:5]), tmp_path)
+    path = parts.write_step(sheet, tmp_path / "part.step", schema="AP242DIS")
+    document = step.StepAdapter().read(path, ReadLimits())
+    assert document.facet_count == 10
+    assert document.mass is None or not document.mass.reliable
+    assert any("not closed" in warning for warning in document.warnings)
+
+
 @pytest.mark.parametrize("format_name", ["step", "iges"])
 def test_loose_faces_become_the_solid_that_they_bound(format_name: str, tmp_path: Path) -> None:
     """Faces without a shell are sewn in every format, with the counts of the solid."""

@@ -10,7 +10,7 @@ import pytest
 from cadml_core import CadDocument, ReadLimits
 from cadml_core.contracts.formats import MeshRequest
 from cadml_plugins.formats.mesh._hull import hull_volume
-from cadml_plugins.formats.mesh._measures import FacetMeasures
+from cadml_plugins.formats.mesh._measures import CHUNK_FACETS, FacetMeasures
 from cadml_plugins.formats.mesh._welding import merge_near
 from cadml_plugins.formats.stl.adapter import StlAdapter
 from tests.unit.formats.test_stl import Facets, ascii_text, binary, cube, sphere
@@ -125,6 +125,29 @@ class TestShells:
             assert not document.mass.reliable
             middle = np.add(document.bounding_box.minimum, document.bounding_box.maximum) / 2
             assert document.mass.centroid == pytest.approx(middle)
+
+    @pytest.mark.parametrize("part", [np.empty((0, 3, 3)), cube(5), sphere(8)], ids=["alone", "cube", "ball"])
+    def test_a_facet_and_its_back(self, tmp_path: Path, part: Facets) -> None:
+        """Two facets back to back are closed, enclose nothing and repeat each other, alone or not."""
+        flat = np.array([[[90, 0, 0], [99, 0, 0], [90, 9, 0]]])
+        document = read(tmp_path, np.concatenate([part, flat, flat[:, ::-1]]))
+        assert document.facet_quality is not None
+        assert document.facet_quality.watertight
+        assert document.facet_quality.duplicate == 1
+        assert document.solid_count == (1 if len(part) else 0)
+
+    @pytest.mark.parametrize("open_at", [None, 0, -1])
+    def test_a_mesh_that_outgrows_the_examination(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, open_at: int | None
+    ) -> None:
+        """A gap is found in the facets read before a mesh is known to be large, and in those after."""
+        monkeypatch.setattr("cadml_plugins.formats.stl._document.MOST_FACETS", 7000)
+        ball = sphere(80)
+        assert len(ball) > 2 * CHUNK_FACETS
+        document = read(tmp_path, ball if open_at is None else np.delete(ball, open_at, axis=0))
+        assert document.facet_quality is None
+        assert document.mass is not None
+        assert document.mass.reliable == (open_at is None)
 
     def test_a_cavity_is_no_fault(self, tmp_path: Path) -> None:
         """The wall of a cavity faces the other way and lies in its body, whichever way that one faces."""

@@ -149,6 +149,26 @@ def test_tells_state_with_odd_keys_from_plain_state() -> None:
     assert [finding.rule for finding in odd.oddities] == ["state-keys"]
 
 
+class Holder:
+    """Has a state that holds itself: a tuple in a dict in that tuple."""
+
+    def __reduce__(self) -> tuple[type[Holder], tuple[()], tuple[dict[str, Any]]]:
+        """Return it."""
+        state: tuple[dict[str, Any]] = ({},)
+        state[0]["again"] = state
+        return Holder, (), state
+
+
+def test_shows_a_state_that_holds_itself_once() -> None:
+    """It ends where it meets itself, as no state of a model does."""
+    for protocol in PROTOCOLS:
+        scan = scan_pickle(pickle.dumps(Holder(), protocol))
+        assert scan.malformed == ()
+        *_, built = scan.calls
+        assert built.opcode == "BUILD"
+        assert "again" in str(built.arguments)
+
+
 def test_notices_what_changes_after_use() -> None:
     """A list that grows after something holds it could hide its size, so it is an oddity."""
     data = proto(4) + EMPTY_LIST + op("MEMOIZE") + TUPLE1 + op("BINGET", b"\x00") + NONE + op("APPEND")

@@ -7,8 +7,8 @@ from typing import Any
 
 from cadml_core.catalog.records import NewPart
 from cadml_core.catalog.store import Catalog
-from cadml_core.search import similarity as module
-from cadml_core.search.similarity import PartCache
+from cadml_core.search import part_cache as module
+from cadml_core.search.part_cache import PartCache
 
 
 def test_changes_are_seen_at_once(catalog: Catalog, sqlite_url: str) -> None:

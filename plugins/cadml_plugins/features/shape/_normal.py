@@ -34,10 +34,10 @@ def _shares() -> NDArray[np.bool_]:
 _SHARES = _shares()
 
 
-def rooted(values: FloatMatrix) -> Floats:
-    """Return raw values, (n, WIDTH), with square roots of the shares in histograms."""
-    result: Floats = np.clip(values.astype(np.float64), -1e6, 1e6)
-    result[:, _SHARES] = np.sqrt(np.maximum(result[:, _SHARES], 0.0))
+def rooted(values: FloatMatrix, place: slice = slice(None)) -> Floats:
+    """Return raw values, (n, WIDTH) or those at ``place``, with square roots of the shares in histograms."""
+    result: Floats = np.clip(values[:, place].astype(np.float64), -1e6, 1e6)
+    np.sqrt(np.maximum(result, 0.0), out=result, where=_SHARES[place])
     return result
 
 

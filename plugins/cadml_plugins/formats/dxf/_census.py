@@ -15,7 +15,7 @@ from ezdxf.math import Vec3
 from cadml_core import LimitExceeded, MalformedFile, ReadLimits
 from cadml_plugins.formats.dxf._acis import examine_body
 from cadml_plugins.formats.dxf._extent import Extent, Points, box_of, reduced, robust_extent
-from cadml_plugins.formats.dxf._kinds import ACIS_SHEETS, ACIS_SOLIDS, GEOMETRY, facets_of
+from cadml_plugins.formats.dxf._kinds import ACIS_SHEETS, ACIS_SOLIDS, BOUNDED, facets_of
 from cadml_plugins.formats.dxf._load import PARSER_FAILURES
 from cadml_plugins.formats.dxf._outlines import outline
 
@@ -77,7 +77,7 @@ class Census:
         else:
             self.count(kind)
             self.add_facets(facets_of(entity))
-            self._locate(self._outline(entity), entity, kind in GEOMETRY)
+            self._locate(self._outline(entity), entity, kind in BOUNDED)
 
     def count(self, kind: str, number: int = 1) -> None:
         """Count entities of a kind.
@@ -91,7 +91,7 @@ class Census:
 
     @property
     def has_geometry(self) -> bool:
-        """Whether anything but annotations has a place."""
+        """Whether anything has extents, but annotations and infinite lines."""
         return bool(self._boxes)
 
     def add_facets(self, number: int) -> None:

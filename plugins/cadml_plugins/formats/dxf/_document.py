@@ -218,7 +218,9 @@ def _bounding_box(census: Census, millimetres: float) -> tuple[BoundingBox | Non
     if max(-low.min(), high.max()) > _FURTHEST:
         raise MalformedFile(f"the drawing extends further than {_FURTHEST:g} mm; its coordinates are wrong")
     if not census.has_geometry:
-        warnings.append("the drawing holds only annotations; the bounding box is that of their positions")
+        warnings.append(
+            "the drawing holds only annotations or endless lines; the bounding box is that of their positions"
+        )
     return BoundingBox(tuple(low.tolist()), tuple(high.tolist())), warnings
 
 

@@ -17,6 +17,8 @@ GEOMETRY = (
     | ACIS_SHEETS
 )
 """The kinds that draw a shape. All others annotate, place or depict: TEXT, DIMENSION, INSERT, IMAGE, ..."""
+BOUNDED = GEOMETRY - {"RAY", "XLINE"}
+"""The kinds that have extents: infinite lines have none, and where their base point lies means nothing."""
 
 
 def facets_of(entity: Any) -> int:

@@ -177,19 +177,24 @@ def _ellipse(entity: Any) -> Points:
 
 def _spline(entity: Any) -> Points | list[Triple]:
     """Return points of the curve, or its control points where it is too long or inconsistent."""
-    control = len(entity.control_points)
-    if 2 <= control <= _MOST_CONTROL_POINTS and entity.dxf.degree <= _HIGHEST_DEGREE:
+    return _followed(entity, entity.dxf.degree)
+
+
+def _followed(spline: Any, degree: int) -> Points | list[Triple]:
+    if 2 <= len(spline.control_points) <= _MOST_CONTROL_POINTS and degree <= _HIGHEST_DEGREE:
         with suppress(ValueError, ArithmeticError, DXFError):
-            return _along(entity.construction_tool())
-    return [Vec3(point).xyz for point in (*entity.control_points, *entity.fit_points)]
+            return _along(spline.construction_tool())
+    return [Vec3(point).xyz for point in (*spline.control_points, *spline.fit_points)]
 
 
 def _along(curve: BSpline) -> Points:
     """Return points of a spline: several between its knots, and more where it reaches furthest.
 
-    Points at equal steps of the parameter would miss the bends of a spline whose knots are not uniform.
+    Points at equal steps of the parameter would miss the bends of a spline whose knots are not uniform. The
+    first and last knots, one fewer than the order, only shape its ends: where they are not repeated, as those
+    of a periodic spline, what they would add is no part of the curve.
     """
-    knots = np.unique(np.clip(curve.knots(), 0.0, curve.max_t))
+    knots = np.unique(curve.knots()[curve.order - 1 : curve.count + 1])
     steps = np.linspace(0.0, 1.0, max(8, 64 // max(1, len(knots) - 1)), endpoint=False)
     places = np.append((knots[:-1, None] + np.diff(knots)[:, None] * steps).ravel(), knots[-1])
     points = _points(curve, places)
@@ -229,7 +234,12 @@ def _mesh(entity: Any) -> list[Triple]:
     return [Vec3(point).xyz for point in entity.vertices]
 
 
-def _mline(entity: Any) -> list[Triple]:
+def _mline(entity: Any) -> Points | list[Triple]:
+    """Return points of the lines and caps of a multiline, or those that it follows where they are damaged."""
+    with suppress(ValueError, ArithmeticError, LookupError, TypeError, AttributeError, DXFError):
+        parts = [outline(part) for part in entity.virtual_entities()]
+        if parts:
+            return np.concatenate(parts)
     return [Vec3(vertex.location).xyz for vertex in entity.vertices]
 
 
@@ -266,10 +276,10 @@ def _edge_points(edge: Any) -> Iterable[tuple[float, float]]:
         whole = arc_span(math.radians(edge.start_angle), math.radians(edge.end_angle)) == math.tau
         start, end = (0.0, 0.0) if whole else (edge.start_param, edge.end_param)
         return _flat(conic((x, y, 0.0), (mx, my, 0.0), minor, start, end))
-    return [(point[0], point[1]) for point in (*edge.control_points, *edge.fit_points)]
+    return _flat(_followed(edge, edge.degree))
 
 
-def _flat(points: Points) -> list[tuple[float, float]]:
+def _flat(points: Points | list[Triple]) -> list[tuple[float, float]]:
     return [(float(x), float(y)) for x, y, _ in points]
 
 

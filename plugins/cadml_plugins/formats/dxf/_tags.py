@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, BinaryIO, NamedTuple
 
 from cadml_plugins.formats.dxf._census import Census
-from cadml_plugins.formats.dxf._kinds import GEOMETRY, grid_facets
+from cadml_plugins.formats.dxf._kinds import BOUNDED, grid_facets
 from cadml_plugins.formats.dxf._outlines import SPLINE_FRAME_POINT, arc_box, bulged_box
 
 _BLOCK_BYTES = 1 << 18
@@ -145,7 +145,7 @@ class TagMeasures:
             corners = [(float(x), float(y), 0.0) for x, y in zip(xs, ys, strict=True)]
         except ValueError:
             return
-        if corners and entity.kind in GEOMETRY and math.isfinite(sum(map(sum, corners))):
+        if corners and entity.kind in BOUNDED and math.isfinite(sum(map(sum, corners))):
             self._census.add_box(_around(corners))
 
     def _measure(self, entity: Entity, vertices: list[Entity]) -> None:

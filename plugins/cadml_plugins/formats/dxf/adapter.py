@@ -12,7 +12,7 @@ class DxfAdapter:
     """Reads DXF through ezdxf; large files as a stream."""
 
     name = "dxf"
-    version = "2"
+    version = "3"
     suffixes: tuple[str, ...] = (".dxf",)
     media_types: tuple[str, ...] = ("image/vnd.dxf", "image/x-dxf", "application/dxf", "application/x-dxf")
     preload: tuple[str, ...] = ("ezdxf", "ezdxf.recover", "cadml_plugins.formats.dxf._document")

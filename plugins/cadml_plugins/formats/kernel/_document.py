@@ -116,7 +116,7 @@ def _describe(shape: Shape, limits: ReadLimits, faces_expected: int, notes: list
         notes += [f"the volume is not reliable: {doubt}" for doubt in dict.fromkeys(census.doubts)]
     # A tessellated model: the facets are all there is.
     if census.facets and not census.faces:
-        fields = _faceted.describe(shape, limits)
+        fields = _faceted.describe(shape, limits, notes)
     else:
         fields = _exact_fields(census, notes)
     mesh = _tessellation.tessellate(shape, limits, census.box, notes)

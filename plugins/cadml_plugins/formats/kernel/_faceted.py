@@ -6,17 +6,25 @@ from typing import Any
 
 import numpy as np
 
-from cadml_core import LimitExceeded, ReadLimits
+from cadml_core import LimitExceeded, ReadLimits, TriangleMesh
 from cadml_plugins.formats.kernel import _tessellation, _topology
 from cadml_plugins.formats.kernel._occt import Shape
+from cadml_plugins.formats.mesh._doubts import doubts, without_astray_shells
+from cadml_plugins.formats.mesh._facet_error import with_errors
+from cadml_plugins.formats.mesh._facets import vectors_of
 from cadml_plugins.formats.mesh._invariants import mesh_invariants
 from cadml_plugins.formats.mesh._measures import FacetMeasures
 from cadml_plugins.formats.mesh._topology import analyse
 from cadml_plugins.formats.mesh._welding import weld
 
 
-def describe(shape: Shape, limits: ReadLimits) -> dict[str, Any]:
+def describe(shape: Shape, limits: ReadLimits, warnings: list[str]) -> dict[str, Any]:
     """Return the fields of a document that has facets only: the same as those of an STL file.
+
+    Args:
+        shape: A shape of faces without surfaces.
+        limits: Its ``max_triangles`` holds.
+        warnings: Gets the reasons why the volume may be wrong.
 
     Raises:
         LimitExceeded: There are more facets than ``max_triangles``.
@@ -30,7 +38,13 @@ def describe(shape: Shape, limits: ReadLimits) -> dict[str, Any]:
     measures = FacetMeasures()
     measures.add(corners)
     vertices, triangles = weld(corners)
-    topology = analyse(corners, triangles, len(vertices), measures.degenerate)
+    facets = vectors_of(corners)
+    topology = analyse(facets, triangles, len(vertices), measures.degenerate)
+    if topology.closed:
+        measures = without_astray_shells(measures, corners, topology.shells)
+    reasons = doubts(measures, topology, TriangleMesh(vertices, triangles), closed=topology.closed)
+    warnings += reasons
+    mass = measures.mass(reliable=not reasons)
     return {
         "entity_counts": measures.orientations,
         "surface_count": measures.facets,
@@ -39,13 +53,13 @@ def describe(shape: Shape, limits: ReadLimits) -> dict[str, Any]:
         "shell_count": topology.quality.components,
         "bounding_box": measures.bounding_box,
         "area": measures.area,
-        "mass": measures.mass(reliable=topology.quality.watertight),
-        "facet_quality": topology.quality,
+        "mass": mass,
+        "facet_quality": with_errors(topology, facets, measures),
         "invariants": mesh_invariants(
             measures,
-            corners,
+            facets,
+            mass=mass,
             solids=topology.closed_components,
             vertices=topology.quality.vertices,
-            reliable=topology.quality.watertight,
         ),
     }

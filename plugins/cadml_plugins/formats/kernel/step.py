@@ -28,7 +28,7 @@ class StepAdapter:
     """Reads parts and assemblies: exact geometry, or facets where a file holds nothing else."""
 
     name = "step"
-    version = "4"
+    version = "5"
     suffixes: tuple[str, ...] = (".step", ".stp", ".p21")
     media_types: tuple[str, ...] = ("model/step", "application/step", "application/x-step")
     preload = ("cadml_plugins.formats.kernel._document",)

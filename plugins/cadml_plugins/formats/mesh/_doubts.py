@@ -27,20 +27,23 @@ def without_astray_shells(measures: FacetMeasures, corners: Corners, shells: She
     return result
 
 
-def doubts(measures: FacetMeasures, topology: Topology | None, mesh: TriangleMesh | None) -> list[str]:
+def doubts(
+    measures: FacetMeasures, topology: Topology | None, mesh: TriangleMesh | None, *, closed: bool
+) -> list[str]:
     """Return a sentence for each reason why the volume is not reliable; none where it is.
 
     Args:
         measures: Of the facets, shells turned that are inside out.
         topology: None where there are too many facets.
         mesh: The welded vertices; None likewise.
+        closed: Whether the facets enclose their volume.
     """
     found = []
     if topology and topology.quality.duplicate:
         # A facet that is there twice closes the sums as well, but encloses its volume twice.
         count = topology.quality.duplicate
         found.append(f"{count:,} facets repeat an earlier one, so the volume is not reliable")
-    if not (topology.closed if topology else measures.closed):
+    if not closed:
         return [*found, "the mesh is not closed and consistently oriented; its volume is only formal"]
     if topology and topology.shells.inside_out:
         found.append(

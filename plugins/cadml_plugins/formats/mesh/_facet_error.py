@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import math
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from cadml_plugins.formats.mesh._welding import Corners
+from cadml_core import FacetQuality
+from cadml_plugins.formats.mesh._facets import Facets
+from cadml_plugins.formats.mesh._measures import FacetMeasures
+from cadml_plugins.formats.mesh._topology import Topology
 
 Array = NDArray[np.float64]
 Numbers = NDArray[np.int64]
@@ -23,8 +27,14 @@ DOUBLY_CURVED = 3.0
 lie deeper by the one are smaller by the other."""
 
 
+def with_errors(topology: Topology, facets: Facets, measures: FacetMeasures) -> FacetQuality:
+    """Return the quality of a mesh with what it may miss of curved surfaces."""
+    area, volume = facet_errors(facets, *topology.sides, measures.area, measures.signed_volume)
+    return msgspec.structs.replace(topology.quality, area_error=area, volume_error=volume)
+
+
 def facet_errors(
-    corners: Corners, one: Numbers, other: Numbers, area: float, volume: float
+    facets: Facets, one: Numbers, other: Numbers, area: float, volume: float
 ) -> tuple[float, float]:
     """Return how far area and volume of a mesh may be from those of the surface it stands for, relatively.
 
@@ -33,63 +43,66 @@ def facet_errors(
     edge differ, the less counts: the other may belong to a flat face. The flat ends miss the segments.
 
     Args:
-        corners: (n, 3, 3), of all facets.
+        facets: All of them, n.
         one: The sides that meet another facet, (m,): side 3 n + k runs from corner k of facet n to the next.
         other: The sides of the other facets at the same edges, (m,).
         area: Of all facets.
         volume: That they enclose.
     """
     first, second = one // 3, other // 3
-    places = corners.astype(np.float64)
-    normals = _cross(places[:, 1] - places[:, 0], places[:, 2] - places[:, 0])
-    doubled = np.sqrt(np.einsum("ij,ij->i", normals, normals))
-    products = doubled[first] * doubled[second]
-    cosines = np.einsum("ij,ij->i", normals[first], normals[second])
+    ones, others = facets.doubled[first], facets.doubled[second]
+    products = ones * others
+    cosines = _dot(facets.normals.take(first, axis=0), facets.normals.take(second, axis=0))
     smooth = cosines > math.cos(SMOOTH) * products
-    curved = smooth & (cosines < (1.0 - 1e-12) * products)
-    if not (curved.any() and area > 0.0 and abs(volume) > 0.0):
+    curved = np.flatnonzero(smooth & (cosines < (1.0 - 1e-12) * products))
+    if not (len(curved) and area > 0.0 and abs(volume) > 0.0):
         return 0.0, 0.0
     angles = np.arccos(np.minimum(cosines[curved] / products[curved], 1.0))
-    along = _sides(places, one[curved])
-    lengths = np.maximum(np.sqrt(np.einsum("ij,ij->i", along, along)), 1e-300)
-    strips = np.minimum(doubled[first], doubled[second])[curved]  # length times the lesser width
-    missing = float((strips * strips / lengths * angles).sum()) / 12.0
-    short = DOUBLY_CURVED * float((strips * angles**2).sum()) / 24.0
-    bends = _Bends(len(places))
-    for facets in (first[curved], second[curved]):
-        bends.add(facets, angles, along / lengths[:, None])
-    short += bends.segments(_sides(places, one[~smooth]), first[~smooth], second[~smooth])
+    along = _sides(facets, one[curved])
+    lengths = np.maximum(np.sqrt(_dot(along, along)), 1e-300)
+    strips = np.minimum(ones[curved], others[curved])  # length times the lesser width
+    bent = strips * angles
+    missing = float(bent @ (strips / lengths)) / 12.0
+    short = DOUBLY_CURVED * float(bent @ angles) / 24.0
+    bends = _Bends(len(facets.doubled), np.concatenate((first[curved], second[curved])), angles)
+    sharp = np.flatnonzero(~smooth)
+    at, number = bends.axes(np.concatenate((first[sharp], second[sharp])))
+    if len(at):
+        sides, axes = _sides(facets, one[sharp[number % len(sharp)]]), along.take(at, axis=0)
+        across = _dot(sides, sides) - (_dot(sides, axes) / lengths[at]) ** 2
+        short += float(across @ angles[at]) / 12.0
     return MARGIN * short / area, MARGIN * missing / abs(volume)
 
 
 class _Bends:
-    """The strongest bend at each facet: its angle, and the direction of the axis."""
+    """The strongest bend at each facet."""
 
-    def __init__(self, facets: int) -> None:
-        self._angles, self._axes = np.zeros(facets), np.zeros((facets, 3))
+    def __init__(self, count: int, facets: Numbers, angles: Array) -> None:
+        """Find it among k bends, whose facets below ``count`` are the halves of ``facets``, (2 k,)."""
+        number, both = np.arange(len(facets)) % len(angles), np.concatenate((angles, angles))
+        strongest = np.zeros(count)
+        np.maximum.at(strongest, facets, both)
+        chosen = both == strongest[facets]
+        self._bend = np.full(count, -1)
+        self._bend[facets[chosen]] = number[chosen]
 
-    def add(self, facets: Numbers, angles: Array, axes: Array) -> None:
-        """Note bends at facets."""
-        np.maximum.at(self._angles, facets, angles)
-        strongest = angles == self._angles[facets]
-        self._axes[facets[strongest]] = axes[strongest]
-
-    def segments(self, sides: Array, first: Numbers, second: Numbers) -> float:
-        """Return the area between sharp edges, (m, 3) with the facets at them, and arcs across the bends."""
-        total = 0.0
-        for facets in (first, second):
-            across = _cross(sides, self._axes[facets])
-            total += float((np.einsum("ij,ij->i", across, across) * self._angles[facets]).sum()) / 12.0
-        return total
+    def axes(self, facets: Numbers) -> tuple[Numbers, Numbers]:
+        """Return the bends at those facets that have any, and the places of these in ``facets``."""
+        bends = self._bend[facets]
+        places = np.flatnonzero(bends >= 0)
+        return bends[places], places
 
 
-def _sides(places: Array, numbers: Numbers) -> Array:
-    facets, corner = numbers // 3, numbers % 3
-    sides: Array = places[facets, (corner + 1) % 3] - places[facets, corner]
+def _sides(facets: Facets, numbers: Numbers) -> Array:
+    """Return the vectors along sides."""
+    corners = facets.corners.reshape(-1, 3)
+    ends = numbers + 1
+    ends[numbers % 3 == 2] -= 3
+    sides: Array = corners.take(ends, axis=0)
+    sides -= corners.take(numbers, axis=0)
     return sides
 
 
-def _cross(a: Array, b: Array) -> Array:
-    """Return the products of two columns of vectors; numpy's takes three times as long."""
-    (x, y, z), (p, q, r) = a.T, b.T
-    return np.column_stack([y * r - z * q, z * p - x * r, x * q - y * p])
+def _dot(a: Array, b: Array) -> Array:
+    products: Array = np.einsum("ij,ij->i", a, b)
+    return products

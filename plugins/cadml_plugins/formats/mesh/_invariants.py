@@ -2,39 +2,38 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
-from cadml_core import BodyInvariants, Invariants, chirality
+from cadml_core import BodyInvariants, Invariants, MassProperties, chirality
+from cadml_plugins.formats.mesh._facets import Facets
 from cadml_plugins.formats.mesh._measures import FacetMeasures
-from cadml_plugins.formats.mesh._welding import Corners
 
 
 def mesh_invariants(
-    measures: FacetMeasures, corners: Corners, *, solids: int, vertices: int, reliable: bool
+    measures: FacetMeasures, facets: Facets | None, *, mass: MassProperties | None, solids: int, vertices: int
 ) -> Invariants | None:
     """Describe a mesh; None where it encloses no volume.
 
     Args:
         measures: Of all facets.
-        corners: Those facets again, (m, 3, 3), for the handedness; empty where they were too many to keep.
+        facets: Those facets again, for the handedness; None where they were too many to keep.
+        mass: What they enclose.
         solids: Closed pieces.
         vertices: After welding, 0 where unknown.
-        reliable: Whether the facets enclose their volume.
     """
-    mass, spread = measures.mass(reliable=reliable), measures.covariance()
+    spread = measures.covariance()
     if mass is None or spread is None:
         return None
     low, middle, high = np.maximum(np.linalg.eigvalsh(spread), 0.0).tolist()
     numbers = None
-    if len(corners):
-        places = corners.astype(np.float64)
-        a = places[:, 0]
-        vectors = np.cross(places[:, 1] - a, places[:, 2] - a)
-        lengths = np.linalg.norm(vectors, axis=1)
-        kept = lengths > 0.0
-        normals = vectors[kept] / lengths[kept, None] * (1.0 if measures.signed_volume > 0.0 else -1.0)
-        centre = np.array(mass.centroid)
-        numbers = chirality(places.mean(axis=1)[kept], normals, lengths[kept] / 2.0, centre, spread)
+    if facets is not None:
+        kept = facets.doubled > 0.0
+        corners, vectors, lengths = facets if kept.all() else facets.some(kept)
+        normals = vectors * (math.copysign(1.0, measures.signed_volume) / lengths)[:, None]
+        middles = (corners[:, 0] + corners[:, 1] + corners[:, 2]) / 3.0
+        numbers = chirality(middles, normals, lengths / 2.0, np.array(mass.centroid), spread)
     whole = BodyInvariants(
         volume=mass.volume,
         area=measures.area,
@@ -43,6 +42,6 @@ def mesh_invariants(
         faces=measures.facets,
         vertices=vertices,
         count=max(solids, 1),
-        reliable=reliable,
+        reliable=mass.reliable,
     )
     return Invariants(whole, exact=False)

@@ -17,6 +17,7 @@ _ROUNDING = 1e-6
 CHUNK_FACETS = 6000
 """Facets handled at a time: few enough that all intermediate columns stay in the processor's cache. Not a
 power of two, at which the columns would fall on the same cache lines and evict one another."""
+_UNIT = np.eye(3)
 _COLLINEAR = 1e-12
 """A facet is degenerate where the sine of its angle is below this; rounding may make it larger than 0."""
 
@@ -36,30 +37,18 @@ _FACING = (6, 5, 3)
 _DEGENERATE = 7
 """Perpendicular to all three axes: only a normal of length 0 is."""
 
-# Odd constants with well spread bits, as in common multiplicative hashes (the first is 2⁶⁴ over the golden
-# ratio, after Knuth). Their exact values do not matter, but documents depend on them staying as they are.
-_MIX = (
-    np.uint64(0x9E3779B97F4A7C15),
-    np.uint64(0xC2B2AE3D27D4EB4F),
-    np.uint64(0x165667B19E3779F9),
-    np.uint64(0xBF58476D1CE4E5B9),
-)
-_HALF = np.uint64(32)
-_MODULUS = 1 << 64
-
 
 class _Workspace:
     """The intermediate columns of a chunk, allocated once: new memory for every chunk would cost as much as
     the arithmetic.
 
-    ``columns`` is (9, m), corner by corner, x, y, z; ``weighted`` likewise; ``u``, ``v``, ``normal``,
-    ``hashes`` and ``mixed`` are (3, m); ``scratch`` is (m,).
+    ``columns`` is (9, m), corner by corner, x, y, z; ``weighted`` likewise; ``u``, ``v`` and
+    ``normal`` are (3, m); ``scratch`` is (m,).
     """
 
     def __init__(self, facets: int) -> None:
         self.columns, self.weighted = np.empty((9, facets)), np.empty((9, facets))
         self.u, self.v, self.normal = np.empty((3, facets)), np.empty((3, facets)), np.empty((3, facets))
-        self.hashes, self.mixed = np.empty((3, facets), np.uint64), np.empty((3, facets), np.uint64)
         self.scratch = np.empty(facets)
 
 
@@ -75,8 +64,7 @@ class FacetMeasures:
 
     def __init__(self) -> None:
         self.facets = 0
-        self._work = _Workspace(CHUNK_FACETS)
-        self._boundary = 0
+        self._work: _Workspace | None = None
         self._origin: NDArray[np.float64] | None = None
         self._low = np.full(3, np.inf)
         self._high = np.full(3, -np.inf)
@@ -96,37 +84,16 @@ class FacetMeasures:
             self._add_chunk(rows[start : start + CHUNK_FACETS], self._origin)
 
     def _add_chunk(self, rows: NDArray[np.floating[Any]], origin: NDArray[np.float64]) -> None:
-        # The last chunk is shorter; one workspace a mesh is not worth keeping for it.
-        work = self._work if len(rows) == CHUNK_FACETS else _Workspace(len(rows))
+        work = self._work
+        if work is None or work.scratch.shape != (len(rows),):  # the last chunk is shorter
+            work = self._work = _Workspace(len(rows))
         np.copyto(work.columns, rows.T)
         points = work.columns.reshape(3, 3, -1)
         np.minimum(self._low, points.min(axis=2).min(axis=0), out=self._low)
         np.maximum(self._high, points.max(axis=2).max(axis=0), out=self._high)
-        # Added rather than subtracted, so that -0.0 becomes 0.0 and equal corners have equal bits.
-        points += (0.0 - origin)[:, None]
-        self._add_boundary(points.view(np.uint64), work)
+        points -= origin[:, None]
         self._add_normals(points, work)
         self._add_integrals(points[0], work)
-
-    def _add_boundary(self, bits: NDArray[np.uint64], work: _Workspace) -> None:
-        """Add up signed areas whose sum depends on the boundary of the surface alone.
-
-        Each vertex gets a pseudo-random number t, a hash of its coordinates, and with it the point (t, t²)
-        of the plane. Twice the signed area of a facet there is (b - a)(c - a)(c - b). Over a closed,
-        consistently oriented surface these areas cancel exactly, in integers modulo 2⁶⁴. Otherwise the area
-        within the boundary is left, which is 0 only by a coincidence of the hashes.
-        """
-        hashes = np.multiply(bits[:, 0], _MIX[0], out=work.hashes)
-        hashes += np.multiply(bits[:, 1], _MIX[1], out=work.mixed)
-        hashes += np.multiply(bits[:, 2], _MIX[2], out=work.mixed)
-        hashes ^= np.right_shift(hashes, _HALF, out=work.mixed)
-        hashes *= _MIX[3]
-        hashes ^= np.right_shift(hashes, _HALF, out=work.mixed)
-        a, b, c = hashes
-        areas = np.subtract(b, a, out=work.mixed[0])
-        areas *= np.subtract(c, a, out=work.mixed[1])
-        areas *= np.subtract(c, b, out=work.mixed[1])
-        self._boundary = (self._boundary + int(areas.sum())) % _MODULUS
 
     def _add_normals(self, points: NDArray[np.float64], work: _Workspace) -> None:
         """Set ``work.normal`` to the normals, twice the area long; add up areas and directions."""
@@ -197,12 +164,6 @@ class FacetMeasures:
         return self._area
 
     @property
-    def closed(self) -> bool:
-        """Whether every edge is used as often in one direction as in the other, so that the facets enclose
-        their volume. Wrongly true with a probability below one in a thousand million."""
-        return bool(self.facets) and not self._boundary
-
-    @property
     def signed_volume(self) -> float:
         """The volume; negative where the facets face inwards."""
         return self._volume
@@ -230,9 +191,9 @@ class FacetMeasures:
         volume, sign = abs(self._volume), math.copysign(1.0, self._volume)
         first = sign * self._first
         centre = first / volume if self.has_centroid_inside() else (self._low + self._high) / 2 - self._origin
-        shift = np.outer(first, centre)
-        covariance = sign * self._second - shift - shift.T + volume * np.outer(centre, centre)
-        inertia = np.trace(covariance) * np.eye(3) - covariance
+        shift = first[:, None] * centre
+        covariance = sign * self._second - shift - shift.T + volume * (centre[:, None] * centre)
+        inertia = covariance.trace() * _UNIT - covariance
         moments = np.maximum(np.linalg.eigvalsh(inertia), 0.0)  # rounding may make that of a needle negative
         return MassProperties(volume, _triple(centre + self._origin), _triple(moments), reliable)
 
@@ -241,7 +202,7 @@ class FacetMeasures:
         if self._origin is None or not self.encloses_volume():
             return None
         centre = self._first / self._volume
-        spread: NDArray[np.float64] = self._second / self._volume - np.outer(centre, centre)
+        spread: NDArray[np.float64] = self._second / self._volume - centre[:, None] * centre
         return spread
 
     def encloses_volume(self) -> bool:

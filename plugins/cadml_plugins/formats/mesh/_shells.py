@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from cadml_plugins.formats.mesh._welding import Corners
+from cadml_plugins.formats.mesh._facets import Facets
 
 _CANCELLED = 1e-6
 """A smaller sum of volumes, relative to those of the shells, does not tell which way most of them face."""
@@ -29,44 +29,41 @@ class Shells(NamedTuple):
 
 
 def closed_shells(
-    corners: Corners, labels: NDArray[np.int64], roots: NDArray[np.int64], numbers: NDArray[np.int64]
+    facets: Facets, labels: NDArray[np.int64], roots: NDArray[np.int64], numbers: NDArray[np.int64] | None
 ) -> Shells:
     """Examine the closed components of a mesh.
 
     Args:
-        corners: (n, 3, 3): facet, corner, coordinate.
+        facets: n.
         labels: int64 (n,): the component of each facet.
         roots: int64 (k,), ascending: the components that are closed.
-        numbers: int64 (n,): what the facets are called in ``Shells.astray``.
+        numbers: int64 (n,): what the facets are called in ``Shells.astray``; None where it is 0 to n - 1.
     """
     if not len(roots):
         return Shells(0, np.empty(0, np.int64), 0, False)
-    volumes = _volumes(corners, labels)[roots]
+    volumes = _volumes(facets, labels)[roots]
     total, whole = volumes.sum(), np.abs(volumes).sum()
     outwards = 1.0 if total > -_CANCELLED * whole else -1.0
     solid, other = volumes * outwards > 0, volumes * outwards < 0
     if len(roots) == 1:
         return Shells(int(solid.sum()), np.empty(0, np.int64), 0, False)
-    low, high = _boxes(corners, labels, roots)
+    low, high = _boxes(facets.corners, labels, roots)
     astray = np.flatnonzero(other)[~_within(low, high, other, solid, np.abs(volumes))]
-    facets = numbers[np.isin(labels, roots[astray])]
-    return Shells(int(solid.sum()), facets, len(astray), _overlap(low[solid], high[solid]))
+    at = np.flatnonzero(np.isin(labels, roots[astray]))
+    called = at if numbers is None else numbers[at]
+    return Shells(int(solid.sum()), called, len(astray), _overlap(low[solid], high[solid]))
 
 
-def _volumes(corners: Corners, labels: NDArray[np.int64]) -> NDArray[np.float64]:
+def _volumes(facets: Facets, labels: NDArray[np.int64]) -> NDArray[np.float64]:
     """Return six times the signed volume of each component, at the index of its root."""
     # About the first corner, so that a mesh far from the origin loses no digits.
-    a, b, c = np.ascontiguousarray((corners - corners[0, 0].astype(np.float64)).transpose(1, 2, 0))
-    determinants = (
-        a[0] * (b[1] * c[2] - b[2] * c[1])
-        + a[1] * (b[2] * c[0] - b[0] * c[2])
-        + a[2] * (b[0] * c[1] - b[1] * c[0])
-    )
+    places = facets.corners[:, 0] - facets.corners[0, 0]
+    determinants = np.einsum("ij,ij->i", places, facets.normals)
     return np.asarray(np.bincount(labels, determinants, minlength=len(labels)), dtype=np.float64)
 
 
 def _boxes(
-    corners: Corners, labels: NDArray[np.int64], roots: NDArray[np.int64]
+    corners: NDArray[np.float64], labels: NDArray[np.int64], roots: NDArray[np.int64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the lowest and highest corners of components, (k, 3) each."""
     order = np.argsort(labels, kind="stable")
@@ -74,7 +71,7 @@ def _boxes(
     wanted = np.isin(labels[order][first], roots)
     low = np.minimum.reduceat(corners.min(axis=1)[order], first)[wanted]
     high = np.maximum.reduceat(corners.max(axis=1)[order], first)[wanted]
-    return low.astype(np.float64), high.astype(np.float64)
+    return low, high
 
 
 def _within(

@@ -8,13 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cadml_core import FacetQuality
+from cadml_plugins.formats.mesh._facets import Facets
 from cadml_plugins.formats.mesh._shells import Shells, closed_shells
-from cadml_plugins.formats.mesh._welding import Corners
 
 MOST_FACETS = 1 << 19
 """Largest mesh whose edges are analysed; that takes half a second."""
 _PACKED = 1 << 21
 """Three vertex numbers below this fit into one 63-bit key."""
+_MOST = (1 << 63) - 1
 
 
 class Topology(NamedTuple):
@@ -37,36 +38,48 @@ class Topology(NamedTuple):
         return self.shells.solids
 
 
-def analyse(corners: Corners, triangles: NDArray[np.int64], vertices: int, degenerate: int) -> Topology:
+def analyse(facets: Facets, triangles: NDArray[np.int64], vertices: int, degenerate: int) -> Topology:
     """Examine a welded mesh.
 
     Args:
-        corners: (n, 3, 3), as they were welded.
-        triangles: int64 (n, 3), vertex numbers below ``vertices``.
+        facets: n.
+        triangles: int64 (n, 3), their vertex numbers below ``vertices``.
         vertices: How many vertices there are.
         degenerate: How many facets have no area.
     """
     a, b, c = triangles.T
     # A triangle with two equal corners has no inside, and would join facets at a point.
     whole = (a != b) & (b != c) & (c != a)
-    kept = triangles[whole]
+    numbers = None if whole.all() else np.flatnonzero(whole)
+    if numbers is None:
+        kept, places = triangles, facets
+    else:
+        kept, places = triangles[numbers], facets.some(numbers)
     edges = _Edges(kept, vertices)
-    labels = _components(len(kept), *edges.neighbours())
-    roots = np.unique(labels)
+    labels = _components(len(kept), edges.sides[0] // 3, edges.sides[1] // 3)
+    roots = np.flatnonzero(labels == np.arange(len(labels)))
+    faulty = edges.faulty_facets()
     quality = FacetQuality(
         vertices=vertices,
         components=len(roots),
         boundary_edges=int(np.count_nonzero(edges.uses == 1)),
         non_manifold_edges=int(np.count_nonzero(edges.uses > 2)),
         degenerate=degenerate,
-        duplicate=_duplicates(triangles, vertices),
-        watertight=bool(len(kept)) and not edges.faulty.any(),
+        # Where every edge has two facets, those with the same vertices are a component of their own.
+        duplicate=0 if edges.paired and len(roots) == 1 < whole.sum() - 1 else _duplicates(a, b, c, vertices),
+        watertight=bool(len(kept)) and not len(faulty),
     )
-    closed = ~np.isin(roots, labels[edges.faulty_facets()])
-    shells = closed_shells(corners[whole], labels, roots[closed], np.flatnonzero(whole))
-    numbers = np.flatnonzero(whole)
-    one, other = (3 * numbers[side // 3] + side % 3 for side in edges.sides())
-    return Topology(quality, not edges.unbalanced.any(), edges.loose_vertices(), (one, other), shells)
+    closed = roots[~np.isin(roots, labels[faulty])] if len(faulty) else roots
+    shells = closed_shells(places, labels, closed, numbers)
+    sides = edges.sides
+    if numbers is not None:
+        sides = (_renumbered(sides[0], numbers), _renumbered(sides[1], numbers))
+    return Topology(quality, not edges.unbalanced.any(), edges.loose_vertices(), sides, shells)
+
+
+def _renumbered(sides: NDArray[np.int64], numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return sides of facets by the ``numbers`` of these."""
+    return np.asarray(3 * numbers[sides // 3] + sides % 3)
 
 
 class _Edges:
@@ -74,32 +87,38 @@ class _Edges:
 
     ``uses`` counts the triangles at each edge; ``faulty`` marks the edges without exactly two triangles that
     use them in opposite directions, ``unbalanced`` those used more often in one direction than in the other.
+    ``sides`` are pairs of sides, three to a triangle, that are one edge: enough to connect all that are.
+    ``paired`` tells whether every edge has two.
     """
 
     def __init__(self, triangles: NDArray[np.int64], vertices: int) -> None:
-        start, end = triangles.reshape(-1), triangles[:, [1, 2, 0]].reshape(-1)
+        start, end = triangles.reshape(-1), triangles.take((1, 2, 0), axis=1).reshape(-1)
         # An edge has the same key in both directions but for its lowest bit, so one sort brings its uses
         # together and keeps their directions.
         key = 2 * (np.minimum(start, end) * vertices + np.maximum(start, end)) + (start > end)
-        order = np.argsort(key)
-        key = key[order]
+        order, key = _sorted(key, 2 * vertices * vertices)
         edge = key >> 1
-        self._side, self._facet = order, order // 3
-        self._edge, self._vertices = edge, vertices
-        self._same_as_next = edge[1:] == edge[:-1]
-        first = np.flatnonzero(np.concatenate((np.ones(min(1, len(edge)), bool), ~self._same_as_next)))
-        self.uses = np.diff(first, append=len(edge))
-        backwards = np.add.reduceat(key & 1, first) if len(first) else first
+        self._side, self._edge, self._vertices = order, edge, vertices
+        backwards = self._pair(key & 1) if _in_pairs(edge) else self._group(key & 1)
         self.faulty = (self.uses != 2) | (backwards != 1)
         self.unbalanced = self.uses != 2 * backwards
 
-    def neighbours(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Return pairs of facets that share an edge: enough of them to connect all that do."""
-        return self._facet[:-1][self._same_as_next], self._facet[1:][self._same_as_next]
+    def _pair(self, backwards: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Note that each edge has two uses; return how many of them are backwards."""
+        self.paired = True
+        self.sides = self._side[::2], self._side[1::2]
+        self.uses = np.full(len(self._side) // 2, 2)
+        both: NDArray[np.int64] = backwards[::2] + backwards[1::2]
+        return both
 
-    def sides(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Return the same pairs as numbers of sides, three to a facet."""
-        return self._side[:-1][self._same_as_next], self._side[1:][self._same_as_next]
+    def _group(self, backwards: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Find the uses of each edge; return how many of them are backwards."""
+        self.paired = False
+        same = self._edge[1:] == self._edge[:-1]
+        self.sides = self._side[:-1][same], self._side[1:][same]
+        first = np.flatnonzero(np.concatenate((np.ones(min(1, len(self._edge)), bool), ~same)))
+        self.uses = np.diff(first, append=len(self._edge))
+        return np.add.reduceat(backwards, first) if len(first) else first
 
     def loose_vertices(self) -> NDArray[np.int64]:
         """Return the vertices at unbalanced edges, each once."""
@@ -110,8 +129,26 @@ class _Edges:
 
     def faulty_facets(self) -> NDArray[np.int64]:
         """Return the facets at faulty edges."""
-        faulty: NDArray[np.int64] = self._facet[np.repeat(self.faulty, self.uses)]
+        if not self.faulty.any():
+            return np.empty(0, np.int64)
+        faulty: NDArray[np.int64] = self._side[np.repeat(self.faulty, self.uses)] // 3
         return faulty
+
+
+def _in_pairs(edges: NDArray[np.int64]) -> bool:
+    """Tell whether each of sorted numbers is there twice."""
+    one, other = edges[::2], edges[1::2]
+    return len(one) == len(other) and bool((one == other).all() and (other[:-1] != one[1:]).all())
+
+
+def _sorted(keys: NDArray[np.int64], below: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the order of keys, and the keys in it."""
+    bits = len(keys).bit_length()
+    if below << bits > _MOST:
+        order = np.argsort(keys)
+        return order, keys[order]
+    packed = np.sort((keys << bits) | np.arange(len(keys)))  # in less time than their order is found
+    return packed & ((1 << bits) - 1), packed >> bits
 
 
 def _components(count: int, one: NDArray[np.int64], other: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -124,7 +161,7 @@ def _components(count: int, one: NDArray[np.int64], other: NDArray[np.int64]) ->
     while len(one):
         low, high = np.minimum(one, other), np.maximum(one, other)
         parent[high] = low
-        while not np.array_equal(grand := parent[parent], parent):
+        while not ((grand := parent[parent]) == parent).all():
             parent = grand
         one, other = parent[one], parent[other]
         apart = one != other
@@ -132,10 +169,13 @@ def _components(count: int, one: NDArray[np.int64], other: NDArray[np.int64]) ->
     return parent
 
 
-def _duplicates(triangles: NDArray[np.int64], vertices: int) -> int:
-    a, b, c = np.sort(
-        triangles, axis=1
-    ).T  # a repeated facet may begin at another corner or face the other way
+def _duplicates(
+    one: NDArray[np.int64], two: NDArray[np.int64], three: NDArray[np.int64], vertices: int
+) -> int:
+    # A repeated facet may begin at another corner or face the other way.
+    a = np.minimum(np.minimum(one, two), three)
+    c = np.maximum(np.maximum(one, two), three)
+    b = one + two + three - a - c
     if vertices <= _PACKED:
         keys = np.sort((a * vertices + b) * vertices + c)
         return int(np.count_nonzero(keys[1:] == keys[:-1]))

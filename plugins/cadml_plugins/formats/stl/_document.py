@@ -10,16 +10,17 @@ import numpy as np
 
 from cadml_core import (
     CadDocument,
-    FacetQuality,
     LengthUnit,
     LimitExceeded,
     MeshRequest,
     ReadLimits,
     TriangleMesh,
 )
+from cadml_plugins.formats.mesh._closure import Closure
 from cadml_plugins.formats.mesh._coarsening import coarsen
 from cadml_plugins.formats.mesh._doubts import doubts, without_astray_shells
-from cadml_plugins.formats.mesh._facet_error import facet_errors
+from cadml_plugins.formats.mesh._facet_error import with_errors
+from cadml_plugins.formats.mesh._facets import Facets, vectors_of
 from cadml_plugins.formats.mesh._invariants import mesh_invariants
 from cadml_plugins.formats.mesh._measures import FacetMeasures
 from cadml_plugins.formats.mesh._topology import MOST_FACETS, Topology, analyse
@@ -42,6 +43,7 @@ class _Examined(NamedTuple):
     """A mesh, as far as that is affordable or asked for."""
 
     mesh: TriangleMesh | None = None
+    facets: Facets | None = None
     topology: Topology | None = None
     tolerance: float = 0.0
     """Within which corners were merged; 0 where only equal corners were."""
@@ -58,12 +60,22 @@ class FacetDocument:
         self._seen = limits.view
         self._stated = limits.unit
         self._measures = FacetMeasures()
+        self._closure: Closure | None = None
+        """Of meshes whose edges are not examined."""
         kept: list[Corners] = []
         for corners in facets:
             if not len(corners):
                 continue
             self._measures.add(corners)
-            if self._request or self._seen or self._measures.facets <= MOST_FACETS:
+            if self._measures.facets <= MOST_FACETS:
+                kept.append(corners)
+                continue
+            if self._closure is None:
+                self._closure = Closure()
+                for earlier in kept:
+                    self._closure.add(earlier)
+            self._closure.add(corners)
+            if self._request or self._seen:
                 kept.append(corners)
             else:
                 kept.clear()
@@ -95,10 +107,12 @@ class FacetDocument:
         mesh, mesh_warnings = _bounded(examined.mesh, self._request, unit)
         if tolerance:
             properties = {**properties, "welding_tolerance_mm": tolerance}
-        closed = topology.closed if topology else measures.closed
+        closed = topology.closed if topology else self._closure is not None and self._closure.closed
         if topology and closed:
             measures = without_astray_shells(measures, self._corners, topology.shells)
-        reasons = doubts(measures, topology, examined.mesh)
+        reasons = doubts(measures, topology, examined.mesh, closed=closed)
+        mass = measures.mass(reliable=not reasons)
+        facets = examined.facets
         document = CadDocument(
             format="stl",
             entity_counts=self._measures.orientations,
@@ -109,14 +123,14 @@ class FacetDocument:
             layers=layers,
             bounding_box=measures.bounding_box,
             area=measures.area,
-            mass=measures.mass(reliable=not reasons),
-            facet_quality=topology and _with_errors(topology, self._corners, measures),
+            mass=mass,
+            facet_quality=topology and facets and with_errors(topology, facets, measures),
             invariants=mesh_invariants(
                 measures,
-                self._corners if topology else self._corners[:0],
-                solids=topology.closed_components if topology else int(measures.closed),
+                facets,
+                mass=mass,
+                solids=topology.closed_components if topology else int(closed),
                 vertices=topology.quality.vertices if topology else 0,
-                reliable=not reasons,
             ),
             properties=properties,
             mesh=mesh,
@@ -158,22 +172,17 @@ class FacetDocument:
         vertices, triangles = weld(self._corners)
         if not few:
             return _Examined(TriangleMesh(vertices, triangles))
-        topology = analyse(self._corners, triangles, len(vertices), measures.degenerate)
+        facets = vectors_of(self._corners)
+        topology = analyse(facets, triangles, len(vertices), measures.degenerate)
         if topology.closed:
-            return _Examined(TriangleMesh(vertices, triangles), topology)
+            return _Examined(TriangleMesh(vertices, triangles), facets, topology)
         tolerance = _RELATIVE_TOLERANCE * measures.diagonal
         merged = merge_near(vertices, triangles, topology.loose, tolerance)
         if merged is None:
-            return _Examined(TriangleMesh(vertices, triangles), topology)
+            return _Examined(TriangleMesh(vertices, triangles), facets, topology)
         vertices, triangles = merged
-        topology = analyse(self._corners, triangles, len(vertices), measures.degenerate)
-        return _Examined(TriangleMesh(vertices, triangles), topology, tolerance)
-
-
-def _with_errors(topology: Topology, corners: Corners, measures: FacetMeasures) -> FacetQuality:
-    """Return the quality of a mesh with what it may miss of curved surfaces."""
-    area, volume = facet_errors(corners, *topology.sides, measures.area, measures.signed_volume)
-    return msgspec.structs.replace(topology.quality, area_error=area, volume_error=volume)
+        topology = analyse(facets, triangles, len(vertices), measures.degenerate)
+        return _Examined(TriangleMesh(vertices, triangles), facets, topology, tolerance)
 
 
 def _edge_warnings(topology: Topology | None, measures: FacetMeasures, tolerance: float) -> list[str]:
