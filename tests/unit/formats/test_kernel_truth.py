@@ -100,6 +100,10 @@ def test_a_volume_that_its_surface_cannot_enclose_is_doubted() -> None:
     assert not list(_doubts.of_body(ball, 4 * math.pi, None))
     larger = Mass(4 / 3 * math.pi * 1.01, np.zeros(3), np.eye(3))
     assert any("more than its surface" in doubt for doubt in _doubts.of_body(larger, 4 * math.pi, None))
+    # A damaged file may have a surface whose powers no number holds.
+    assert any("encloses no volume" in doubt for doubt in _doubts.of_body(ball, 1e250, None))
+    assert not _quadrature.close(1.0, 1e200, 1e100)
+    assert _quadrature.close(1.0, 2.0, 1e250)
 
 
 def test_shells_that_cancel_are_doubted() -> None:
