@@ -308,6 +308,14 @@ def test_a_body_within_a_cavity_is_a_body(tmp_path: Path) -> None:
     assert document.mass.volume == pytest.approx(8000 - 1000 + 36 * math.pi, rel=1e-6)
 
 
+def test_edges_without_finite_points_tell_no_bodies_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Edges of damaged files may lie nowhere: their faces are then alone."""
+    faces = parts.faces(parts.box())
+    nowhere = ((math.inf, 0.0, 0.0), (0.0, math.nan, 0.0), (1e308, 0.0, 0.0))
+    monkeypatch.setattr(_bodies._geometry, "edge_points", lambda edge: nowhere)  # type: ignore[attr-defined]
+    assert len(_bodies.split(faces, 1e-6)) == len(faces)
+
+
 def test_bodies_are_told_apart_at_their_edges() -> None:
     """Faces that share an edge belong together; those of another body at the same edge do not."""
     bodies = [parts.faces(parts.box(10, 10, 10)), parts.faces(parts.box(10, 10, 10, at=(10, 10, 0)))]
