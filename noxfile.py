@@ -145,9 +145,10 @@ def soak(session: nox.Session) -> None:
 
 @nox.session
 def fairness(session: nox.Session) -> None:
-    """Fill the readers with files that hang, then send 500 uploads of 5 MB; print how long searches take."""
+    """Fill the readers with files that hang, then send 500 uploads of 5 MB at once; print the waits."""
     session.install("-e", ".", *group("test"))
-    session.run("python", "-m", "tests.integration.http.fairness", *session.posargs)
+    session.run("python", "-m", "tests.integration.http.fairness")
+    session.run("python", "-m", "tests.integration.http.burst", *session.posargs)
 
 
 @nox.session

@@ -10,7 +10,7 @@ from sqlalchemy.engine import Connection
 from cadml_core.catalog.engine import ADVISORY_LOCK, Database
 from cadml_core.errors import CatalogueUnavailable
 
-REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0011")
 """Every schema revision, oldest first; the files are in ``migrations/versions``."""
 
 

@@ -42,6 +42,9 @@ contents = Table(
     Column("extent_1", Double),
     Column("extent_2", Double),
     Column("extent_3", Double),
+    Column(
+        "checksum", BigInteger, comment="CRC-32 of the other columns; null where an older cadml wrote them."
+    ),
     Index("ix_contents_extents", "extent_1", "extent_2", "extent_3", "sha256"),
 )
 

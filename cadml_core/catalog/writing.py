@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from cadml_core.catalog.engine import among, delete_among, lock, log_changes, select_among, storable, upsert
-from cadml_core.catalog.packing import pack
+from cadml_core.catalog.packing import content_checksum, pack, with_checksum
 from cadml_core.catalog.paths import text_to_path
 from cadml_core.catalog.records import Content, NewPart, Outcome, ReadBy, Status, Vector
 from cadml_core.catalog.removal import delete_orphans
@@ -145,7 +145,7 @@ class BatchWriter:
         ):
             self._remember(_State(dict(record._mapping), "unchanged", False))
         for part, version, raw, source in select_among(self._connection, _VECTORS, self._by_row):
-            self._stored[part, version] = (bytes(raw), source)
+            self._stored[part, version] = (with_checksum(bytes(raw)), source)
         hashes = {new.content.sha256 for new in batch if new.content is not None}
         for sha256, *how in select_among(self._connection, _READERS, hashes):
             self._contents[sha256] = ReadBy(*how)
@@ -318,4 +318,5 @@ def _content_row(content: Content) -> tuple[Any, ...]:
     box = content.document.bounding_box
     extents = sorted(box.extents, reverse=True) if box else (None, None, None)
     read_by = (content.format, content.adapter_version)
-    return (content.sha256, content.size, *read_by, summary, content.unit, *extents)
+    row = (content.sha256, content.size, *read_by, summary, content.unit, *extents)
+    return (*row, content_checksum(row))

@@ -28,9 +28,9 @@ class FeatureVersion(Protocol):
     name: str
     slots: tuple[FeatureSlot, ...]
     needs_mesh: bool
-    """Whether ``extract`` works on the document's mesh. Meshes are not stored: such a version is computed
-    when a file is read, and again from the file where another one is wanted; all others follow from the
-    stored document summary."""
+    """Whether ``extract`` works on the document's mesh, boundary or view. They are not stored: such a version
+    is computed when a file is read, and again from the file where another one is wanted; all others follow
+    from the stored document summary."""
     metric: Metric
 
     def extract(self, document: CadDocument) -> FloatVector:

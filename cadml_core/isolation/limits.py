@@ -47,6 +47,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     answer_size: int = MAX_ANSWER
     retires: bool = True
     """Whether it ends itself once it has grown, to give memory back."""
+    niceness: int = 0
+    """How far it steps back where the host wants the processor too, from 0 to 19."""
 
 
 def confine(limits: Limits, output: int, folder: Path, parent: int) -> None:
@@ -56,6 +58,7 @@ def confine(limits: Limits, output: int, folder: Path, parent: int) -> None:
     parent; what it prints goes to ``output``, temporary files to ``folder``; it leaves no core dump.
     """
     os.setsid()
+    os.nice(limits.niceness)
     _die_with(parent)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _limit(resource.RLIMIT_CORE, 0)

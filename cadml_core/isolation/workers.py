@@ -6,9 +6,11 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from concurrent.futures import Future
 from typing import TypeVar
+
+import msgspec
 
 from cadml_core.isolation.ends import (
     Closed,
@@ -18,13 +20,15 @@ from cadml_core.isolation.ends import (
     TimeLimitExceeded,
     WorkerDied,
 )
-from cadml_core.isolation.lanes import Lanes, PutBack, Waiting
+from cadml_core.isolation.lanes import Lanes, PutBack
 from cadml_core.isolation.processes import ForkServerDied, ForkServerProcess, WorkerProcess, WorkerSpec
 from cadml_core.isolation.protocol import Answer
+from cadml_core.isolation.turns import Waiting
 
 log = logging.getLogger(__name__)
 
-_RELIEF_SECONDS = 0.1
+_RELIEF_SECONDS = 0.05
+_NICENESS = 10
 ATTEMPTS = 3
 """How often a request is given to a new worker while workers end that had not begun with it."""
 MAX_READABLE = 64
@@ -77,6 +81,11 @@ class Workers:
             if self._server is None:
                 self._server = ForkServerProcess(self._spec)
             return self._server
+
+    def step_back(self) -> None:
+        """Let the host go first where both want the processor; before the first worker."""
+        limits = msgspec.structs.replace(self._spec.limits, niceness=_NICENESS)
+        self._spec = msgspec.structs.replace(self._spec, limits=limits)
 
     def allow_reading(self, path: str) -> None:
         """Let workers that are started from now on read a file, or a folder with everything in it.
@@ -229,8 +238,12 @@ class WorkerPool:
         self._closed = False
         self._owner = os.getpid()
 
-    def submit(self, job: Callable[[OwnWorker], Result]) -> Future[Result]:
+    def submit(self, job: Callable[[OwnWorker], Result], kind: Hashable = None) -> Future[Result]:
         """Queue a job, which is called with the worker of the thread that takes it.
+
+        Args:
+            job: What to do.
+            kind: What it has in common with others that take about as long.
 
         Returns:
             Its result or exception. It can be cancelled until a thread takes it; closing cancels what is
@@ -244,12 +257,13 @@ class WorkerPool:
         with self._lock:
             self.require_usable()
             self._ensure_threads()
-            self._lanes.put(Waiting(future, job))
+            self._lanes.put(Waiting(future, job, kind))
         return future
 
     def share(self, quick_seconds: float) -> None:
-        """Let no job that takes longer keep others waiting; before the first job. See ``Lanes``."""
+        """Let no job that takes longer keep others waiting, nor the host; before the first. See ``Lanes``."""
         self._lanes.quick_seconds = quick_seconds
+        self.processes.step_back()
 
     def require_usable(self) -> None:
         """Raise RuntimeError where the pool is closed, or was made in another process before a fork."""
@@ -267,7 +281,7 @@ class WorkerPool:
                 return
             self._closed = True
             threads = list(self._threads)
-        for future, _ in self._lanes.close():
+        for future, _, _ in self._lanes.close():
             if not future.cancel():  # it was running before it was put back
                 future.set_exception(RuntimeError("the pool was closed"))
             else:
@@ -293,19 +307,20 @@ class WorkerPool:
         """Run one job after the other, until the pool is closed."""
         worker = OwnWorker(self.processes, number, self._lanes)
         while (waiting := self._lanes.take(number)) is not None:
-            future, job = waiting
+            future, job, _ = waiting
             if not (future.running() or future.set_running_or_notify_cancel()):
                 self._lanes.done(number)
                 continue
             try:
                 future.set_result(job(worker))
+                self._lanes.done(number)
             except PutBack:
                 self._lanes.wait_again(number)
                 continue
             # The caller waits on the future, so it must get every outcome.
             except BaseException as error:  # noqa: BLE001
                 future.set_exception(error)
-            self._lanes.done(number)
+                self._lanes.done(number, failed=True)
             del waiting, future, job  # or the last result would be kept until the next job comes
         worker.discard()
 

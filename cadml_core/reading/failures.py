@@ -9,8 +9,8 @@ from cadml_core.contracts.formats import ReadLimits
 from cadml_core.errors import CadmlError, PluginUnavailable, ReaderCrashed, ReaderTimeout
 from cadml_core.isolation.ends import ProtocolError, SandboxError, StartFailed, TimeLimitExceeded, WorkerDied
 from cadml_core.isolation.limits import MIB
-from cadml_core.reading.program import Task
-from cadml_core.reading.steps import last_step
+from cadml_core.reading.program import DRAW_SECONDS, Task
+from cadml_core.reading.steps import DRAW_STEP, last_step
 
 log = logging.getLogger(__name__)
 
@@ -26,10 +26,14 @@ def failure(task: Task, error: SandboxError, limits: ReadLimits) -> CadmlError:
 
     Where it happened while a feature version computed its values, that is said too, and is ``during``.
     """
-    told = _failure(task, error, limits)
     step = last_step(error.output) if isinstance(error, TimeLimitExceeded | WorkerDied) else None
-    if step is not None:
+    told = _failure(task, error, limits)
+    if step == DRAW_STEP and told.context.get("limit") == "processor":
+        told.message = f"drawing took more than {DRAW_SECONDS:g} s of processor time and was ended"
+        told.context["allowed"] = DRAW_SECONDS
+    elif step is not None:
         told.message += f". It was read by then; this was {step}"
+    if step is not None:
         told.args = (told.message,)
         told.context["during"] = step
     return told

@@ -6,7 +6,7 @@ import contextlib
 import logging
 import os
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextvars import copy_context
 from pathlib import Path
@@ -37,7 +37,7 @@ from cadml_core.reading.steps import DRAW_STEP
 log = logging.getLogger(__name__)
 
 _readings = msgspec.msgpack.Decoder(Reading)
-_QUICK_SECONDS = 1.0
+_QUICK_SECONDS = 0.25
 """Reading that takes longer makes room for others, where readers are shared."""
 _CAUSED_BY_THE_FILE = (TimeLimitExceeded, WorkerDied, ProtocolError)
 """How a worker ends because of its file."""
@@ -87,6 +87,7 @@ class ReaderPool:
             memory=limits.max_memory_mb * MIB,
             request_cpu_seconds=limits.max_cpu_seconds,
         )
+        self._suffixes = {suffix: name for name, found in formats.items() for suffix in found.suffixes}
         self._pool = WorkerPool(
             WorkerSpec(program=program, limits=allowed), workers=workers, name="cadml-reader"
         )
@@ -171,7 +172,7 @@ class ReaderPool:
         if not all(name in self._features for name in versions):
             return self._refused(versions)
         context = copy_context()  # log lines about the file carry the id of the request
-        return self._pool.submit(lambda worker: context.run(self._recorded, worker, task))
+        return self._pool.submit(lambda worker: context.run(self._recorded, worker, task), self._kind(task))
 
     def read(
         self,
@@ -248,6 +249,12 @@ class ReaderPool:
         Files that are still queued are cancelled; those being read fail.
         """
         self._pool.close()
+
+    def _kind(self, task: Task) -> Hashable:
+        """Return what files have in common that take about as long: the format claimed, and the size."""
+        suffix = os.path.splitext(os.fsdecode(task.path))[1].lower()  # noqa: PTH122 (for each file)
+        size = task.identity.size if task.identity else 0
+        return task.adapter or self._suffixes.get(suffix), size.bit_length()
 
     def _refused(self, versions: Sequence[str]) -> Future[Reading]:
         """Say which feature version there is not."""

@@ -227,9 +227,9 @@ def feature_version(features: Mapping[str, FeatureVersion], name: str) -> Featur
 def for_versions(
     limits: ReadLimits, wanted: Sequence[FeatureVersion], stated: LengthUnit | None
 ) -> ReadLimits:
-    """Return what an adapter is given: a mesh is asked for only where one of the wanted versions needs it."""
+    """Return what an adapter is given: mesh and view are asked for only where a wanted version needs them."""
     mesh = (limits.mesh or MeshRequest()) if any(version.needs_mesh for version in wanted) else None
-    return msgspec.structs.replace(limits, mesh=mesh, unit=stated)
+    return msgspec.structs.replace(limits, mesh=mesh, view=mesh is not None, unit=stated)
 
 
 def _require_unchanged(path: Path, before: os.stat_result) -> None:

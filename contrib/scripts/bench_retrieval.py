@@ -20,7 +20,7 @@ import fit_shape
 import numpy as np
 from numpy.typing import NDArray
 
-from cadml_plugins.features.shape._metric import INDEXED, Metric
+from cadml_plugins.features.shape._metric import INDEXED, WEIGHTS, Metric
 from cadml_plugins.features.v4 import V4
 
 Floats = NDArray[np.float64]
@@ -61,10 +61,12 @@ def plain(table: Table) -> list[Distances]:
 def fitted(table: Table) -> tuple[list[Distances], list[Distances]]:
     """Return the distances of the index vectors of shape and of all its figures, for each fold."""
     index, full = [], []
+    with np.load(WEIGHTS, allow_pickle=False) as file:
+        installed = {name: file[name] for name in file.files}
     for fold in range(FOLDS):
         own = table.folds == fold
         families = np.where(own, "", table.families)
-        weights = fit_shape.fit(table.values, families, np.where(own, -1, table.groups))
+        weights = installed | fit_shape.fit(table.values, families, np.where(own, -1, table.groups))
         with tempfile.TemporaryDirectory() as folder:
             fit_shape.write(weights, Path(folder) / "weights.npz")
             metric = Metric(Path(folder) / "weights.npz")

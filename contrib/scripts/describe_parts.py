@@ -20,12 +20,15 @@ import numpy as np
 from cadml_core import CadmlError, FormatAdapter, MeshRequest, ReadLimits
 from cadml_plugins.features.shape.version import ShapeVersion
 from cadml_plugins.features.v4 import V4
+from cadml_plugins.formats.dxf.adapter import DxfAdapter
 from cadml_plugins.formats.kernel.iges import IgesAdapter
 from cadml_plugins.formats.kernel.step import StepAdapter
 from cadml_plugins.formats.stl.adapter import StlAdapter
 
 ADAPTERS: dict[str, FormatAdapter] = {
-    suffix: adapter for adapter in (StepAdapter(), IgesAdapter(), StlAdapter()) for suffix in adapter.suffixes
+    suffix: adapter
+    for adapter in (StepAdapter(), IgesAdapter(), StlAdapter(), DxfAdapter())
+    for suffix in adapter.suffixes
 }
 TWINS = ("rotated", "stl_fine", "stl_coarse", "iges", "pair_stl")
 """Relations of files that show the same part in another place or format."""
@@ -54,7 +57,7 @@ def rows_of(folder: Path) -> Iterator[dict[str, str]]:
 
 def describe(rows: list[dict[str, str]]) -> dict[str, np.ndarray]:
     """Read the files and return the columns of the table; files that cannot be read are left out."""
-    shape, limits = ShapeVersion.__new__(ShapeVersion), ReadLimits(mesh=MeshRequest())
+    shape, limits = ShapeVersion.__new__(ShapeVersion), ReadLimits(mesh=MeshRequest(), view=True)
     kept, values, plain = [], [], []
     for row in rows:
         path = Path(row["path"])

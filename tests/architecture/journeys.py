@@ -38,12 +38,13 @@ PACKAGES = tuple(
 # An upload passes the feature cache, and the module by which the intake uses it.
 # Values are extracted, and the step is noted for those who wait, in modules of their own; and a search checks
 # an embedding by the contract of feature versions, so that no index is blamed for it.
-# A file that is read passes the lanes of the queue, which keep long ones from holding up short ones.
+# A file that is read, and a model that is asked, pass the lanes of the queue, which keep long ones from
+# holding up short ones, and the turns in each lane.
 # Every search passes the check of what the index answered.
 # An upload checks that what was drawn is harmless before it keeps it, and records what its reading and its
 # drawing took.
 # What an operator has switched on another server is followed before an answer is given.
-LIMITS = {"upload": 41, "search": 17, "ingest": 9, "reload": 44}
+LIMITS = {"upload": 41, "search": 17, "ingest": 9, "reload": 45}
 """Most files of each journey: an upload with similarity, a search by id, an ingest of an unchanged file, and
 a reload of a model. An ingest says which of the files that could not be read are settled."""
 

@@ -170,10 +170,12 @@ def flipped_bytes(folder: Path) -> Verdict:
             Path(f"{database}{side}").unlink(missing_ok=True)
         listed = cadml(data, "parts", "list", "--json")
         found = cadml(data, "parts", "show", "part-1", "--json")
-        wrong = [run for run in (listed, found) if "Traceback" in run.stderr]
+        checked = cadml(data, "parts", "check", "--json")
+        wrong = [run for run in (listed, found, checked) if "Traceback" in run.stderr]
         if wrong:
             problems.append(wrong[0].stderr[-300:])
-        outcomes.append("told" if listed.returncode or found.returncode else "not met")
+        met = listed.returncode or found.returncode
+        outcomes.append("told" if met else "told by parts check" if checked.returncode else "not noticed")
     database.write_bytes(good)
     with LiveServer(data) as server:
         traffic.urls = [server.url]

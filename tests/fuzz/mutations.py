@@ -21,7 +21,17 @@ _STEP_UNITS = (
     b"CONVERSION_BASED_UNIT('INCH'", b"CONVERSION_BASED_UNIT('1'",
 )  # fmt: skip
 _IGES_UNIT = re.compile(rb"\d+,2H(?:MM|IN|CM|KM|FT|MI|UM)")
-_IGES_UNITS = (b"1,2HIN", b"2,2HMM", b"6,2HMM", b"0,2HXX", b"9,2HUM", b"3,2HIN", b"5,2HMI")
+_IGES_UNITS = (
+    b"1,2HIN",
+    b"2,2HMM",
+    b"6,2HMM",
+    b"0,2HXX",
+    b"9,2HUM",
+    b"3,2HIN",
+    b"5,2HMI",
+    b"3,2Hcm",
+    b",2HXX",
+)
 _STEP_TRIPLE = re.compile(rb"(?:CARTESIAN_POINT|DIRECTION)\s*\(\s*'[^']*'\s*,\s*\([^()]*\)")
 _KEYWORD = re.compile(rb"\b[A-Z][A-Z_]{3,}\b")
 EXTREMES = (

@@ -70,11 +70,29 @@ def solid(number: int) -> Any:
     return kinds[number % len(kinds)]().Shape()
 
 
+def _placed(shape: Any, number: int) -> Any:
+    """Return a body and the same again, turned, moved and through the first: several uses that meet."""
+    from OCP.BRep import BRep_Builder
+    from OCP.gp import gp_Ax1, gp_Dir, gp_Pnt, gp_Trsf, gp_Vec
+    from OCP.TopLoc import TopLoc_Location
+    from OCP.TopoDS import TopoDS_Compound
+
+    turn, move = gp_Trsf(), gp_Trsf()
+    turn.SetRotation(gp_Ax1(gp_Pnt(0, 0, 0), gp_Dir(0, 0, 1)), 0.1 * number)
+    move.SetTranslation(gp_Vec(3.0, number, 0.0))
+    both = TopoDS_Compound()
+    builder = BRep_Builder()
+    builder.MakeCompound(both)
+    builder.Add(both, shape)
+    builder.Add(both, shape.Moved(TopLoc_Location(move.Multiplied(turn))))
+    return both
+
+
 def _step(path: Path, number: int) -> None:
     from OCP.STEPControl import STEPControl_AsIs, STEPControl_Writer
 
     writer = STEPControl_Writer()
-    writer.Transfer(solid(number), STEPControl_AsIs)
+    writer.Transfer(_placed(solid(number), number) if number % 3 == 2 else solid(number), STEPControl_AsIs)
     writer.Write(str(path))
 
 
@@ -120,6 +138,13 @@ def _add_newer_entities(space: Any, number: int) -> None:
     space.add_ellipse((0, 0), (12, 3), 0.4, 0, 6.28318530718 if number % 2 else 4.0)
     space.add_spline([(0, 0), (4, 9), (9, -3), (15, number)])
     space.add_mtext("several\nlines")
+    space.add_xline((number, 90), (1, 1))
+    space.add_mline([(0, 0), (number + 4, 0), (9, 9)])
+    corners = [(0, 0), (0, number + 3), (8, number + 3), (8, 0)]
+    space.add_spline().set_uniform(corners)
+    boundary = space.add_hatch().paths.add_edge_path()
+    boundary.add_spline(control_points=corners, degree=3, knot_values=[0, 0, 0, 0, 1, 1, 1, 1])
+    boundary.add_line((8, 0), (0, 0))
 
 
 def _stl(path: Path, number: int) -> None:

@@ -205,7 +205,7 @@ def test_the_terminal_shows_a_hit_in_two_lines(stock: Stock) -> None:
 
 
 def test_extra_versions_are_computed_where_a_file_allows_them(tmp_path: Path) -> None:
-    """A solid gets ``shape`` with no setting; what has no surface goes without, once; both are searched."""
+    """Solids and drawings get ``shape`` with no setting; others go without, once; all are searched."""
     environ = {
         "CADML_DATA_DIR": str(tmp_path / "data"),
         "PARSE_WORKERS": "1",
@@ -214,16 +214,22 @@ def test_extra_versions_are_computed_where_a_file_allows_them(tmp_path: Path) ->
     folder = tmp_path / "parts"
     folder.mkdir()
     parts.write_step(plate(), folder / "base.step")
-    (folder / "line.dxf").write_text(LINE)
-    made = Stock(environ, {"base": folder / "base.step", "line": folder / "line.dxf"})
+    (folder / "line.dxf").write_text(drawing(LINE))
+    (folder / "point.dxf").write_text(drawing(POINT))
+    made = Stock(environ, {path.stem: path for path in folder.iterdir()})
     first = json.loads(made.run("ingest", str(folder), "--json"))
-    assert (first["added"], first["failed"]) == (2, 0)
+    assert (first["added"], first["failed"]) == (3, 0)
     again = json.loads(made.run("ingest", str(folder), "--json"))
-    assert (again["unchanged"], again["failed"]) == (2, 0)
-    found = json.loads(made.run("search", str(made.files["base"]), "--json"))
-    assert found["ranked_by"] == "shape"
-    found = json.loads(made.run("search", str(made.files["line"]), "--json"))
-    assert (found["ranked_by"], found["hits"][0]["relation"]["kind"]) == ("v3", "identical")
+    assert (again["unchanged"], again["failed"]) == (3, 0)
+    for name, version in (("base", "shape"), ("line", "shape"), ("point", "v3")):
+        found = json.loads(made.run("search", str(made.files[name]), "--json"))
+        assert (found["ranked_by"], found["hits"][0]["relation"]["kind"]) == (version, "identical")
 
 
-LINE = "0\nSECTION\n2\nENTITIES\n0\nLINE\n8\n0\n10\n0.0\n20\n0.0\n11\n9.0\n21\n5.0\n0\nENDSEC\n0\nEOF\n"
+def drawing(entity: str) -> str:
+    """Return a DXF with one entity."""
+    return f"0\nSECTION\n2\nENTITIES\n{entity}0\nENDSEC\n0\nEOF\n"
+
+
+LINE = "0\nLINE\n8\n0\n10\n0.0\n20\n0.0\n11\n9.0\n21\n5.0\n"
+POINT = "0\nPOINT\n8\n0\n10\n1.0\n20\n2.0\n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -232,3 +233,40 @@ def test_evaluation_by_a_manifest(run: Run, folder: Path) -> None:
     assert "Beyond v4" in shown.stdout
     assert "1 of the manifest's 4 files are not in the catalogue" in shown.stderr
     assert "no column" in run("evaluate", "--manifest", folder / "torn.stl", code=1).stderr
+
+
+DAMAGE = {
+    "content": "UPDATE contents SET size = size + 1 WHERE rowid = 1",
+    "vector": "UPDATE vectors SET raw = CAST(zeroblob(8) || substr(raw, 9) AS BLOB) WHERE part = 2",
+}
+
+
+@pytest.mark.parametrize("what", DAMAGE)
+def test_damage_is_named_and_never_used(run: Run, folder: Path, tmp_path: Path, what: str) -> None:
+    """A row that is not what was written is found by the check, and refused where it is needed."""
+    run("ingest", folder, "--json")
+    assert parsed(run("parts", "check", "--json")) == []
+    listed = parsed(run("parts", "list", "--json"))["items"]
+    with sqlite3.connect(tmp_path / "data" / "catalogue.sqlite3") as connection:
+        assert connection.execute(DAMAGE[what]).rowcount > 0
+    found = parsed(run("parts", "check", "--json", code=1))
+    assert {damage["what"] for damage in found} == {what}
+    if what == "vector":
+        assert {damage["name"].split()[0] for damage in found} == {listed[1]["id"]}
+        assert "parts check" in run("search", listed[0]["id"], "--json", code=1).stdout
+        run("parts", "remove", listed[1]["id"])
+        assert parsed(run("parts", "check", "--json")) == []
+        run("ingest", folder, "--json")
+        run("search", listed[0]["id"], "--json")
+
+
+def test_a_changed_upload_is_named(run: Run, folder: Path, tmp_path: Path) -> None:
+    """A kept file whose content is no longer that of its name."""
+    run("ingest", folder, "--json")
+    sha256 = parsed(run("parts", "list", "--json"))["items"][0]["sha256"]
+    kept = tmp_path / "data" / "uploads" / sha256[:2] / sha256
+    kept.parent.mkdir(parents=True)
+    kept.write_bytes(b"something else")
+    assert parsed(run("parts", "check", "--json", code=1)) == [
+        {"what": "upload", "name": sha256, "reason": "the file that was kept has changed"}
+    ]

@@ -174,6 +174,7 @@ def test_a_worker_that_dies_idle_costs_nothing(hasty: ReaderPool, sample: MakeSa
 
 def test_a_dead_fork_server_is_replaced(pool: ReaderPool, sample: MakeSample) -> None:
     """Losing the process that forks the others costs no file, even in the middle of one."""
+    pool.start(wait=True)
     pending = [pool.submit(sample("sleeps", str(number))) for number in range(2)]
     assert eventually(lambda: all(future.running() for future in pending))
     fork_server = pool.statistics.server_pid
@@ -726,6 +727,38 @@ def test_a_file_that_was_put_back_is_read(sample: MakeSample, monkeypatch: pytes
         assert shared.statistics.read == 6
         assert shared.statistics.started > 2
         assert shared.statistics.crashed == 0
+
+
+def test_files_known_to_be_slow_are_not_begun_twice(
+    sample: MakeSample, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once a file of a kind was read to its end, others of the kind are not tried for less time."""
+    monkeypatch.setattr(pool_module, "_QUICK_SECONDS", 0.1)
+    with ReaderPool(FORMATS, FEATURES, limits=LIMITS, workers=2) as shared:
+        shared.share()
+        shared.start(wait=True)
+        assert shared.read(sample("sleeps", "first")).format == "sleeps"
+        started = shared.statistics.started
+        shared.allow_reading(sample("good").parent)
+        slow = [shared.submit(sample("sleeps", f"s{number}")) for number in range(6)]
+        good_ones = [shared.submit(sample("good", f"g{number}")) for number in range(6)]
+        assert {future.result().format for future in good_ones} == {"good"}
+        assert [future.result().format for future in slow] == ["sleeps"] * 6
+        assert shared.statistics.started <= started + 3
+
+
+def test_slow_files_are_read_among_those_that_hang(
+    sample: MakeSample, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Files that take longer than is quick are not kept waiting for the limit of those that hang."""
+    monkeypatch.setattr(pool_module, "_QUICK_SECONDS", 0.1)
+    with ReaderPool(FORMATS, FEATURES, limits=LIMITS, workers=2) as shared:
+        shared.share()
+        shared.start(wait=True)
+        hanging = [shared.submit(sample("hangs", f"h{number}")) for number in range(5)]
+        slow = [shared.submit(sample("sleeps", f"s{number}")) for number in range(5)]
+        assert [future.result().format for future in slow] == ["sleeps"] * 5
+        assert sum(future.done() for future in hanging) <= 1
 
 
 def test_files_alone_are_not_put_back(sample: MakeSample, monkeypatch: pytest.MonkeyPatch) -> None:

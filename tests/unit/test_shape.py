@@ -147,7 +147,7 @@ def test_the_same_mesh_has_the_same_values_to_the_bit() -> None:
 
 
 def test_values_fit_half_precision() -> None:
-    """Every raw value is one that two bytes hold exactly, so that the catalogue keeps a part in 2.8 kB."""
+    """Every raw value is one that two bytes hold exactly, so that the catalogue keeps a part in 3.4 kB."""
     row = values(moved(angle_bar(), 1), some_boundary())
     np.testing.assert_array_equal(row, row.astype(np.float16).astype(float))
 

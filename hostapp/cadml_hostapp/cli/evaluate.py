@@ -68,7 +68,8 @@ def evaluate(
     surely a score tells the same part from an edited one. Parts that the manifest does not name are there to
     be mistaken for others.
 
-    Several versions are measured over the parts that all of them have, and compared with the first.
+    Several versions are measured over the parts that all of them have, and compared with the first: where
+    none is named, the one that new parts get.
     Intervals are of 95 %.
     """
     from cadml_core.search.bootstrap import Bootstrap
@@ -88,13 +89,14 @@ def evaluate(
 
 
 def chosen_versions(runtime: Runtime, versions: tuple[str, ...]) -> list[FeatureVersion]:
-    """Return the versions that options name, all where they name none.
+    """Return the versions that options name; where they name none all, the one that new parts get first.
 
     Raises:
         NotFound: One is not installed.
     """
     features = runtime.registry.features
-    return [features.named(name) for name in dict.fromkeys(versions)] or list(features.values())
+    everything = dict.fromkeys((runtime.feature.name, *features))
+    return [features.named(name) for name in dict.fromkeys(versions) or everything]
 
 
 def compared(intake: Intake, features: list[FeatureVersion], parts: list[Part]) -> Compared:

@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cadml_hostapp.cli.console import Options, escape, json_option, out, print_json, reports_errors
+from cadml_hostapp.cli.console import (
+    EXIT_REFUSED,
+    Options,
+    escape,
+    json_option,
+    out,
+    print_json,
+    reports_errors,
+)
 from cadml_hostapp.cli.hits import print_part
 
 if TYPE_CHECKING:
@@ -102,6 +110,29 @@ def remove(options: Options, ids: tuple[str, ...], as_json: bool) -> None:
         print_json({"removed": list(found)})
     else:
         out.print(f"{len(found):,} parts removed from the catalogue; files on disk are as they were.")
+
+
+@parts.command()
+@json_option
+@click.pass_obj
+@reports_errors
+def check(options: Options, as_json: bool) -> None:
+    """Look for damage in the catalogue and the kept uploads. Changes nothing; exit 1 where there is any.
+
+    To mend it, restore a backup; or remove the parts and ingest their files again.
+    """
+    from cadml_core.catalog.checksums import damages
+
+    with options.stored() as runtime:
+        found = list(damages(runtime.catalog, runtime.blobs))
+    if as_json:
+        print_json([damage._asdict() for damage in found])
+    else:
+        for damage in found:
+            out.print(f"[red]{damage.what}[/] {escape(damage.name)}: {escape(damage.reason)}")
+        out.print(f"{len(found):,} damaged" if found else "Nothing is damaged.")
+    if found:
+        raise SystemExit(EXIT_REFUSED)
 
 
 @parts.command()

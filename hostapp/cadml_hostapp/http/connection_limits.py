@@ -33,9 +33,12 @@ class ConnectionLimits(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, settings: Settings) -> ConnectionLimits:
-        """Return those of the settings; never more connections than the process may open files."""
+        """Return those of the settings; never more connections than the process may open files for.
+
+        Each may upload, which takes a second one.
+        """
         files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-        room = math.inf if files == resource.RLIM_INFINITY else max(16, files - _RESERVED_FILES)
+        room = math.inf if files == resource.RLIM_INFINITY else max(16, (files - _RESERVED_FILES) // 2)
         return cls(
             line=settings.header_line_max_bytes,
             block=settings.headers_max_bytes,

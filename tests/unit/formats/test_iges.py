@@ -111,6 +111,30 @@ def test_other_units_become_millimetres(tmp_path: Path) -> None:
     assert document.bounding_box.extents == pytest.approx((25.4, 50.8, 25.4), abs=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("stated", "unit", "millimetres"),
+    [
+        (b",3,2HIN,", "inch", 25.4),
+        (b",3,2Hcm,", "cm", 10.0),
+        (b", ,2HMM,", "mm", 1.0),
+        (b",6,2HMM,", "m", 1000.0),  # the number counts
+        (b",3,2HXY,", None, 1.0),
+    ],
+)
+def test_units_have_clean_names(
+    block: bytes, stated: bytes, unit: str | None, millimetres: float, tmp_path: Path
+) -> None:
+    """A unit that is named is converted and called by its short name, whichever letters spell it."""
+    assert b",2,2HMM," in block
+    whole = read_bytes(block, tmp_path).bounding_box
+    document = read_bytes(block.replace(b",2,2HMM,", stated), tmp_path)
+    assert document.unit == unit
+    assert whole is not None
+    assert document.bounding_box is not None
+    assert document.bounding_box.extents == pytest.approx([millimetres * size for size in whole.extents])
+    assert any("'XY', which is no known one" in text for text in document.warnings) == (unit is None)
+
+
 def test_a_mesh_comes_on_demand(tmp_path: Path) -> None:
     """Sewn faces are tessellated as one body; without a request there is no mesh."""
     assert read(parts.box(), tmp_path).mesh is None

@@ -100,6 +100,10 @@ def test_a_volume_that_its_surface_cannot_enclose_is_doubted() -> None:
     assert not list(_doubts.of_body(ball, 4 * math.pi, None))
     larger = Mass(4 / 3 * math.pi * 1.01, np.zeros(3), np.eye(3))
     assert any("more than its surface" in doubt for doubt in _doubts.of_body(larger, 4 * math.pi, None))
+    # A damaged file may have a surface whose powers no number holds.
+    assert any("encloses no volume" in doubt for doubt in _doubts.of_body(ball, 1e250, None))
+    assert not _quadrature.close(1.0, 1e200, 1e100)
+    assert _quadrature.close(1.0, 2.0, 1e250)
 
 
 def test_shells_that_cancel_are_doubted() -> None:
@@ -302,6 +306,14 @@ def test_a_body_within_a_cavity_is_a_body(tmp_path: Path) -> None:
     assert document.solid_count == 2
     assert document.mass is not None
     assert document.mass.volume == pytest.approx(8000 - 1000 + 36 * math.pi, rel=1e-6)
+
+
+def test_edges_without_finite_points_tell_no_bodies_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Edges of damaged files may lie nowhere: their faces are then alone."""
+    faces = parts.faces(parts.box())
+    nowhere = ((math.inf, 0.0, 0.0), (0.0, math.nan, 0.0), (1e308, 0.0, 0.0))
+    monkeypatch.setattr(_bodies._geometry, "edge_points", lambda edge: nowhere)  # type: ignore[attr-defined]
+    assert len(_bodies.split(faces, 1e-6)) == len(faces)
 
 
 def test_bodies_are_told_apart_at_their_edges() -> None:

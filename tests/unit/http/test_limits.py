@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import resource
+from pathlib import Path
+
 import pytest
 
 from cadml_core.errors import CadmlError
 from cadml_hostapp.http.auth import Backoff, client_name
+from cadml_hostapp.http.connection_limits import ConnectionLimits
 from cadml_hostapp.http.rate_limit import RateLimit
+from tests.integration.http.server import settings_for
 
 
 def wait_of(backoff: Backoff, client: str = "a") -> int:
@@ -57,3 +62,12 @@ def test_many_clients_take_bounded_memory() -> None:
 def test_clients_are_told_apart_by_network(host: str, name: str) -> None:
     """All addresses of one IPv6 network are one client."""
     assert client_name(host) == name
+
+
+@pytest.mark.parametrize(("files", "total"), [(1024, 448), (20_000, 1024), (64, 16)])
+def test_every_connection_may_upload(
+    files: int, total: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There are two open files for each connection, its own and what it uploads, beside those reserved."""
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (files, files))
+    assert ConnectionLimits.of(settings_for(tmp_path)).total == total

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 
-from cadml_core import Boundary, TriangleMesh
+from cadml_core import Boundary, FloatMatrix, TriangleMesh
 from cadml_plugins.features.shape import _brep, _outline, _pictures, _rays, _spread
+from cadml_plugins.features.shape._drawing import DRAWING_BLOCKS, describe_drawing
 from cadml_plugins.features.shape._frame import facing, frame_of
 from cadml_plugins.features.shape._surface import Floats, prepare
 
@@ -21,11 +24,13 @@ BLOCKS = {
     "pano": (270, "low frequencies of panoramas about three axes"),
     "rays": (48, "thickness of the material and width of gaps"),
     "brep": (_brep.WIDTH, "kinds, sizes, convexity and neighbourhoods of exact faces and edges"),
+    **DRAWING_BLOCKS,
 }
 """Width and meaning of each block, in the order of the raw values."""
 
-PRESENCE = 2
-"""The raw values begin with two flags: there is a surface; there are exact faces."""
+SURFACE, EXACT, DRAWING = range(3)
+"""The raw values begin with flags: there is a surface; there are exact faces; it is a drawing."""
+PRESENCE = 3
 
 PLACES: dict[str, slice] = {}
 _start = PRESENCE
@@ -33,8 +38,12 @@ for _name, (_width, _) in BLOCKS.items():
     PLACES[_name] = slice(_start, _start + _width)
     _start += _width
 WIDTH = _start
-MESH = slice(PRESENCE, PLACES["brep"].start)
-BREP = PLACES["brep"]
+SIDES = {
+    "mesh": slice(PRESENCE, PLACES["brep"].start),
+    "brep": PLACES["brep"],
+    "drawing": slice(PLACES["brep"].stop, WIDTH),
+}
+"""The parts of the raw values that are compared by themselves."""
 
 
 def describe(mesh: TriangleMesh, boundary: Boundary | None, bodies: tuple[int, int]) -> Floats:
@@ -62,12 +71,31 @@ def describe(mesh: TriangleMesh, boundary: Boundary | None, bodies: tuple[int, i
         "pano": _pictures.panorama_block(surface, frame, placed),
         "rays": _rays.ray_block(surface),
     }
-    values[0] = 1.0
+    values[SURFACE] = 1.0
     if boundary is not None and len(boundary.face_kinds):
         blocks["brep"] = _brep.boundary_block(boundary, surface.unit, bodies)
-        values[1] = 1.0
+        values[EXACT] = 1.0
+    return _filled(values, blocks)
+
+
+def describe_strokes(curves: Sequence[FloatMatrix], counts: Mapping[str, int]) -> Floats | None:
+    """Return the raw values of a drawing, as ``describe`` does those of a part; None where nothing is drawn.
+
+    Args:
+        curves: Polylines, (n, 2 or more) in mm.
+        counts: Entities by kind.
+    """
+    blocks = describe_drawing(curves, counts)
+    if blocks is None:
+        return None
+    values = np.zeros(WIDTH)
+    values[DRAWING] = 1.0
+    return _filled(values, blocks)
+
+
+def _filled(values: Floats, blocks: Mapping[str, Floats]) -> Floats:
     for name, block in blocks.items():
         values[PLACES[name]] = block
-    # Half precision is far finer than what separates parts, and keeps a part at 2.8 kB.
+    # Half precision is far finer than what separates parts, and keeps a part at 3.4 kB.
     limit = float(np.finfo(np.float16).max)
     return np.clip(np.nan_to_num(values), -limit, limit).astype(np.float16).astype(np.float64)

@@ -1,4 +1,4 @@
-"""The distance between parts: whitened figures of the surface and of the exact faces, side by side."""
+"""The distance between parts: whitened figures of the surface and of the exact faces, or of a drawing."""
 
 from __future__ import annotations
 
@@ -9,13 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cadml_core import CadmlError, FloatMatrix
-from cadml_plugins.features.shape._description import BLOCKS, PLACES, PRESENCE
-from cadml_plugins.features.shape._normal import SIDES, rooted, standard
+from cadml_plugins.features.shape._description import BLOCKS, DRAWING, EXACT, PLACES, SIDES
+from cadml_plugins.features.shape._normal import rooted, standard
 from cadml_plugins.features.shape._surface import Floats
+
+Mask = NDArray[np.bool_]
 
 WEIGHTS = Path(__file__).with_name("weights.npz")
 INDEXED = 64
-"""Leading components of the surface's vector that an index holds."""
+"""Leading components of the surface's vector, or of the drawing's, that an index holds."""
+APART = 10.0
+"""Distance between a drawing and a part with a surface: about 1 is usual between unrelated parts."""
 CAP = 2.0
 """The exact faces count at most this many times what is usual at the distance of the surfaces: a fillet makes
 other faces of many and changes little."""
@@ -38,11 +42,16 @@ class Side:
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """Where parts lie: components of both sides, (n, components), and which parts have exact faces, (n,)."""
+    """Where parts lie."""
 
     mesh: Floats
+    """Components of the surface, (n, components); of a drawing its own, and zeros."""
     brep: Floats
-    exact: NDArray[np.bool_]
+    """Components of the exact faces, (n, components)."""
+    exact: Mask
+    """Which parts have exact faces, (n,)."""
+    drawn: Mask
+    """Which are drawings, (n,)."""
 
 
 class Metric:
@@ -67,13 +76,15 @@ class Metric:
             )
             for name in SIDES
         }
-        self._indexed = np.ascontiguousarray(self._sides["mesh"].matrix[:, :INDEXED])
+        self._indexed = {
+            name: np.ascontiguousarray(self._sides[name].matrix[:, :INDEXED]) for name in ("mesh", "drawing")
+        }
         self._at, self._expected = weights["expected_at"], weights["expected"]
 
     def components(self, values: FloatMatrix, name: str, count: int | None = None) -> Floats:
         """Return the whitened components of one side, (n, count), of raw values, (n, WIDTH)."""
         side, place = self._sides[name], SIDES[name]
-        matrix = self._indexed if (name, count) == ("mesh", INDEXED) else side.matrix[:, :count]
+        matrix = self._indexed[name] if count == INDEXED else side.matrix[:, :count]
         found = np.empty((-(-len(values) // _ROWS) * _ROWS, matrix.shape[1]))
         block = np.zeros((_ROWS, matrix.shape[0]))
         for start in range(0, len(values), _ROWS):
@@ -84,36 +95,53 @@ class Metric:
         return components
 
     def index_vectors(self, values: FloatMatrix) -> FloatMatrix:
-        """Return the vectors to index, float32 (n, INDEXED): 1 apart is usual between unrelated parts."""
-        scale = np.sqrt(self._sides["mesh"].median)
-        vectors: NDArray[np.float32] = (self.components(values, "mesh", INDEXED) / scale).astype(np.float32)
+        """Return the vectors to index, float32 (n, INDEXED + 1): 1 apart is usual between unrelated parts.
+
+        The last column keeps drawings and parts with a surface ``APART``.
+        """
+        vectors = np.zeros((len(values), INDEXED + 1), np.float32)
+        drawn = values[:, DRAWING] > 0.0
+        for name, chosen in (("mesh", ~drawn), ("drawing", drawn)):
+            scale = np.sqrt(self._sides[name].median)
+            vectors[chosen, :INDEXED] = self.components(values[chosen], name, INDEXED) / scale
+        vectors[drawn, INDEXED] = APART
         return vectors
 
     def place(self, values: FloatMatrix) -> Places:
         """Return where raw values, (n, WIDTH), lie, for ``between``."""
-        mesh, brep = (self.components(values, name) for name in SIDES)
-        return Places(mesh, brep, values[:, PRESENCE - 1] > 0.0)
+        drawn = values[:, DRAWING] > 0.0
+        mesh, brep = (np.zeros((len(values), len(self._sides[name].offset))) for name in ("mesh", "brep"))
+        mesh[~drawn] = self.components(values[~drawn], "mesh")
+        brep[~drawn] = self.components(values[~drawn], "brep")
+        mesh[drawn, : len(self._sides["drawing"].offset)] = self.components(values[drawn], "drawing")
+        return Places(mesh, brep, values[:, EXACT] > 0.0, drawn)
 
     def packed(self, places: Places) -> NDArray[np.float32]:
-        """Return places as rows, (n, components and 1)."""
-        return np.column_stack([places.mesh, places.brep, places.exact]).astype(np.float32)
+        """Return places as rows, (n, components and 2)."""
+        return np.column_stack([places.mesh, places.brep, places.exact, places.drawn]).astype(np.float32)
 
     def unpacked(self, rows: NDArray[np.float32]) -> Places:
         """Return the places that ``packed`` wrote."""
-        exact, width = rows[:, -1] > 0.0, len(self._sides["mesh"].offset)
-        values = rows[:, :-1].astype(np.float64)
-        return Places(values[:, :width], values[:, width:], exact)
+        exact, drawn, width = rows[:, -2] > 0.0, rows[:, -1] > 0.0, len(self._sides["mesh"].offset)
+        values = rows[:, :-2].astype(np.float64)
+        return Places(values[:, :width], values[:, width:], exact, drawn)
 
     def between(self, places: Places, position: int = 0) -> tuple[Floats, Floats]:
         """Return both parts of the squared distance of every part to one, (n,) each, over their medians.
 
         Where one of the two has no exact faces, what is usual at the distance of the surfaces stands in.
+        Between drawings both are the squared distance of the strokes.
         """
-        mesh, brep = (_squared(rows, position) for rows in (places.mesh, places.brep))
-        usual = np.interp(mesh, self._at, self._expected)
-        known = places.exact & places.exact[position]
-        brep = np.where(known, np.minimum(brep, CAP * usual), usual)
-        return mesh / self._sides["mesh"].median, brep / self._sides["brep"].median
+        own = _squared(places.mesh, position)
+        if places.drawn[position]:
+            mesh = brep = own / self._sides["drawing"].median
+        else:
+            usual = np.interp(own, self._at, self._expected)
+            known = places.exact & places.exact[position]
+            exact = np.where(known, np.minimum(_squared(places.brep, position), CAP * usual), usual)
+            mesh, brep = own / self._sides["mesh"].median, exact / self._sides["brep"].median
+        alike = places.drawn == places.drawn[position]
+        return np.where(alike, mesh, APART**2), np.where(alike, brep, APART**2)
 
     def distances(self, places: Places, position: int = 0) -> Floats:
         """Return the distance of every part to one of them, (n,): 1 is usual between unrelated parts."""
@@ -131,8 +159,9 @@ class Metric:
         figures = rooted(together)
         squares = self.between(self.place(together))
         result = np.zeros((len(others), len(BLOCKS)))
-        for (name, place), square in zip(SIDES.items(), squares, strict=True):
-            side = self._sides[name]
+        names = ("drawing",) if query[DRAWING] > 0.0 else ("mesh", "brep")
+        for name, square in zip(names, squares, strict=False):
+            side, place = self._sides[name], SIDES[name]
             rows = standard(figures[:, place], side.mean, side.deviation)
             difference = rows[1:] - rows[0]
             parts = difference * ((difference @ side.matrix) @ side.matrix.T)

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cadml_core import FloatMatrix
-from cadml_plugins.features.shape._description import BREP, MESH, PLACES, WIDTH
+from cadml_plugins.features.shape._description import PLACES, WIDTH
 from cadml_plugins.features.shape._surface import Floats
 
 CLIP = 4.0
@@ -44,7 +44,3 @@ def rooted(values: FloatMatrix, place: slice = slice(None)) -> Floats:
 def standard(rows: Floats, mean: Floats, deviation: Floats) -> Floats:
     """Return how many deviations values lie from the mean, cut at ``CLIP``."""
     return np.clip((rows - mean) / deviation, -CLIP, CLIP)
-
-
-SIDES = {"mesh": MESH, "brep": BREP}
-"""The two parts of the distance, with their places in the raw values."""

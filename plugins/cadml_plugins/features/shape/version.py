@@ -19,9 +19,13 @@ from cadml_core import (
     hookimpl,
 )
 from cadml_plugins.features.shape import _metric
-from cadml_plugins.features.shape._description import BLOCKS, PLACES, WIDTH, describe
+from cadml_plugins.features.shape._description import BLOCKS, PLACES, WIDTH, describe, describe_strokes
 
-_FLAGS = (("surface", "1 where there is a surface"), ("exact", "1 where there are exact faces"))
+_FLAGS = (
+    ("surface", "1 where there is a surface"),
+    ("exact", "1 where there are exact faces"),
+    ("drawing", "1 where it is a drawing"),
+)
 
 
 def _slots() -> Iterable[FeatureSlot]:
@@ -35,9 +39,10 @@ def _slots() -> Iterable[FeatureSlot]:
 
 
 class ShapeVersion:
-    """Blocks of figures of the surface and, where the file has them, of exact faces and edges.
+    """Blocks of figures of the surface and, where there are any, of exact faces; or of a drawing's strokes.
 
-    The embedding holds what separates surfaces most; ``refine`` ranks candidates by all figures.
+    The embedding holds what separates parts most; ``refine`` ranks candidates by all figures. Drawings and
+    parts with a surface are far from one another.
     """
 
     name = "shape"
@@ -58,19 +63,23 @@ class ShapeVersion:
         """Return the raw values: float64 (len(slots),), zeros where there is no facet with an area.
 
         Raises:
-            UnsupportedContent: The document holds geometry, but no surface.
+            UnsupportedContent: The document holds geometry, but neither a surface nor a drawing's strokes.
         """
         if document.mesh is None:
             if document.empty:
                 return np.zeros(WIDTH)
-            raise UnsupportedContent(
-                f"shape describes surfaces, and this {document.format} document has none: drawings,"
-                " wireframes and points are compared by v1 to v4"
-            )
+            view = document.view
+            drawn = describe_strokes(view.curves(), document.entity_counts) if view and view.flat else None
+            if drawn is None:
+                raise UnsupportedContent(
+                    f"shape describes surfaces and drawings, and this {document.format} document has neither:"
+                    " wireframes and points are compared by v1 to v4"
+                )
+            return drawn
         return describe(document.mesh, document.boundary, (document.solid_count, document.shell_count))
 
     def embed(self, values: FloatMatrix) -> FloatMatrix:
-        """Map raw values (n, len(slots)) to float32 (n, 64).
+        """Map raw values (n, len(slots)) to float32 (n, 65).
 
         Raises:
             DimensionMismatch: ``values`` has another number of columns.

@@ -37,7 +37,8 @@ def split(faces: Sequence[Shape], tolerance: float) -> list[list[Shape]]:
 def _keys(face: Shape, cell: float) -> Iterator[Hashable]:
     """Yield what tells an edge from others: its ends, in either order, and its middle, on a grid."""
     for edge in _topology.explore(face, _topology.EDGE):
-        if points := _geometry.edge_points(edge):
+        points = _geometry.edge_points(edge)
+        if points and all(math.isfinite(x / cell) for point in points for x in point):
             first, middle, last = (
                 (math.floor(x / cell), math.floor(y / cell), math.floor(z / cell)) for x, y, z in points
             )

@@ -26,10 +26,11 @@ def of_body(mass: Mass, area: float, bounds: Bounds | None) -> Iterator[str]:
     volume = abs(mass.volume)
     if mass.volume < 0.0:
         yield "a solid is inside out"
-    if volume <= EMPTY * area**1.5:
+    cube = abs(area) * math.sqrt(abs(area))  # a power raises where it is too large, a product is infinite
+    if volume <= EMPTY * cube:
         yield "a closed solid encloses no volume"
     # Of all bodies with one surface area, the ball is the largest: 36 π V² <= A³.
-    if 36.0 * math.pi * volume**2 > area**3 * (1.0 + SLACK):
+    if 6.0 * math.sqrt(math.pi) * volume > cube * (1.0 + SLACK):
         yield f"the volume of a body, {volume:.6g} mm³, is more than its surface can enclose"
     if bounds is None:
         return

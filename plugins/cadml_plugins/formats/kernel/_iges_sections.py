@@ -33,6 +33,11 @@ _UNITS = {
     11: "microinch",
 }
 """Values of parameter 14 of the global section; 3 means that parameter 15 names the unit."""
+_NAMES = {
+    **{"IN": "inch", "INCH": "inch", "FT": "foot", "MI": "mile", "MIL": "mil", "UIN": "microinch"},
+    **{"MM": "mm", "CM": "cm", "M": "m", "KM": "km", "UM": "µm"},
+}
+"""What the standard calls the units, in capitals."""
 
 FACE_TYPES = frozenset({143, 144, 510})
 """Bounded surface, trimmed surface, face."""
@@ -55,10 +60,10 @@ class Sections:
 
     @property
     def unit(self) -> str | None:
-        """The unit of length; None where none is stated."""
+        """The unit of length; None where none is stated, or none that the standard knows."""
         flag = self.text(14)
         number = int(flag) if flag.isdigit() else 0
-        return _UNITS.get(number) or self.text(15) or None
+        return _UNITS.get(number) or _NAMES.get(self.text(15).upper())
 
     @property
     def faces(self) -> int:
@@ -90,16 +95,26 @@ def read_sections(data: bytes) -> Sections:
     )
 
 
-def in_columns(data: bytes) -> bytes | None:
-    """Return the content without a byte order mark and without anything beyond column 80.
+def for_kernel(data: bytes, sections: Sections) -> bytes | None:
+    """Return the content as the kernel understands it; None where it does as it is, as nearly all.
 
-    The kernel misreads both. None where the file has neither, as nearly all.
+    The kernel misreads a byte order mark and what is beyond column 80, and takes a unit whose name is not in
+    capitals for millimetres.
     """
     bare = data.removeprefix(codecs.BOM_UTF8)
     lines = bare.splitlines()
-    if len(bare) == len(data) and max(map(len, lines), default=0) <= COLUMNS:
+    name = sections.text(15)
+    wanted = name.upper() if name.upper() in _NAMES else name
+    if len(bare) == len(data) and max(map(len, lines), default=0) <= COLUMNS and name == wanted:
         return None
-    return b"\n".join(line[:COLUMNS] for line in lines) + b"\n"
+    named, capitals = (f"{len(name)}H{text}".encode("latin-1", "replace") for text in (name, wanted))
+    return b"\n".join(_line(line[:COLUMNS], named, capitals) for line in lines) + b"\n"
+
+
+def _line(line: bytes, name: bytes, capitals: bytes) -> bytes:
+    """Return a line, with the unit's name in capitals where it is one of the global section."""
+    mark = _MARK.search(line, 60)
+    return line.replace(name, capitals) if mark and mark[1] == b"G" else line
 
 
 def _lines(data: bytes) -> list[bytes]:

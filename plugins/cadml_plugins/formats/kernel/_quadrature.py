@@ -90,7 +90,7 @@ def has_long_edge(geometry: Any, domain: Any) -> bool:
 
 def close(volume: float, other: float, area: float) -> bool:
     """Tell whether two volumes of the cone to a face of that area are the same but for rounding."""
-    return bool(abs(volume - other) <= TOLERANCE * (abs(area) ** 1.5 + abs(volume)))
+    return bool(abs(volume - other) <= TOLERANCE * (abs(area) * math.sqrt(abs(area)) + abs(volume)))
 
 
 def _first_parameter(face: Any, kind: str) -> tuple[float, Array]:

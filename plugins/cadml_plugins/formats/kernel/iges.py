@@ -13,7 +13,7 @@ class IgesAdapter:
     """Reads solids, surfaces and curves; sews surfaces into solids and names elementary ones."""
 
     name = "iges"
-    version = "4"
+    version = "5"
     suffixes: tuple[str, ...] = (".iges", ".igs")
     media_types: tuple[str, ...] = ("model/iges", "application/iges")
     preload = ("cadml_plugins.formats.kernel._document",)
@@ -38,9 +38,13 @@ class IgesAdapter:
         sections = _iges_sections.read_sections(data)
         if sections.faces > limits.max_entities:
             raise LimitExceeded("max_entities", found=sections.faces, allowed=limits.max_entities)
-        transfer = _exchange.read_iges(path, _iges_sections.in_columns(data))
+        transfer = _exchange.read_iges(path, _iges_sections.for_kernel(data, sections))
         warnings = list(sections.warnings)
-        if sections.unit is None:
+        if sections.unit is None and (name := sections.text(15)):
+            warnings.append(
+                f"the file calls its unit of length {name!r}, which is no known one; millimetres are assumed"
+            )
+        elif sections.unit is None:
             warnings.append("the file states no unit of length; inches are assumed, as the standard says")
         shape = _document.transferred_shape(transfer, sections.faces, warnings)
         return _document.build(
