@@ -97,6 +97,8 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Reader:
     for folder in ("archive", "."):
         for name, source in (("bracket.step", 0), ("bracket-v2.step", 1), ("query.step", 1)):
             shutil.copy(brackets[source], reader.home / folder / name)
+    table = "path,material,part_number\nreleased/bracket.step,steel,C-1047\n"
+    (reader.home / "archive" / "parts.csv").write_text(table)
     stl = next(made.rglob("*.stl"))
     shutil.copy(stl, reader.home / "other.stl")
     return reader
