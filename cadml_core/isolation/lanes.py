@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable, Hashable
@@ -11,6 +12,9 @@ from cadml_core.isolation.turns import STUCK, Outcomes, Turns, Waiting
 
 _PATIENCE = 32
 """How many times longer than a quick job one in the patient lane may take while others wait."""
+
+_KNOWN = 4
+"""So may one in the quick lane, if jobs of its kind have ended by themselves: the machine may be busy."""
 
 
 class PutBack(BaseException):
@@ -86,7 +90,7 @@ class Lanes:
                 if lane is None:
                     self._changed.wait()
                     continue
-                preferred = self._is_unknown if lane == Lane.QUICK else self._is_slow
+                preferred = self._is_unknown if lane == Lane.QUICK else self._outcomes.ends
                 waiting = self._waiting[lane].take(preferred)
                 self._running[number] = _Running(waiting, lane)
                 return waiting
@@ -156,14 +160,19 @@ class Lanes:
         with self._changed:
             if self.quick_seconds is None or self._closed:
                 return
-            slices = {Lane.QUICK: self.quick_seconds, Lane.PATIENT: self.quick_seconds * _PATIENCE}
             now = time.monotonic()
             for number, running in self._running.items():
                 if running.put_back:
                     take_worker(number)  # it may have had none before
-                elif running.lane != Lane.LAST and now - running.since > slices[running.lane]:
+                elif now - running.since > self.quick_seconds * self._patience(running):
                     self._relieve(number, running, take_worker)
             self._changed.notify_all()
+
+    def _patience(self, running: _Running) -> float:
+        """How many times longer than a quick job this one may take while others wait."""
+        if running.lane == Lane.QUICK:
+            return _KNOWN if self._outcomes.ends(running.waiting.kind) else 1
+        return _PATIENCE if running.lane == Lane.PATIENT else math.inf
 
     def _relieve(self, number: int, running: _Running, take_worker: Callable[[int], None]) -> None:
         if not self._waiting[running.lane]:

@@ -82,6 +82,11 @@ class Outcomes:
             latest = self._seconds[kind] = deque(maxlen=_LATEST)
         latest.append(seconds)
 
+    def ends(self, kind: Hashable) -> bool:
+        """Tell whether any of the latest jobs of a kind has ended by itself."""
+        latest = self._seconds.get(kind)
+        return latest is not None and min(latest) < STUCK
+
     def outlook(self, kind: Hashable, quick_seconds: float) -> Outlook:
         """Say what to expect of a job: ``unknown`` also where any of the latest was quick.
 
