@@ -91,6 +91,21 @@ def unpack_rows(packed: Sequence[bytes]) -> FloatMatrix | None:
     return numbers.view(kind).astype(np.float64)
 
 
+def require_sound(columns: Sequence[Any], checksum: int | None) -> None:
+    """Refuse a row of contents that is not what was written; one of an older version has no checksum.
+
+    Raises:
+        CatalogueUnavailable: It is another.
+    """
+    if checksum is not None and checksum != content_checksum(columns):
+        sha256 = str(columns[0])
+        raise CatalogueUnavailable(
+            f"the catalogue is damaged: what it has of the content {sha256} is not what was written;"
+            " `cadml parts check` tells what else is damaged",
+            sha256=sha256,
+        )
+
+
 def content_checksum(columns: Sequence[Any]) -> int:
     """Return the checksum of a row of contents: every column before it, in the order of the table."""
     return zlib.crc32(msgspec.msgpack.encode(tuple(columns)))

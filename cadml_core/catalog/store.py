@@ -14,13 +14,13 @@ import sqlalchemy as sa
 from cadml_core.catalog import removal, schema, writing
 from cadml_core.catalog.conditions import Conditions
 from cadml_core.catalog.engine import Database, among, parse_url, select_among
-from cadml_core.catalog.packing import content_checksum, matrix, unpack
+from cadml_core.catalog.packing import matrix, require_sound, unpack
 from cadml_core.catalog.records import Change, Content, NewPart, Outcome, Part, PartFilter, ReadBy, Vector
 from cadml_core.catalog.tables import contents
 from cadml_core.clock import timestamp
 from cadml_core.documents.arrays import FloatMatrix, FloatVector, Int64Array
 from cadml_core.documents.document import decode_summary
-from cadml_core.errors import CatalogueUnavailable, NotFound
+from cadml_core.errors import NotFound
 
 _PART_SQL = (
     "SELECT p.row, p.id, p.name, p.sha256, c.format, p.path, p.material, p.project, p.label, p.meta,"
@@ -186,12 +186,7 @@ class Catalog:
         with self.database.read() as connection:
             records = select_among(connection, _CONTENTS, set(hashes))
         for record in records:
-            if record.checksum not in (None, content_checksum(record[:-1])):
-                raise CatalogueUnavailable(
-                    f"the catalogue is damaged: what it has of the content {record.sha256} is not what was"
-                    " written; `cadml parts check` tells what else is damaged",
-                    sha256=record.sha256,
-                )
+            require_sound(record[:-1], record.checksum)
         return {
             record.sha256: Content(
                 sha256=record.sha256,

@@ -13,6 +13,7 @@ from cadml_core.catalog.records import Content, NewPart, Vector
 from cadml_core.catalog.store import Catalog
 from cadml_core.contracts.features import PlacedVersion
 from cadml_core.documents.arrays import FloatMatrix, FloatVector
+from cadml_core.errors import CatalogueUnavailable
 from cadml_core.search import placed
 from cadml_core.search.placed import Places
 from cadml_core.search.subjects import Subjects
@@ -101,3 +102,16 @@ def test_a_content_that_is_read_anew_is_decoded_anew(catalog: Catalog) -> None:
         catalog.add([NewPart(id="a", content=content)])
         for _ in range(2):
             assert subjects.of(["a" * 64, "b" * 64])["a" * 64].document.solid_count == solids
+
+
+def test_a_content_that_the_disk_has_changed_is_not_compared(catalog: Catalog) -> None:
+    """What is no longer what was written must not become a proof."""
+    document = CadDocument(format="step", solid_count=7)
+    content = Content(sha256="a" * 64, size=1, format="step", adapter_version="1", document=document)
+    catalog.add([NewPart(id="a", content=content)])
+    with catalog.database.write() as connection:
+        connection.exec_driver_sql(
+            """UPDATE contents SET summary = replace(summary, '"solid_count":7', '"solid_count":8')"""
+        )
+    with pytest.raises(CatalogueUnavailable, match="is not what was written"):
+        Subjects(catalog).of(["a" * 64])
